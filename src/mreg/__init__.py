@@ -1,0 +1,66 @@
+"""A Git-native model registry: bytes go to DVC, facts to small YAML files, every change is one commit.
+
+The public API is ``Registry``, the values that it returns, and ``mreg.errors``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mreg.core.best import Choice
+    from mreg.core.compare import Comparison
+    from mreg.core.history import Action, Transition
+    from mreg.core.names import Bump, Version
+    from mreg.core.policy import OnReplace
+    from mreg.core.record import Artifact, Dataset, Record
+    from mreg.core.results import ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
+    from mreg.registry.facade import LinkMode, Registry
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Action",
+    "Artifact",
+    "Bump",
+    "Choice",
+    "Comparison",
+    "Dataset",
+    "LinkMode",
+    "ModelList",
+    "OnReplace",
+    "Pulled",
+    "Receipt",
+    "Record",
+    "Registry",
+    "SyncReport",
+    "Transition",
+    "Version",
+    "VersionDetails",
+    "VersionList",
+    "__version__",
+]
+
+_HOMES = {
+    "mreg.core.best": ("Choice",),
+    "mreg.core.compare": ("Comparison",),
+    "mreg.core.history": ("Action", "Transition"),
+    "mreg.core.names": ("Bump", "Version"),
+    "mreg.core.policy": ("OnReplace",),
+    "mreg.core.record": ("Artifact", "Dataset", "Record"),
+    "mreg.core.results": ("ModelList", "Pulled", "Receipt", "SyncReport", "VersionDetails", "VersionList"),
+    "mreg.registry.facade": ("LinkMode", "Registry"),
+}
+
+
+def __getattr__(name: str) -> object:
+    # `mreg --version`, and whoever wants the errors alone, need not wait for Git and YAML.
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
