@@ -1,0 +1,111 @@
+"""Plans: what a writer would commit.  Deciding is pure; storing and publishing are the registry's.
+
+Rules:
+    * A plan is complete: every file that the commit changes, its message, what it does to the stages.
+    * A plan without files means that it is so already.
+    * A version's number is used once, also where its record was deleted: its tag stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mreg.core.fields import Plain
+from mreg.core.history import Action
+from mreg.core.messages import format_message
+from mreg.core.names import Bump, ModelName, StageName, Version
+from mreg.core.state import ModelState
+from mreg.errors import RefusedError
+
+__all__ = ["Document", "Plan", "PlannedChange", "Statement", "choose_version"]
+
+Document = Mapping[str, Plain] | bytes | None
+"""A file's new content: a YAML document, plain bytes, or ``None`` to delete it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Who wants a change, when and why."""
+
+    reason: str
+    by: str
+    """E-mail address."""
+    at: datetime
+    approved_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """One change of one stage that a plan makes."""
+
+    stage: StageName
+    action: Action
+    source: Version | None
+    target: Version | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one commit would do."""
+
+    model: ModelName | None
+    """``None`` where the plan is about the whole registry."""
+    version: Version | None = None
+    stage: StageName | None = None
+    subject: str = ""
+    body: str = ""
+    trailers: tuple[tuple[str, str], ...] = ()
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    changes: tuple[PlannedChange, ...] = ()
+    notices: tuple[str, ...] = ()
+    """What a person should know, such as why a version was not archived."""
+
+    @property
+    def changed(self) -> bool:
+        """True where there is something to commit."""
+        return bool(self.documents)
+
+    @property
+    def message(self) -> str:
+        """The commit message: subject, body, trailers."""
+        return format_message(self.subject, self.body, self.trailers)
+
+
+def choose_version(
+    state: ModelState, asked: Version | None, bump: Bump, *, force: bool, once: Iterable[Version] = ()
+) -> Version:
+    """Returns the number of a new version.
+
+    Args:
+        state: The model.
+        asked: The number that was asked for; the next one where ``None``.
+        bump: Which part of the newest version the next one raises.
+        force: Take a number older than the newest.
+        once: Every version that ever was there, those whose record was deleted since included.
+
+    Raises:
+        RefusedError: The version exists or once did, or is older than the newest and that was not forced.
+        NamingError: There is no next number.
+    """
+    taken = {*state.records, *once}
+    newest = max(taken, default=None)
+    if newest is None or asked is None:
+        return asked or (newest.bumped(bump) if newest else Version(1))
+    # Upper and lower case name one file on many disks, and so one tag.
+    same = next((version for version in taken if str(version).lower() == str(asked).lower()), None)
+    if same is not None:
+        how = "exists" if same in state.records else "existed once"
+        raise RefusedError(
+            f"{state.model} {same} {how}, and a version is written once",
+            hint=f"leave --version out: the next one is {newest.bumped(bump)}",
+            details={"model": state.model, "version": str(asked)},
+        )
+    if asked < newest and not force:
+        raise RefusedError(
+            f"{state.model} {asked} is older than the newest version {newest}",
+            hint=f"--version {newest.bumped(bump)}, or --force if an older line is meant to go on",
+            details={"model": state.model, "version": str(asked), "newest": str(newest)},
+        )
+    return asked

@@ -1,0 +1,206 @@
+"""The settings of a registry: ``registry.yaml``, written by people.
+
+Rules:
+    * Every key is optional but ``schema``; unknown keys are errors that name the nearest known one.
+    * The stages come in the order of the file, which is the order that a version is meant to take.
+    * The rules in force for a change are those of its parent commit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mreg.core.fields import Fields
+from mreg.core.layout import DVC_FILE, SETTINGS_FILE, Layout
+from mreg.core.names import ModelName, StageName, parse_stage_name
+from mreg.errors import NamingError, NotFoundError
+
+__all__ = ["Direction", "MetricRule", "OnReplace", "Policy", "StageRule", "parse_policy"]
+
+SCHEMA = 1
+DEFAULT_BRANCH = "main"
+_DEFAULT_STAGES = (StageName("staging"), StageName("production"))
+_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_BRANCH = re.compile(r"[^\s~^:?*\[\\\x00-\x1f\x7f]+")
+_FORMAT = re.compile(r"[,_]?(?:\.[0-9]{1,2})?[eEfFgG%]?")
+
+
+class Direction(str, Enum):
+    """Which way a metric is better."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class OnReplace(str, Enum):
+    """What happens to the version that a promotion replaces."""
+
+    KEEP = "keep"
+    ARCHIVE = "archive"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRule:
+    """How a metric is read."""
+
+    direction: Direction | None = None
+    """``None`` where neither way is better."""
+    unit: str = ""
+    """Written behind the value, such as ``ms``."""
+    format: str = ""
+    """Of Python's format specifications the grouping, the precision and the kind: ``.3f``, ``,.0f``, ``.1%``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageRule:
+    """What one stage asks for."""
+
+    origin: tuple[StageName, ...] = ()
+    """``from:``: a version enters only out of one of these; empty allows any."""
+    on_replace: OnReplace = OnReplace.KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All settings."""
+
+    root: str = "registry"
+    """Folder of the registry's files."""
+    branch: str = DEFAULT_BRANCH
+    """The registry branch."""
+    stages: Mapping[StageName, StageRule] = field(default_factory=lambda: dict.fromkeys(_DEFAULT_STAGES, StageRule()))
+    metrics: Mapping[str, MetricRule] = field(default_factory=dict)
+    naming: str = ""
+    """A regular expression that every model name must match as a whole; empty allows all."""
+
+    @property
+    def layout(self) -> Layout:
+        """Where the files are."""
+        return Layout(self.root)
+
+    def stage(self, name: StageName) -> StageRule:
+        """Returns the rule of a declared stage.
+
+        Raises:
+            NotFoundError: The stage is not declared.
+        """
+        rule = self.stages.get(name)
+        if rule is None:
+            known = ", ".join(self.stages)
+            raise NotFoundError(
+                f"stage {name!r} is not declared in registry.yaml",
+                hint=f"the stages are: {known}",
+                details={"stage": name, "known": list(self.stages)},
+            )
+        return rule
+
+    def check_name(self, model: ModelName) -> None:
+        """Refuses a new model's name that ``naming:`` does not allow.
+
+        Raises:
+            NamingError: It does not match.
+        """
+        if self.naming and not re.fullmatch(self.naming, model):
+            raise NamingError(
+                f"{model!r} does not match naming: {self.naming} in registry.yaml",
+                hint="choose a name of that form, or change naming: in registry.yaml",
+                details={"model": model, "naming": self.naming},
+            )
+
+
+def parse_policy(fields: Fields) -> Policy:
+    """Returns what ``registry.yaml`` says.
+
+    Raises:
+        DataError: A key is unknown or has a value that cannot be.
+    """
+    schema = fields.required_integer("schema")
+    if schema != SCHEMA:
+        raise fields.error(
+            "schema", f"schema {schema} is not known to this mreg, which reads {SCHEMA}", hint="pip install -U mreg"
+        )
+    policy = Policy(
+        root=_parse_root(fields),
+        branch=_parse_branch(fields),
+        stages=_parse_stages(fields),
+        metrics=_parse_metrics(fields),
+        naming=_parse_naming(fields),
+    )
+    fields.finish()
+    return policy
+
+
+def _parse_root(fields: Fields) -> str:
+    root = fields.text("root", "registry")
+    if not all(_SEGMENT.fullmatch(part) for part in root.split("/")) or root in {SETTINGS_FILE, DVC_FILE}:
+        raise fields.error("root", f"{root!r} is not a folder of this repository", hint="root: registry")
+    return root
+
+
+def _parse_branch(fields: Fields) -> str:
+    branch = fields.text("branch", DEFAULT_BRANCH)
+    parts = branch.split("/")
+    bad = branch.startswith("-") or branch.endswith(".") or ".." in branch or "@{" in branch or branch in {"@", "HEAD"}
+    if bad or not _BRANCH.fullmatch(branch) or any(not p or p[0] == "." or p.endswith(".lock") for p in parts):
+        raise fields.error("branch", f"{branch!r} is not a branch name", hint="branch: main")
+    return branch
+
+
+def _parse_stages(fields: Fields) -> dict[StageName, StageRule]:
+    if not fields.has("stages"):
+        return dict(Policy().stages)
+    sections = fields.sections("stages")
+    names: dict[str, StageName] = {}
+    for name, _ in sections:
+        try:
+            names[name] = parse_stage_name(name)
+        except NamingError as error:
+            raise fields.error(f"stages.{name}", error.message, hint=error.hint) from error
+    rules: dict[StageName, StageRule] = {}
+    for name, section in sections:
+        rules[names[name]] = StageRule(
+            origin=_parse_origin(section, names[name], names),
+            on_replace=section.choice("on_replace", OnReplace, OnReplace.KEEP),
+        )
+        section.finish()
+    if not rules:
+        raise fields.error("stages", "at least one stage is needed", hint="stages: {staging: {}, production: {}}")
+    return rules
+
+
+def _parse_origin(section: Fields, stage: StageName, names: Mapping[str, StageName]) -> tuple[StageName, ...]:
+    value = section.value("from")
+    origin = (value,) if isinstance(value, str) else section.texts("from")
+    for name in origin:
+        if name not in names:
+            raise section.error("from", f"stage {name!r} is not declared", hint="the stages are: " + ", ".join(names))
+        if name == stage:
+            raise section.error("from", "a version does not enter a stage from that stage")
+    return tuple(names[name] for name in origin)
+
+
+def _parse_metrics(fields: Fields) -> dict[str, MetricRule]:
+    rules: dict[str, MetricRule] = {}
+    for name, section in fields.sections("metrics"):
+        rule = MetricRule(
+            direction=section.choice("direction", Direction, None),
+            unit=section.text("unit"),
+            format=section.text("format"),
+        )
+        if not _FORMAT.fullmatch(rule.format):
+            raise section.error("format", f"{rule.format!r} is no format of a number", hint="format: .3f")
+        section.finish()
+        rules[name] = rule
+    return rules
+
+
+def _parse_naming(fields: Fields) -> str:
+    naming = fields.text("naming")
+    try:
+        re.compile(naming)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise fields.error("naming", f"{naming!r} is not a regular expression: {error}") from error
+    return naming

@@ -1,0 +1,192 @@
+"""What the registry answers: frozen values that the API returns and ``render`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from mreg.core.history import Finding, Transition
+from mreg.core.manifest import ArchivedMark
+from mreg.core.names import ModelName, StageName, Version
+from mreg.core.plan import Plan
+from mreg.core.record import Record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "Check",
+    "Diagnosis",
+    "History",
+    "ModelList",
+    "ModelSummary",
+    "Pulled",
+    "Receipt",
+    "SyncReport",
+    "VersionDetails",
+    "VersionList",
+    "VersionSummary",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """One line of ``list``."""
+
+    model: ModelName
+    latest: Version | None
+    versions: int
+    """How many are registered, archived ones included."""
+    stages: Mapping[StageName, Version | None]
+    """Every declared stage in its order, then undeclared ones that hold a version."""
+    archived: int
+    holds: tuple[StageName, ...] = ()
+    """Stages that no automatic promotion may change."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """All models at one commit."""
+
+    models: tuple[ModelSummary, ...]
+    """Sorted by name."""
+    commit: str | None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSummary:
+    """One line of ``list MODEL``."""
+
+    version: Version
+    stages: tuple[StageName, ...]
+    archived: bool
+    record: Record | None
+    """``None`` where the record cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionList:
+    """All versions of one model at one commit."""
+
+    model: ModelName
+    versions: tuple[VersionSummary, ...]
+    """Newest first."""
+    commit: str | None
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VersionDetails:
+    """All that is known of one version."""
+
+    record: Record
+    stages: tuple[StageName, ...]
+    """The stages that hold it now, sorted."""
+    archived: ArchivedMark | None
+    commit: str | None
+    """The commit on the registry branch that added the record; ``None`` where the clone lacks it."""
+    tag: str | None
+    """The version's tag where it exists in this clone."""
+    registered_by: str
+    """E-mail address of that commit's author; empty where the commit is unknown."""
+    registered_at: datetime | None
+    transitions: tuple[Transition, ...]
+    """Every change of a stage to or from this version, newest first."""
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Transitions, newest first."""
+
+    transitions: tuple[Transition, ...]
+    """Order is that of the first-parent history; times are UTC and not monotonic."""
+    findings: tuple[Finding, ...] = ()
+    """Commits whose stage files cannot be read: their transitions are missing here."""
+
+    def __iter__(self) -> Iterator[Transition]:
+        """Yields the transitions."""
+        return iter(self.transitions)
+
+    def __len__(self) -> int:
+        """Returns the number of transitions."""
+        return len(self.transitions)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a writer did, or with ``dry_run`` would do."""
+
+    plan: Plan
+    branch: str
+    """Where the commit was made."""
+    commit: str | None
+    """``None`` where nothing was committed."""
+    tags: tuple[str, ...] = ()
+    """Names of the tags that were made."""
+    dry_run: bool = False
+    notices: tuple[str, ...] = ()
+    record: Record | None = None
+    """The new version's record, of ``register``."""
+    adopted: int = 0
+    """Versions and stage changes read from GTO's tags, of ``init``."""
+
+    @property
+    def changed(self) -> bool:
+        """True where the registry changed, or would."""
+        return self.plan.changed or self.adopted > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """Where ``pull`` put a version's bytes."""
+
+    model: ModelName
+    version: Version
+    path: Path
+    changed: bool
+    """False where the right bytes were there already."""
+    sha256: str
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """The tags that the history calls for and this clone lacked."""
+
+    created: tuple[str, ...]
+    """Oldest first; with ``dry_run`` those that would be made."""
+    present: int
+    """Tags that were there already."""
+    transitions: tuple[Transition, ...]
+    """The transitions whose tags were made, oldest first."""
+    findings: tuple[Finding, ...]
+    """Tags that are not what the history says, and files that cannot be read."""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that ``doctor`` looked at."""
+
+    name: str
+    ok: bool
+    message: str
+    fix: str = ""
+    """The command that mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All that ``doctor`` looked at."""
+
+    checks: tuple[Check, ...] = field(default_factory=tuple)
+
+    @property
+    def ok(self) -> bool:
+        """True where nothing is wrong."""
+        return all(check.ok for check in self.checks)

@@ -1,0 +1,86 @@
+"""What people may write into the record: reasons, notes, names of approvers.
+
+Rules:
+    * Line breaks and tabs are text; other control characters are not.
+    * No character that reorders or hides what stands beside it (bidirectional controls, zero-width characters).
+    * No secret of a well-known form: what is committed is there for ever.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from mreg.errors import UsageError
+
+__all__ = ["check_line", "check_text", "find_secret"]
+
+MAX_LENGTH = 64 * 1024
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+"""Letters and marks without a shape."""
+_SHOWN = frozenset("\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2")
+"""Of those categories: what joins emoji, and Arabic and Syriac signs that are seen."""
+_SECRETS = (
+    ("an AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    ("a GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})\b")),
+    ("a GitLab token", re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}")),
+    ("a Slack token", re.compile(r"\bxox[abeprs]-[A-Za-z0-9-]{10,}")),
+    ("a Google API key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
+    ("a Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
+    ("an API key of a language model", re.compile(r"\bsk-(?:ant|proj|svcacct|admin)-[A-Za-z0-9_-]{20,}")),
+    ("a Slack webhook", re.compile(r"\bhooks\.slack\.com/services/T\w+/B\w+/\w+")),
+    ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
+    ("a password in a URL", re.compile(r"://[^\s/:@]*:[^\s/@]+@")),
+)
+
+
+def check_text(text: str, what: str) -> str:
+    """Returns the text without white space around it.
+
+    Args:
+        text: What was written; may have several lines.
+        what: What it is, for the message: ``reason``, ``notes``.
+
+    Raises:
+        UsageError: It is too long, or holds a hidden or control character or a secret.
+    """
+    if len(text) > MAX_LENGTH:
+        raise UsageError(f"the {what} has {len(text)} characters, and {MAX_LENGTH} is the most")
+    for position, char in enumerate(text):
+        if char.isascii() and (char.isprintable() or char in "\n\t"):
+            continue
+        if char == "\r" and text[position + 1 : position + 2] == "\n":
+            continue
+        if char in _HIDDEN or (unicodedata.category(char) in _HIDDEN_CATEGORIES and char not in _SHOWN):
+            name = f"U+{ord(char):04X}"
+            raise UsageError(
+                f"the {what} holds the character {name} at position {position + 1}, which readers cannot see",
+                hint="type the text again, without what was pasted in",
+                details={"what": what, "position": position + 1, "character": name},
+            )
+    secret = find_secret(text)
+    if secret:
+        raise UsageError(
+            f"the {what} holds {secret}, and what is committed is there for ever",
+            hint="take it out, and replace the secret if it is a real one",
+            details={"what": what},
+        )
+    return text.replace("\r\n", "\n").strip()
+
+
+def check_line(text: str, what: str) -> str:
+    """Returns one line of text, checked like ``check_text``.
+
+    Raises:
+        UsageError: It is empty, has several lines, or ``check_text`` refuses it.
+    """
+    line = check_text(text, what)
+    if not line or "\n" in line:
+        raise UsageError(f"the {what} must be one line of text", details={"what": what})
+    return line
+
+
+def find_secret(text: str) -> str | None:
+    """Returns what kind of secret a text holds, or ``None``."""
+    return next((kind for kind, pattern in _SECRETS if pattern.search(text)), None)

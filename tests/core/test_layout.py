@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from mreg.core.layout import Layout, PathKind, Place
+from mreg.core.names import ARCHIVED, ModelName, StageName, Version
+from tests.core.strategies import model_names, stage_names, versions
+
+LAYOUT = Layout()
+CHURN = ModelName("churn")
+roots = st.sampled_from(["registry", "models/registry", "versions", "stages/artifact", "a.b"])
+
+
+@given(roots, model_names, versions, stage_names)
+def test_locate_reads_back_every_path(root: str, model: ModelName, version: Version, stage: StageName) -> None:
+    assume(len(str(version)) <= 100)
+    layout = Layout(root)
+    assert layout.locate(layout.record(model, version)) == Place(PathKind.RECORD, model, version=version)
+    assert layout.locate(layout.file_list(model, version)) == Place(PathKind.FILE_LIST, model, version=version)
+    assert layout.locate(layout.stage(model, stage)) == Place(PathKind.STAGE, model, stage=stage)
+    assert layout.locate(layout.stage(model, ARCHIVED)) == Place(PathKind.STAGE, model, stage=ARCHIVED)
+    assert layout.locate(layout.artifact(model, "model.pkl") + ".dvc") == Place(PathKind.POINTER, model)
+    assert layout.record(model, version).startswith(layout.model(model) + "/")
+
+
+@given(model_names, model_names, versions, stage_names)
+def test_locate_has_one_reading(one: ModelName, other: ModelName, version: Version, stage: StageName) -> None:
+    assume(one != other)
+    assert LAYOUT.record(one, version) != LAYOUT.record(other, version)
+    assert LAYOUT.stage(one, stage) != LAYOUT.stage(other, stage)
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("registry/churn/versions/v1.0.0-rc.yaml", Place(PathKind.RECORD, CHURN, Version(1, 0, 0, ("rc",)))),
+        (
+            "registry/churn/versions/v1.0.0-rc.yaml.yaml",
+            Place(PathKind.RECORD, CHURN, Version(1, 0, 0, ("rc", "yaml"))),
+        ),
+        ("registry/churn/artifact/.dvc.dvc", Place(PathKind.POINTER, CHURN)),
+        ("registry/churn/artifact/модель.dvc", Place(PathKind.POINTER, CHURN)),
+        ("registry/churn/approvals/v3.0.0/production/0a1b.yaml", Place(PathKind.APPROVAL, CHURN)),
+    ],
+)
+def test_locate_path_is(path: str, place: Place) -> None:
+    assert LAYOUT.locate(path) == place
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "registry/churn/versions/v3.yaml",
+        "registry/churn/versions/3.0.0.yaml",
+        "registry/churn/versions/V3.0.0.yaml",
+        "registry/churn/versions/v3.0.0",
+        "registry/churn/versions/v3.0.0.yml",
+        "registry/churn/versions/v3.0.0.yaml~",
+        "registry/churn/versions/old/v3.0.0.yaml",
+        "registry/churn/versions/",
+        "registry/churn/versions/.yaml",
+        "registry/churn/versions/notes.yaml",
+        "registry/churn/stages/Production.yaml",
+        "registry/churn/stages/latest.yaml",
+        "registry/churn/stages/v3.yaml",
+        "registry/churn/stages/production.files",
+        "registry/churn/stages/production",
+        "registry/churn/stages/eu/production.yaml",
+        "registry/churn/stages/.yaml",
+        "registry/churn/artifact/.dvc",
+        "registry/churn/artifact/model.pkl",
+        "registry/churn/artifact/sub/model.pkl.dvc",
+        "registry/churn/artifact/.gitignore",
+        "registry/churn/approvals/README.md",
+        "registry/churn/approvals",
+    ],
+)
+def test_locate_foreign_file_of_a_model_is_stray(path: str) -> None:
+    assert LAYOUT.locate(path) == Place(PathKind.STRAY, CHURN)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "registry",
+        "registry.yaml",
+        "registry/README.md",
+        "registry/churn/README.md",
+        "registry/Churn/versions/v3.0.0.yaml",
+        "registry/v3/versions/v3.0.0.yaml",
+        "registry/versions/v3.0.0.yaml",
+        "registry/versions/versions/v3.0.0.yaml",
+        "registry//versions/v3.0.0.yaml",
+        "registry2/churn/versions/v3.0.0.yaml",
+        "other/churn/versions/v3.0.0.yaml",
+        "/registry/churn/versions/v3.0.0.yaml",
+        "docs/registry/churn/versions/v3.0.0.yaml",
+    ],
+)
+def test_locate_path_of_no_model_is_none(path: str) -> None:
+    assert LAYOUT.locate(path) is None
+
+
+@given(st.text(alphabet="registychunvagp/.3@-0 ", max_size=40).map("registry/".__add__))
+def test_locate_takes_any_text(path: str) -> None:
+    place = LAYOUT.locate(path)
+    if place and place.kind is PathKind.RECORD and place.version:
+        assert LAYOUT.record(place.model, place.version) == path
+    if place and place.kind is PathKind.STAGE and place.stage:
+        assert LAYOUT.stage(place.model, place.stage) == path

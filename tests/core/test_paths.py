@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from mreg.core.paths import find_path_fault
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["model.pkl", "a/b/c.bin", ".env", ".gitignore", "a.git", "git", "-rf", "a b", "модель", "👩\u200d🔬", "$(id)"],
+)
+def test_path_plain_has_no_fault(path: str) -> None:
+    assert find_path_fault(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("", "not relative and plain"),
+        ("/a", "not relative and plain"),
+        ("a/", "not relative and plain"),
+        ("a//b", "not relative and plain"),
+        ("./a", "not relative and plain"),
+        ("a/../b", "not relative and plain"),
+        ("\u200b", "not relative and plain"),
+        (".\u200b.", "not relative and plain"),
+        ("a\\b", "backslash"),
+        ("a\nb", "control characters"),
+        ("a\0b", "control characters"),
+        ("a\x1bb", "control characters"),
+        ("a\u2028b", "control characters"),
+        ("a\ud800b", "not UTF-8"),
+        ("\ufeffa", "byte order mark"),
+        (".git", "Git obeys it"),
+        ("a/.GIT/config", "Git obeys it"),
+        (".g\u200cit/config", "Git obeys it"),
+        (".dvc", "DVC leaves .dvc out"),
+        (".DVCignore", "DVC leaves .DVCignore out"),
+        (".hg", "DVC leaves .hg out"),
+    ],
+)
+def test_path_fault_is_named(path: str, fault: str) -> None:
+    assert fault in (find_path_fault(path) or "")

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mreg.core.names import Bump, Version
+from mreg.core.plan import Plan, choose_version
+from mreg.core.state import ModelState
+from mreg.errors import NamingError, RefusedError
+from tests.core.simulator import CHURN, V1, V2, V3
+from tests.core.strategies import versions
+
+RC = Version(3, prerelease=("rc", "1"))
+
+
+def model(*some: Version) -> ModelState:
+    return ModelState(CHURN, records=dict.fromkeys(sorted(some), ""))
+
+
+@pytest.mark.parametrize("bump", Bump)
+def test_choose_version_first_is_one(bump: Bump) -> None:
+    assert choose_version(model(), None, bump, force=False) == V1
+    assert choose_version(model(), RC, bump, force=False) == RC
+
+
+def test_choose_version_next_raises_the_newest() -> None:
+    assert choose_version(model(V1, V2), None, Bump.MAJOR, force=False) == V3
+    assert choose_version(model(V1, V2), None, Bump.MINOR, force=False) == Version(2, 1)
+    assert choose_version(model(V1, V2, RC), None, Bump.MAJOR, force=False) == V3
+
+
+@given(st.sets(versions, max_size=5), st.sampled_from(Bump))
+def test_choose_version_next_is_new_and_the_newest(some: set[Version], bump: Bump) -> None:
+    try:
+        chosen = choose_version(model(*some), None, bump, force=False)
+    except NamingError:
+        assert max(max(version.major, version.minor, version.patch) for version in some) == 999_999_999
+    else:
+        assert all(chosen > version for version in some)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_choose_version_existing_is_refused(force: bool) -> None:
+    with pytest.raises(RefusedError, match=r"churn v1\.0\.0 exists, and a version is written once") as caught:
+        choose_version(model(V1, V2), V1, Bump.MAJOR, force=force)
+    assert caught.value.hint == "leave --version out: the next one is v3.0.0"
+
+
+def test_choose_version_that_differs_in_case_alone_is_refused() -> None:
+    with pytest.raises(RefusedError, match=r"v3\.0\.0-rc\.1 exists"):
+        choose_version(model(RC), Version(3, prerelease=("RC", "1")), Bump.MAJOR, force=True)
+
+
+def test_choose_version_whose_record_was_deleted_is_used_up() -> None:
+    assert choose_version(model(V1), None, Bump.MAJOR, force=False, once=[V1, V2]) == V3
+    with pytest.raises(RefusedError, match=r"churn v2\.0\.0 existed once"):
+        choose_version(model(V1), V2, Bump.MAJOR, force=True, once=[V1, V2])
+
+
+def test_choose_version_older_needs_force() -> None:
+    with pytest.raises(RefusedError, match=r"v1\.5\.0 is older than the newest version v2\.0\.0") as caught:
+        choose_version(model(V1, V2), Version(1, 5), Bump.MINOR, force=False)
+    assert "--version v2.1.0" in caught.value.hint
+    assert choose_version(model(V1, V2), Version(1, 5), Bump.MINOR, force=True) == Version(1, 5)
+
+
+def test_choose_version_newer_is_taken() -> None:
+    assert choose_version(model(V1), Version(7, 1), Bump.MAJOR, force=False) == Version(7, 1)
+    assert choose_version(model(V1), Version(2, prerelease=("rc",)), Bump.MAJOR, force=False).prerelease == ("rc",)
+
+
+def test_plan_without_files_changes_nothing() -> None:
+    assert not Plan(CHURN).changed
+    assert Plan(CHURN, documents={"a.yaml": None}).changed
+
+
+def test_plan_message_has_its_trailers_last() -> None:
+    plan = Plan(CHURN, subject="Do\nit", body="why\n\nApproved-by: eve", trailers=(("Mreg-Action", "promote\nX: y"),))
+    assert plan.message == "Do it\n\nwhy\n\nApproved-by: eve\n\nMreg-Action: promote X: y\n"
