@@ -1,0 +1,10 @@
+"""Everything that mreg has to do with DVC as a program: its settings, its remotes, its Python packages.
+
+``config`` reads and writes settings without importing DVC, ``remotes`` stores objects (a folder without DVC, anything
+else through DVC's file systems), ``store`` is what the rest of mreg uses.
+"""
+
+from mreg.stores.dvc.config import dvc_files
+from mreg.stores.dvc.store import DvcStore, Uploaded
+
+__all__ = ["DvcStore", "Uploaded", "dvc_files"]

@@ -1,0 +1,247 @@
+"""DVC's settings, read and written as DVC would, without importing it.
+
+DVC takes its settings from four files, the later over the earlier: of the system, of the user, ``.dvc/config``, which
+is committed, and ``.dvc/config.local``, which is not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mreg.errors import DataError, StorageError, UsageError
+from mreg.stores.cache import Cache
+from mreg.stores.surroundings import strip_credentials
+
+__all__ = ["Sections", "cache_of", "dvc_files", "load_sections", "remote_of"]
+
+Sections = dict[str, dict[str, Any]]
+"""As DVC's ``Config`` has them, but unchecked and all text; ``remote`` maps names to options."""
+
+_NAMED = re.compile(r"""\s*(remote|machine|db)\s*"(.*)"\s*""")
+_URL = re.compile(r"\w+://")
+_PATHS = frozenset(
+    {
+        "url", "gdrive_user_credentials_file", "gdrive_service_account_json_file_path", "credentialpath", "configpath",
+        "keyfile", "cert_path", "key_path",
+    }
+)  # fmt: skip
+_SCHEMES = frozenset(
+    {
+        "azure", "gdrive", "gs", "hdfs", "http", "https", "oss", "remote", "s3", "ssh", "webdav", "webdavs", "webhdfs",
+    }
+)  # fmt: skip
+_AWS_FILES = frozenset({"configpath", "credentialpath"})
+_INIT_FILES = {
+    ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+    ".dvcignore": (
+        "# Add patterns of files dvc should ignore, which could improve\n"
+        "# the performance. Learn more at\n"
+        "# https://dvc.org/doc/user-guide/dvcignore\n"
+    ),
+}
+
+
+def load_sections(dvc_dir: Path, root: Path, committed: str | None = None) -> Sections:
+    """Returns the settings in force.
+
+    Args:
+        dvc_dir: The ``.dvc`` folder, or what takes its place where there is no worktree; need not exist.
+        root: The root of the worktree.
+        committed: The text of ``.dvc/config``, in place of the file in ``dvc_dir``; its paths count from ``root/.dvc``.
+
+    Raises:
+        DataError: A file is not in the format of DVC's settings.
+        StorageError: A file cannot be read, or the committed one names a program to run.
+    """
+    folders = [_user_folder("DVC_SYSTEM_CONFIG_DIR", "site"), _user_folder("DVC_GLOBAL_CONFIG_DIR", "user")]
+    sections: Sections = {}
+    for folder in folders:
+        _merge(sections, _parse(_read(folder / "config"), folder / "config", folder))
+    repo_folder = dvc_dir if committed is None else root / ".dvc"
+    text = _read(dvc_dir / "config") if committed is None else committed
+    repo = _parse(text, repo_folder / "config", repo_folder)
+    _refuse_programs(repo, root)
+    _merge(sections, repo)
+    _merge(sections, _parse(_read(dvc_dir / "config.local"), dvc_dir / "config.local", dvc_dir))
+    return sections
+
+
+def cache_of(sections: Sections, dvc_dir: Path) -> Cache:
+    """Returns the cache that DVC uses with these settings."""
+    cache = sections.get("cache", {})
+    remote = sections.get("remote", {}).get(str(cache.get("local", "")).lower(), {})
+    folder = remote.get("url") or cache.get("dir") or dvc_dir / "cache"
+    return Cache(Path(os.path.abspath(folder)), is_shared=str(cache.get("shared", "")).lower() == "group")  # noqa: PTH100
+
+
+def remote_of(sections: Sections) -> tuple[str, dict[str, Any]] | None:
+    """Returns the name and the options of the default remote, ``None`` where there is none.
+
+    Raises:
+        DataError: The default is a remote that is not declared, or has no URL.
+    """
+    name = str(sections.get("core", {}).get("remote", "")).lower()
+    if not name:
+        return None
+    options = sections.get("remote", {}).get(name)
+    if not options or not options.get("url"):
+        raise DataError(
+            f"the default DVC remote {name!r} has no URL in DVC's settings",
+            hint=f"dvc remote add --default --force {name} <url>",
+            details={"remote": name},
+        )
+    return name, options
+
+
+def dvc_files(
+    remote_url: str | None, root: Path, *, remote_name: str = "storage", existing: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Returns the files that make a DVC repository of a Git one, by path: those to be committed, new or changed.
+
+    Args:
+        remote_url: The default remote: a URL, or a folder, absolute or from ``root``.  ``None`` leaves it as it is.
+        root: The root of the worktree.  A folder in it is written relative, as DVC does.
+        remote_name: The remote to add, or to give this URL.
+        existing: The text of those files that are there.
+
+    Raises:
+        UsageError: The URL holds a secret, or DVC does not know its kind.
+        DataError: ``.dvc/config`` cannot be read.
+    """
+    before = dict(existing or {})
+    after = {**_INIT_FILES, ".dvc/config": "", **before}
+    if ".dvc/config" not in before:
+        after[".dvc/config"] = _edit("", {"core": {"analytics": "false"}})
+    if remote_url is not None:
+        options = {"url": _written_url(remote_url, root), "verify": "true"}
+        edits = {"core": {"remote": remote_name}, f'remote "{remote_name}"': options}
+        after[".dvc/config"] = _edit(after[".dvc/config"], edits)
+    return {path: text for path, text in after.items() if before.get(path) != text}
+
+
+def _user_folder(variable: str, kind: str) -> Path:
+    folder = os.environ.get(variable)
+    if folder:
+        return Path(folder)
+    import platformdirs  # noqa: PLC0415 - 20 ms
+
+    find = platformdirs.site_config_dir if kind == "site" else platformdirs.user_config_dir
+    return Path(find("dvc", "iterative"))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except UnicodeDecodeError as error:
+        raise _malformed(path, "it is not UTF-8") from error
+    except OSError as error:
+        message = f"{os.fspath(path)!r} cannot be read: {(error.strerror or str(error)).lower()}"
+        raise StorageError(message, hint=f"ls -l {os.fspath(path)!r}") from error
+
+
+def _parse(text: str, where: Path, folder: Path) -> Sections:
+    if not text.strip():
+        return {}
+    from configobj import ConfigObj, ConfigObjError  # noqa: PLC0415 - 10 ms
+
+    try:
+        found = _lower_keys(ConfigObj(text.splitlines()).dict())
+    except ConfigObjError as error:
+        raise _malformed(where, str(error)) from error
+    sections: Sections = {"remote": {}}
+    for title, options in found.items():
+        if not isinstance(options, dict):
+            raise _malformed(where, f"{title!r} is in no section")
+        named = _NAMED.fullmatch(title)
+        if named:
+            sections.setdefault(named[1], {})[named[2]] = options
+        else:
+            sections[title] = options
+    _resolve(sections.get("cache", {}), {"dir"}, folder)
+    for options in sections["remote"].values():
+        _resolve(options, _PATHS, folder)
+    return sections
+
+
+def _lower_keys(found: dict[str, Any]) -> dict[str, Any]:
+    return {key.lower(): _lower_keys(value) if isinstance(value, dict) else value for key, value in found.items()}
+
+
+def _resolve(options: dict[str, Any], names: frozenset[str] | set[str], folder: Path) -> None:
+    for name in names & options.keys():
+        path = str(options[name])
+        if not _URL.match(path):
+            options[name] = os.path.abspath(folder / Path(path).expanduser())  # noqa: PTH100 - as DVC, links unresolved
+
+
+def _merge(into: dict[str, Any], update: Mapping[str, Any]) -> None:
+    for key, value in update.items():
+        if isinstance(into.get(key), dict) and isinstance(value, dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _refuse_programs(committed: Sections, root: Path) -> None:
+    """Whoever can commit must not run programs here: an AWS file may name a ``credential_process``."""
+    for name, options in committed["remote"].items() if committed else ():
+        for option in sorted({"bearer_token_command", *_AWS_FILES} & options.keys()):
+            if option in _AWS_FILES and not Path(options[option]).is_relative_to(root):
+                continue
+            raise StorageError(
+                f"the committed .dvc/config sets {option} of remote {name!r}, which can run a program on this machine",
+                hint=f"dvc remote modify --unset {name} {option}; dvc remote modify --local {name} {option} <value>",
+                details={"remote": name, "option": option},
+            )
+
+
+def _written_url(remote_url: str, root: Path) -> str:
+    if _URL.match(remote_url):
+        _check_url(remote_url)
+        return remote_url
+    path = Path(os.path.abspath(root / Path(remote_url).expanduser()))  # noqa: PTH100 - as DVC, links unresolved
+    return Path(os.path.relpath(path, root / ".dvc")).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _check_url(remote_url: str) -> None:
+    scheme = urlsplit(remote_url).scheme.lower()
+    public = strip_credentials(remote_url)
+    if scheme not in _SCHEMES:
+        near = difflib.get_close_matches(scheme, sorted(_SCHEMES), n=1)
+        meant = f"did you mean {near[0]}://? " if near else ""
+        hint = f"{meant}DVC knows {', '.join(sorted(_SCHEMES))} and plain folders"
+        raise UsageError(f"DVC has no remotes of the kind {scheme}://", hint=hint)
+    if public != remote_url:
+        raise UsageError(
+            f"the URL of the DVC remote holds a secret, and would be committed: {public or scheme + '://…'}",
+            hint="leave the secret out here, then: dvc remote modify --local <remote> password <secret>",
+        )
+
+
+def _edit(text: str, edits: Mapping[str, Mapping[str, str]]) -> str:
+    from configobj import ConfigObj, ConfigObjError  # noqa: PLC0415 - 10 ms
+
+    try:
+        config = ConfigObj(text.splitlines(), interpolation=False)
+        config.indent_type = config.indent_type or "    "
+    except ConfigObjError as error:
+        raise _malformed(Path(".dvc/config"), str(error)) from error
+    for title, options in edits.items():
+        config.setdefault(title, {}).update(options)
+    return "\n".join(config.write()) + "\n"
+
+
+def _malformed(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{os.fspath(path)!r} cannot be read as DVC's settings: {why}",
+        hint="dvc config --list shows the fault",
+        details={"file": os.fspath(path)},
+    )

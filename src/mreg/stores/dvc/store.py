@@ -1,0 +1,174 @@
+"""DVC's cache and the default remote of one repository: where bytes are, and how they get from one to the other."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mreg.errors import NotFoundError
+from mreg.stores.cache import Cache
+from mreg.stores.disk import scratch_folder
+from mreg.stores.dvc.config import Sections, cache_of, load_sections, remote_of
+from mreg.stores.dvc.errors import Place
+from mreg.stores.dvc.folder import FolderRemote
+from mreg.stores.dvc.traffic import Traffic
+from mreg.stores.hashing import Meter, Progress
+from mreg.stores.pointer import parse_directory
+from mreg.stores.surroundings import strip_credentials
+
+__all__ = ["DvcStore", "Uploaded"]
+
+_JOBS = 8
+_STALL_S = 120.0
+_URL = re.compile(r"\w+://")
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What an upload did."""
+
+    remote: str
+    """The default remote's name; empty where there is none, and nothing was done."""
+    objects: int = 0
+    """How many were not there, or not whole."""
+    size: int = 0
+    """Bytes of these."""
+
+
+class DvcStore:
+    """The bytes of one repository, below ``dvc.repo.Repo``.
+
+    A ``Repo`` reads every ``.dvc`` file before it does anything, and fails in a SHA-256 repository.
+    """
+
+    def __init__(self, dvc_dir: Path, root: Path, config_text: str | None = None, *, stall_s: float = _STALL_S) -> None:
+        """Reads nothing yet.
+
+        Args:
+            dvc_dir: The ``.dvc`` folder of the worktree, or a folder that takes its place in a bare repository.
+            root: The root of the worktree.
+            config_text: The committed ``.dvc/config``, where it is not in ``dvc_dir``.
+            stall_s: Seconds without a byte after which a transfer is given up.
+        """
+        self._dvc_dir = dvc_dir
+        self._root = root
+        self._config_text = config_text
+        self._stall_s = stall_s
+
+    def cache(self) -> Cache:
+        """Returns the cache that DVC uses here.
+
+        Raises:
+            DataError: DVC's settings cannot be read.
+            StorageError: Neither can their files.
+        """
+        return cache_of(self._sections(), self._dvc_dir)
+
+    def remote(self) -> Place | None:
+        """Returns the name and the public URL of the default remote, ``None`` where there is none.
+
+        Raises:
+            DataError: DVC's settings cannot be read, or do not declare the remote that they name.
+            StorageError: Their files cannot be read.
+        """
+        return _default_place(self._sections())
+
+    def upload(self, md5: str, *, jobs: int | None = None, progress: Progress | None = None) -> Uploaded:
+        """Brings an artifact from the cache to the default remote; what is there and whole is left alone.
+
+        The files of a directory go before its list.  All that was sent is looked up again.
+
+        Args:
+            md5: DVC's name of the artifact; ends in ``.dir`` for a directory.
+            jobs: How many objects at a time.
+
+        Raises:
+            NotFoundError: An object is not in the cache.
+            CorruptArtifactError: An object in the cache has changed.
+            StorageError: The remote refuses, does not answer, or does not hold what it was sent.
+        """
+        with self._traffic(jobs, is_written=True) as traffic:
+            if traffic is None:
+                return Uploaded("")
+            sizes = _sizes([*_members(md5, traffic.cache), md5], traffic.cache)
+            files = {each: size for each, size in sizes.items() if each != md5}
+            meter = Meter(progress, sum(sizes.values()))
+            sent = traffic.send(files, meter) | traffic.send({md5: sizes[md5]}, meter)
+            return Uploaded(traffic.place.name, len(sent), sum(sizes[each] for each in sent))
+
+    def download(self, md5: str, *, size: int = 0, jobs: int | None = None, progress: Progress | None = None) -> None:
+        """Brings an artifact from the default remote into the cache; what the cache holds is left alone.
+
+        Args:
+            md5: DVC's name of the artifact; ends in ``.dir`` for a directory.
+            size: All its bytes, for ``progress``.
+            jobs: How many objects at a time.
+
+        Raises:
+            NotFoundError: There is no default remote, or an object is not there.
+            CorruptArtifactError: The bytes of an object are not those that its name promises; the cache has not got it.
+            StorageError: The remote refuses or does not answer, or the disk is full.
+        """
+        with self._traffic(jobs, is_written=False) as traffic:
+            if traffic is None:
+                raise NotFoundError(
+                    f"object {md5} is not in the DVC cache, and no default DVC remote is set",
+                    hint="dvc remote add --default storage <url>",
+                    details={"md5": md5},
+                )
+            with traffic.cache.scratch() as scratch:
+                traffic.fetch([md5] if md5.endswith(".dir") else [], scratch, Meter(None, 0))
+                traffic.fetch(_members(md5, traffic.cache) or [md5], scratch, Meter(progress, size))
+
+    def _sections(self) -> Sections:
+        return load_sections(self._dvc_dir, self._root, self._config_text)
+
+    @contextmanager
+    def _traffic(self, jobs: int | None, *, is_written: bool) -> Iterator[Traffic | None]:
+        sections = self._sections()
+        place = _default_place(sections)
+        if place is None:
+            yield None
+            return
+        cache = cache_of(sections, self._dvc_dir)
+        options = sections["remote"][place.name]
+        configured = str(options.get("jobs", ""))
+        jobs = jobs or (int(configured) if configured.isdecimal() else 0) or _JOBS
+        if _URL.match(options["url"]):
+            from mreg.stores.dvc.cloud import CloudRemote  # noqa: PLC0415 - what follows imports DVC
+
+            yield Traffic(cache, CloudRemote(sections, place), place, jobs, self._stall_s)
+        elif is_written:
+            folder = Path(options["url"])
+            with scratch_folder(folder) as scratch:
+                yield Traffic(cache, FolderRemote(folder, scratch), place, jobs, self._stall_s)
+        else:
+            yield Traffic(cache, FolderRemote(Path(options["url"])), place, jobs, self._stall_s)
+
+
+def _default_place(sections: Sections) -> Place | None:
+    found = remote_of(sections)
+    return Place(found[0], strip_credentials(str(found[1]["url"])) or "…") if found else None
+
+
+def _members(md5: str, cache: Cache) -> list[str]:
+    """Returns the objects of a directory's files; empty for an artifact that is one file."""
+    return sorted(parse_directory(cache.read(md5), md5).values()) if md5.endswith(".dir") else []
+
+
+def _sizes(md5s: Iterable[str], cache: Cache) -> dict[str, int]:
+    sizes = {}
+    for md5 in md5s:
+        size = cache.size(md5)
+        if size is None:
+            raise NotFoundError(
+                f"object {md5} is not in the DVC cache {os.fspath(cache.root)!r}, so it cannot be uploaded",
+                hint="dvc fetch, or register the artifact again",
+                details={"md5": md5},
+            )
+        sizes[md5] = size
+    return sizes

@@ -1,0 +1,109 @@
+"""Objects on their way between a cache and a remote: what is needed is moved, and what was moved is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from mreg.errors import CorruptArtifactError, NotFoundError, StorageError
+from mreg.stores.cache import Cache
+from mreg.stores.disk import disk_errors
+from mreg.stores.dvc.errors import Place
+from mreg.stores.dvc.pool import run_all
+from mreg.stores.hashing import Meter
+
+__all__ = ["Remote", "Traffic"]
+
+
+class Remote(Protocol):
+    """Where objects are stored for everyone."""
+
+    def find_stored(self, sizes: Mapping[str, int], meter: Meter) -> set[str]:
+        """Returns which objects are there, whole as far as the remote can tell."""
+        ...
+
+    def send(self, md5: str, cache: Cache, meter: Meter) -> None:
+        """Stores one object of ``cache``, having checked its MD5, over one of that name."""
+        ...
+
+    def fetch(self, md5: str, temporary: str, meter: Meter) -> str | None:
+        """Writes one object to a new file and returns the MD5 of its bytes, ``None`` where it is not there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """One cache, one remote, and how fast to go."""
+
+    cache: Cache
+    remote: Remote
+    place: Place
+    jobs: int
+    """Objects at a time."""
+    stall_s: float
+    """Seconds without a byte after which to give up."""
+
+    def send(self, sizes: Mapping[str, int], meter: Meter) -> set[str]:
+        """Brings objects to the remote and returns which were missing there.
+
+        Raises:
+            CorruptArtifactError: An object in the cache has changed.
+            StorageError: The remote refuses, does not answer, or does not hold what it was sent.
+        """
+        stored = self._find_stored(sizes)
+        missing = sorted(sizes.keys() - stored)
+        meter.add(sum(sizes[md5] for md5 in stored))
+        sending = [partial(self.remote.send, md5, self.cache, meter) for md5 in missing]
+        run_all(sending, jobs=self.jobs, meter=meter, stall_s=self.stall_s)
+        lost = sorted(set(missing) - self._find_stored({md5: sizes[md5] for md5 in missing}))
+        if lost:
+            raise StorageError(
+                f"{self.place} does not hold what it was sent: object {lost[0]} is missing there, or has other bytes",
+                hint="run the command again; if it comes back, ask who runs the storage",
+                details={"remote": self.place.name, "objects": lost},
+            )
+        return set(missing)
+
+    def fetch(self, md5s: Iterable[str], scratch: Path, meter: Meter) -> None:
+        """Brings those objects into the cache that it lacks.
+
+        Raises:
+            NotFoundError: The remote has not got one.
+            CorruptArtifactError: The bytes of one are not those that its name promises.
+            StorageError: The remote refuses or does not answer, or the disk is full.
+        """
+        missing = []
+        for md5 in sorted(set(md5s)):
+            size = self.cache.size(md5)
+            if size is None:
+                missing.append(partial(self._fetch, md5, f"{scratch}/{md5}", meter))
+            else:
+                meter.add(size)
+        run_all(missing, jobs=self.jobs, meter=meter, stall_s=self.stall_s)
+
+    def _find_stored(self, sizes: Mapping[str, int]) -> set[str]:
+        found: set[str] = set()
+        quiet = Meter(None, 0)
+        tasks = [lambda: found.update(self.remote.find_stored(sizes, quiet))] if sizes else []
+        run_all(tasks, jobs=1, meter=quiet, stall_s=self.stall_s)
+        return found
+
+    def _fetch(self, md5: str, temporary: str, meter: Meter) -> None:
+        found = self.remote.fetch(md5, temporary, meter)
+        if found is None:
+            raise NotFoundError(
+                f"object {md5} is not in {self.place}",
+                hint="dvc push, where the version was registered",
+                details={"remote": self.place.name, "md5": md5},
+            )
+        if found != md5.removesuffix(".dir"):
+            raise CorruptArtifactError(
+                f"object {md5} in {self.place} has changed: its bytes have the MD5 {found}",
+                hint="delete it there, then dvc push where the version was registered",
+                details={"remote": self.place.name, "md5": md5, "found": found},
+            )
+        with disk_errors("written", self.cache.root):
+            self.cache.adopt(temporary, md5)

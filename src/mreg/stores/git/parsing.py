@@ -1,0 +1,121 @@
+"""What Git prints, as values: pure, and indifferent to any byte in a name, a path or a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mreg.core.history import Commit, FileChange
+from mreg.stores.git.objects import to_datetime
+
+__all__ = [
+    "LOG_FORMAT",
+    "TAG_FORMAT",
+    "TagRef",
+    "TreeFile",
+    "parse_batch",
+    "parse_changes",
+    "parse_log",
+    "parse_tag_ref",
+    "parse_tree_files",
+]
+
+LOG_FORMAT = "%H%x00%an%x00%ae%x00%ct%x00%s"
+# `object`, not `*objectname`: that one reads the target too, and from Git 2.45 on peels all the way.
+TAG_FORMAT = "%(refname)%00%(objectname)%00%(objecttype)%00%(object)"
+
+_LOG_FIELDS = 5
+_ABSENT = ("missing", "ambiguous")
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFile:
+    """One blob in a tree."""
+
+    path: str
+    mode: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagRef:
+    """One ref under ``refs/tags/``."""
+
+    name: str
+    oid: str
+    """The tag object; for a lightweight tag the commit itself."""
+    kind: str
+    """Git's object type: ``tag`` where it is annotated; empty where the object is missing."""
+    target: str
+    """What the tag object names, itself a tag where tags are nested; empty for a lightweight or a malformed tag."""
+
+
+def parse_batch(out: bytes, count: int) -> Iterator[tuple[str, str, bytes] | None]:
+    """Yields id, kind and content from ``cat-file --batch``; ``None`` for a name without an object."""
+    start = 0
+    for _ in range(count):
+        end = out.index(b"\n", start)
+        header = out[start:end].decode("utf-8", "replace").split(" ")
+        start = end + 1
+        if header[-1] in _ABSENT:
+            yield None
+            continue
+        oid, kind, size = header
+        yield oid, kind, out[start : start + int(size)]
+        start += int(size) + 1
+
+
+def parse_log(out: bytes) -> Iterator[Commit]:
+    """Yields the commits of ``log -z --raw`` with ``LOG_FORMAT``, in its order."""
+    tokens = out.split(b"\0")
+    at = 0
+    while at + _LOG_FIELDS <= len(tokens) and tokens[at]:
+        oid, author, email, stamp, subject = (
+            token.decode("utf-8", "replace") for token in tokens[at : at + _LOG_FIELDS]
+        )
+        first = at = at + _LOG_FIELDS
+        # After a commit without changes comes the next one's id.
+        while at < len(tokens) and tokens[at].lstrip(b"\n").startswith(b":"):
+            at += 2
+        time = to_datetime(int(stamp) if stamp.isdigit() else 0)
+        yield Commit(oid, author, email, time, subject, tuple(_changes(tokens[first:at])))
+
+
+def parse_changes(out: bytes) -> list[FileChange]:
+    """Returns the changes of ``diff-tree -r -z --raw``."""
+    return list(_changes(out.split(b"\0")[:-1]))
+
+
+def _changes(tokens: list[bytes]) -> Iterator[FileChange]:
+    for head, path in zip(tokens[::2], tokens[1::2], strict=True):
+        _, _, old, new, status = head.decode().strip("\n").split(" ")
+        name = path.decode("utf-8", "surrogateescape")
+        yield FileChange(name, None if status == "A" else old, None if status == "D" else new)
+
+
+def parse_tree_files(out: bytes) -> Iterator[TreeFile]:
+    """Yields the blobs of ``ls-tree -r -z``; submodules are left out."""
+    for line in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+        head, _, path = line.partition("\t")
+        mode, kind, oid = head.split(" ")
+        if kind == "blob":
+            yield TreeFile(path, mode, oid)
+
+
+def parse_tag_ref(line: str, found: tuple[str, str, bytes] | None = None) -> TagRef:
+    """Returns the tag in one line of ``for-each-ref``.
+
+    Args:
+        line: In ``TAG_FORMAT``, or name and object id alone.
+        found: The object, where the line does not tell what it is.
+    """
+    ref, oid, *rest = line.split("\0")
+    name = ref.removeprefix("refs/tags/")
+    if rest:
+        return TagRef(name, oid, *rest)
+    if found is None:
+        return TagRef(name, oid, "", "")
+    _, kind, content = found
+    first = content.partition(b"\n")[0].decode("utf-8", "replace")
+    is_tag = kind == "tag" and first.startswith("object ")
+    return TagRef(name, oid, kind, first.removeprefix("object ") if is_tag else "")

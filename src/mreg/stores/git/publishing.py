@@ -1,0 +1,239 @@
+"""Writing to a Git repository: one change lands whole, or leaves no trace.
+
+The order is: the note of what is under way, objects, the checked-out files, the refs, the index, the note taken away.
+A process that is killed between leaves a note that ``Publisher.recover`` finishes where the branch has moved, and
+undoes where it has not; objects that nothing names are Git's to collect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from mreg.errors import ConflictError, GitError, MregError
+from mreg.stores.git import signing
+from mreg.stores.git.objects import Identity, ObjectWriter, encode_commit, encode_tag
+from mreg.stores.git.pending import (
+    LOCK_TIMEOUT_S,
+    Journal,
+    Pending,
+    RefUpdate,
+    disk_errors,
+    remove_stale_locks,
+    write_lock,
+)
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.runner import Completed, failure
+from mreg.stores.git.trees import build_tree
+from mreg.stores.git.worktrees import Worktree, find_worktrees
+
+__all__ = ["NewTag", "Publisher", "RefMovedError", "RefUpdate"]
+
+_TRUE = {"true", "yes", "on"}
+
+
+class RefMovedError(ConflictError):
+    """A ref was not where it had been read: read again, and rebuild."""
+
+    code = "ref-moved"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTag:
+    """An annotated tag to be made."""
+
+    name: str
+    target: str
+    tagger: Identity
+    message: str
+
+
+class Publisher:
+    """Builds objects and moves refs in one repository, under a lock that all its worktrees share."""
+
+    def __init__(self, repo: GitRepository) -> None:
+        """Keeps the repository; nothing is read or written yet."""
+        self._repo = repo
+        self._journal = Journal(repo.state_dir / "pending.json")
+        self.objects = ObjectWriter(repo.object_format)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other mreg processes from writing, and completes what a killed one left.
+
+        Raises:
+            ConflictError: Another process held the lock for a minute.
+            StorageError: The repository cannot be written to.
+        """
+        with write_lock(self._repo.state_dir / "lock", timeout_s=LOCK_TIMEOUT_S) as descriptor:
+            self._repo.runner.keep_open = (descriptor,)
+            try:
+                self.recover()
+                yield
+            finally:
+                self._repo.runner.keep_open = ()
+
+    def commit(
+        self,
+        *,
+        parent: str | None,
+        files: Mapping[str, bytes | None],
+        author: Identity,
+        committer: Identity,
+        message: str,
+    ) -> str:
+        """Builds a commit that changes some files of its parent, and returns its id.
+
+        Args:
+            parent: The commit to build on; ``None`` for the first of a repository.
+            files: New content by path; ``None`` deletes.
+            author: Who made the change.
+            committer: Who commits it.
+            message: Subject, body and trailers.
+        """
+        tree = build_tree(self._repo, self.objects, parent, files)
+        parents = (parent,) if parent else ()
+        if self._signs("commit"):
+            self.flush()
+            return signing.sign_commit(
+                self._repo, tree=tree, parents=parents, author=author, committer=committer, message=message
+            )
+        content = encode_commit(tree=tree, parents=parents, author=author, committer=committer, message=message)
+        return self.objects.add("commit", content)
+
+    def unsigned_commit(self, *, parent: str, files: Mapping[str, bytes | None], who: Identity, message: str) -> str:
+        """Builds a commit that depends on its arguments alone, and returns its id."""
+        tree = build_tree(self._repo, self.objects, parent, files)
+        content = encode_commit(tree=tree, parents=(parent,), author=who, committer=who, message=message)
+        return self.objects.add("commit", content)
+
+    def tag(self, tag: NewTag) -> str:
+        """Builds an annotated tag, signed where Git is configured to sign tags, and returns its id."""
+        if self._signs("tag"):
+            self.flush()
+            return signing.sign_tag(
+                self._repo, self._settings, name=tag.name, target=tag.target, tagger=tag.tagger, message=tag.message
+            )
+        content = encode_tag(name=tag.name, target=tag.target, tagger=tag.tagger, message=tag.message)
+        return self.objects.add("tag", content)
+
+    def flush(self) -> None:
+        """Writes the objects built so far; nothing names them yet."""
+        if self.objects:
+            self._repo.runner.run("unpack-objects", "-q", stdin=self.objects.pack())
+            self.objects = ObjectWriter(self._repo.object_format)
+
+    def publish(self, updates: Sequence[RefUpdate], *, paths: Sequence[str] = (), reason: str) -> None:
+        """Writes the objects and moves the refs, all of them or none.
+
+        Args:
+            updates: The first may be a branch; its checked-out worktrees then follow.
+            paths: The files that differ between the branch's old and new commit.
+            reason: For the reflog.
+
+        Raises:
+            RefMovedError: A ref was no longer at its ``old``.
+            DirtyFilesError: A checked-out file of ``paths`` has changes that are not committed.
+            GitError: Git could not write.
+        """
+        if not updates:
+            return
+        branch = updates[0] if updates[0].ref.startswith("refs/heads/") else None
+        trees = find_worktrees(self._repo, branch.ref, self._journal.path) if branch else []
+        places = tuple((str(tree.folder), str(tree.git_dir)) for tree in trees)
+        pending = Pending(tuple(updates), str(self._repo.git_dir), places)
+        with disk_errors():
+            self._journal.save(pending)
+            try:
+                for tree in trees:
+                    tree.hold()
+                    tree.require_clean(paths)
+                self.flush()
+                for tree in trees if updates[0].old is None else ():
+                    # A branch that begins at another commit brings all its files.
+                    tree.require_free(updates[0].new)
+                if trees:
+                    pending = replace(pending, begun=True)
+                    self._journal.save(pending)
+                for tree in trees:
+                    tree.advance(updates[0].old, updates[0].new)
+                self._move(updates, reason)
+            except BaseException:
+                # Where this fails too, the note stays, and the next command tries again.
+                with suppress(MregError, OSError):
+                    self._settle(pending)
+                raise
+            self._settle(pending, landed=True)
+
+    def recover(self) -> None:
+        """Finishes or undoes what a killed process had begun.
+
+        Raises:
+            GitError: Another Git command holds the index of a worktree that must be put right.
+            StorageError: The repository cannot be written to.
+        """
+        pending = self._journal.load()
+        with disk_errors():
+            if pending:
+                self._settle(pending)
+            else:
+                self._journal.clear()
+
+    def _settle(self, pending: Pending, *, landed: bool = False) -> None:
+        if not landed:
+            remove_stale_locks(self._repo.common_dir, pending, since=self._journal.written_at)
+        places = [(Path(folder), Path(git_dir)) for folder, git_dir in pending.worktrees]
+        trees = [Worktree(self._repo, *place, self._journal.path) for place in places if all(map(Path.is_dir, place))]
+        if trees and pending.begun:
+            self._settle_files(pending.updates[0], trees, landed=landed)
+        for tree in trees:
+            tree.release()
+        self._journal.clear()
+
+    def _settle_files(self, branch: RefUpdate, trees: Sequence[Worktree], *, landed: bool) -> None:
+        if not landed:
+            tip, new = self._repo.resolve([branch.ref, branch.new])
+            landed = tip == branch.new
+            if new is None:  # Git has collected it since: what its files were is not known any more
+                return
+        changes = [] if landed else self._repo.changes(branch.old, branch.new)
+        for tree in trees:
+            if landed:
+                tree.finish(branch.old, branch.new)
+            else:
+                tree.undo(changes)
+
+    def _move(self, updates: Sequence[RefUpdate], reason: str) -> None:
+        zero = self._repo.zero_oid
+        lines = (f"update {update.ref}\0{update.new}\0{update.old or zero}\0" for update in updates)
+        # Without the last word, Git moves nothing: half of what is sent counts for nothing.
+        stdin = "".join(("start\0", *lines, "prepare\0", "commit\0")).encode()
+        done = self._repo.runner.complete("update-ref", "-m", reason, "--stdin", "-z", stdin=stdin)
+        if done.status != 0:
+            raise self._refusal(updates, done)
+
+    def _refusal(self, updates: Sequence[RefUpdate], done: Completed) -> MregError:
+        now = list(zip(updates, self._repo.resolve([update.ref for update in updates]), strict=True))
+        missing = [update.ref for update, oid in now if oid == update.old]
+        elsewhere = [update.ref for update, oid in now if oid not in {update.old, update.new}]
+        if elsewhere:
+            details = {"refs": elsewhere}
+            return RefMovedError(f"{elsewhere[0]} moved while mreg was writing", hint="try again", details=details)
+        if len(missing) < len(updates):
+            return GitError(
+                f"git moved {updates[0].ref} and then failed to make {missing[0] if missing else 'the rest'}",
+                hint="mreg sync",
+                details={"refs": missing, "stderr": done.stderr[-2000:]},
+            )
+        return failure(("update-ref",), done)
+
+    @cached_property
+    def _settings(self) -> dict[str, str]:
+        return self._repo.settings()
+
+    def _signs(self, kind: str) -> bool:
+        value = self._settings.get(f"{kind}.gpgsign", "").lower()
+        return value in _TRUE or (value.isdigit() and int(value) != 0)

@@ -1,0 +1,188 @@
+"""The one place that starts Git, through GitPython's command runner.
+
+GitPython's object model is not used: it reads packed tags one by one (51 s for 10 000) and fails on SHA-256 and
+reftable repositories, which the command runner handles.  Every process has pinned settings, so that neither the user's
+configuration nor the environment of a hook changes what Git says or does; who commits and how it is signed stay theirs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
+
+from mreg.errors import GitError, MregError, OutsideError, UsageError
+
+__all__ = ["Completed", "GitRunner", "failure"]
+
+_SETTINGS = {
+    "color.ui": "false",
+    "core.filesRefLockTimeout": "5000",  # ms to wait for another Git that moves the same ref
+    "core.fsmonitor": "false",  # else its value may be a program to run
+    "core.hooksPath": "/dev/null",  # nothing in a registry is executed; mreg's own calls run no hook
+    "core.quotePath": "false",
+    "gc.auto": "0",
+    "i18n.commitEncoding": "UTF-8",
+    "log.follow": "false",
+    "log.showRoot": "true",
+    "log.showSignature": "false",
+    "maintenance.auto": "false",  # no process outlives its command
+    "submodule.recurse": "false",
+}
+_ALWAYS = (
+    "--no-pager",
+    "--no-replace-objects",  # refs/replace/* changes what Git shows of history
+    "--literal-pathspecs",
+    *(word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")),
+)
+_ENV = {"GIT_GRAFT_FILE": os.devnull, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+_OF_ANOTHER = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_DIR",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_NOGLOB_PATHSPECS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
+"""What Git hands down to a hook, which need not be about the repository that mreg was asked for."""
+_COMMAND_NOT_FOUND = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A finished Git process."""
+
+    status: int
+    """Negative where a signal ended it."""
+    stdout: bytes
+    stderr: str
+
+
+class GitRunner:
+    """Runs Git with pinned settings in one directory."""
+
+    def __init__(self, directory: Path, *, options: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+        """Keeps where and how Git runs.
+
+        Args:
+            directory: The working directory of each process.
+            options: Global options before the Git command, such as ``--git-dir=…``.
+            env: Variables on top of the inherited ones, less those of another repository.
+        """
+        self.directory = directory
+        self._options = tuple(options)
+        self._env = {**_ENV, **(env or {})}
+        self.keep_open: tuple[int, ...] = ()
+        """File descriptors that the processes inherit."""
+
+    def complete(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Completed:
+        """Runs one Git command to its end, whatever its status.
+
+        Raises:
+            GitError: Git is not installed.
+            UsageError: An argument holds what no argument can.
+            OutsideError: The process could not be started.
+        """
+        variables = {**self._env, **(env or {})}
+        leaked = [name for name in _OF_ANOTHER if name in os.environ and name not in variables]
+        # GitPython can set a variable but not take one away.
+        prefix = ["env", *(word for name in leaked for word in ("-u", name))] if leaked else []
+        command = [*prefix, "git", "-C", os.fspath(self.directory), *_ALWAYS, *self._options, *args]
+        try:
+            # Kept: GitPython ends the process of what it gave when that is collected.
+            started = _start(command, variables, self.keep_open)
+        except OSError as error:
+            raise OutsideError(f"git could not be run in {self.directory}: {error.strerror or error}") from error
+        except ValueError as error:  # a NUL, or half a surrogate pair
+            raise UsageError(f"git {args[0]}: an argument holds a character that none can: {args[1:]!r}") from error
+        process: Popen[bytes] = started.proc
+        try:
+            stdout, stderr = process.communicate(stdin)
+        except BaseException:
+            # Ctrl-C: what follows must find a repository that nobody is writing to.
+            process.terminate()
+            process.wait()
+            raise
+        if prefix and process.returncode == _COMMAND_NOT_FOUND:
+            raise _missing()
+        return Completed(process.returncode, stdout, stderr.decode("utf-8", "replace"))
+
+    def run(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+        """Runs one Git command and returns its standard output.
+
+        Raises:
+            GitError: Git is missing, or ended with another status than 0.
+        """
+        done = self.complete(*args, stdin=stdin, env=env)
+        if done.status != 0:
+            raise failure(args, done)
+        return done.stdout
+
+    def text(self, *args: str) -> str:
+        """Returns the standard output as text without its last newline."""
+        return self.run(*args).decode("utf-8", "surrogateescape").removesuffix("\n")
+
+
+def _start(command: list[str], env: Mapping[str, str], keep_open: tuple[int, ...]) -> Any:
+    try:
+        # When imported it runs `git version`, and fails where there is no Git.
+        from git.cmd import Git  # noqa: PLC0415
+        from git.exc import GitCommandNotFound  # noqa: PLC0415
+    except ImportError as error:
+        if "Bad git executable" in str(error):
+            raise _missing() from error
+        raise GitError(f"this git cannot be used: {error}", hint="git version") from error
+    try:
+        # Typed as the text that it gives without `as_process`.
+        started: Any = Git().execute(command, istream=PIPE, as_process=True, env=env, pass_fds=keep_open)
+    except GitCommandNotFound as error:
+        raise _missing() from error
+    return started
+
+
+def _missing() -> GitError:
+    return GitError("git was not found", hint="install git (https://git-scm.com) and put it on PATH")
+
+
+_HINTS = (
+    ("No space left on device", "free some disk space, then run the command again: nothing was recorded"),
+    ("Read-only file system", "run in a clone that can be written to"),
+    ("Permission denied", "check who owns the files under .git: ls -ld .git"),
+    ("insufficient permission", "check who owns the files under .git: ls -ld .git"),
+    ("failed to sign", "check the key that Git signs with: git config --show-origin --get-regexp '^(gpg|user)[.]'"),
+    ("resolve your current index", "finish the merge that is under way, or end it: git merge --abort"),
+)
+_OWNERSHIP = re.compile(r"^\s*(git config --global --add safe\.directory .+)$", re.MULTILINE)
+_LOCKED = re.compile(r"'([^'\n]+\.lock)': File exists")
+
+
+def failure(args: Sequence[str], done: Completed) -> MregError:
+    """Returns the error that a failed Git command stands for."""
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    ended = f"signal {-done.status} ended it" if done.status < 0 else f"exit status {done.status}"
+    reason = (fatal or lines or [ended])[0].removeprefix("fatal: ").removeprefix("error: ")
+    return GitError(
+        f"git {args[0]} failed: {reason}",
+        hint=_hint(done.stderr),
+        details={"command": args[0], "status": done.status, "stderr": done.stderr.strip()[-2000:]},
+    )
+
+
+def _hint(stderr: str) -> str:
+    if owner := _OWNERSHIP.search(stderr):
+        return owner[1]
+    if lock := _LOCKED.search(stderr):
+        return f"try again; if no other git command is running here, one was killed: rm '{lock[1]}'"
+    return next((hint for sign, hint in _HINTS if sign in stderr), "")

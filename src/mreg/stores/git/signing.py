@@ -1,0 +1,74 @@
+"""Signed commits and tags, made by Git itself as it is configured to (OpenPGP, SSH or X.509)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from mreg.stores.git.objects import Identity, encode_message
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.runner import GitRunner
+
+__all__ = ["sign_commit", "sign_tag"]
+
+
+def sign_commit(
+    repo: GitRepository, *, tree: str, parents: tuple[str, ...], author: Identity, committer: Identity, message: str
+) -> str:
+    """Writes a signed commit whose tree and parents are stored already, and returns its id.
+
+    Raises:
+        GitError: The key is missing, or the signing program failed.
+    """
+    parent_args = [arg for parent in parents for arg in ("-p", parent)]
+    env = {**_env("AUTHOR", author), **_env("COMMITTER", committer)}
+    out = repo.runner.run("commit-tree", tree, *parent_args, "-S", "-F", "-", stdin=encode_message(message), env=env)
+    return out.decode().strip()
+
+
+def sign_tag(
+    repo: GitRepository, settings: Mapping[str, str], *, name: str, target: str, tagger: Identity, message: str
+) -> str:
+    """Writes a signed tag object on a stored commit, makes no ref, and returns its id.
+
+    ``git tag`` cannot sign without making a ref, and no ref of the user's may exist before a remote took the tag: so it
+    runs in an empty repository of its own, which shares the objects and is told the settings of the real one.
+
+    Args:
+        repo: Where the tag object goes.
+        settings: All of Git's settings there.  They are handed over one by one: an ``includeIf`` would not apply.
+        name: The tag's name.
+        target: The commit.
+        tagger: Who signs.
+        message: The tag's message.
+
+    Raises:
+        GitError: The key is missing, or the signing program failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="mreg-sign-") as folder:
+        scratch = Path(folder)
+        for part in ("refs", "objects"):
+            (scratch / part).mkdir()
+        (scratch / "HEAD").write_text("ref: refs/heads/none\n")
+        (scratch / "config").write_text(_CONFIG.format(format=repo.object_format))
+        options = [f"--git-dir={scratch}"]
+        for key, value in settings.items():
+            if key.startswith("gpg.") or key == "user.signingkey":
+                options += ["-c", f"{key}={value}"]
+        env = {"GIT_OBJECT_DIRECTORY": str(repo.common_dir / "objects"), **_env("COMMITTER", tagger)}
+        # Not in the scratch folder: a key may be given by a path relative to the worktree.
+        runner = GitRunner(repo.runner.directory, options=options, env=env)
+        runner.run("tag", "-s", "--cleanup=verbatim", "-F", "-", "--", name, target, stdin=encode_message(message))
+        return (scratch / "refs" / "tags" / name).read_text().strip()
+
+
+_CONFIG = "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = {format}\n"
+
+
+def _env(role: str, identity: Identity) -> dict[str, str]:
+    return {
+        f"GIT_{role}_NAME": identity.name,
+        f"GIT_{role}_EMAIL": identity.email,
+        f"GIT_{role}_DATE": f"@{identity.time} {identity.zone}",
+    }

@@ -1,0 +1,261 @@
+"""The user's checked-out files: mreg changes its own alone, and refuses where those have changes.
+
+While a branch moves, each worktree that has it checked out is held by Git's own lock, ``index.lock``: a symbolic link
+to mreg's note, so that it is made in one step and says whose it is.  ``git read-tree`` merges the change into a draft
+of the index and into the files, as ``git merge --ff-only`` would; the draft becomes the index once the refs have moved.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from mreg.core.history import FileChange
+from mreg.errors import DirtyFilesError, GitError
+from mreg.stores.git.objects import empty_tree
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.runner import GitRunner, failure
+
+__all__ = ["Worktree", "find_worktrees"]
+
+INDEX_LOCK_TIMEOUT_S = 3.0
+_POLL_S = 0.05
+_REFUSED = re.compile(
+    r"^error: (?:Entry|Untracked working tree file|Updating) '(.+)' (?:not uptodate|would )", re.MULTILINE
+)
+
+
+class Worktree:
+    """One worktree that follows a branch."""
+
+    def __init__(self, repo: GitRepository, folder: Path, git_dir: Path, note: Path) -> None:
+        """Keeps where it is; nothing is read yet.
+
+        Args:
+            repo: The repository, as mreg was asked for it.
+            folder: The root of the checked-out files.
+            git_dir: The worktree's own Git directory.
+            note: What the lock points to.
+        """
+        self.folder, self.git_dir = folder, git_dir
+        self._repo = repo
+        self._note = str(note)
+        self._lock, self._index, self._draft = (git_dir / name for name in ("index.lock", "index", "mreg-index"))
+        self._git = GitRunner(folder, options=[f"--git-dir={git_dir}", f"--work-tree={folder}"])
+        self._git.keep_open = repo.runner.keep_open
+        self._on_draft = {"GIT_INDEX_FILE": str(self._draft), "GIT_OPTIONAL_LOCKS": "1"}
+
+    @property
+    def is_held(self) -> bool:
+        """True where mreg holds the index, in this process or in one that was killed."""
+        try:
+            return str(self._lock.readlink()) == self._note
+        except OSError:  # it is not there, or Git's own plain file
+            return False
+
+    def hold(self) -> None:
+        """Keeps Git from changing the index.
+
+        Raises:
+            GitError: Another Git command holds it.
+        """
+        deadline = time.monotonic() + INDEX_LOCK_TIMEOUT_S
+        while not self.is_held:
+            try:
+                self._lock.symlink_to(self._note)
+            except FileExistsError:
+                if time.monotonic() > deadline:
+                    raise GitError(
+                        f"{self._lock} exists: another git command is running in {self.folder}",
+                        hint=f"try again; if none is running, one was killed: rm {shlex.quote(str(self._lock))}",
+                    ) from None
+                time.sleep(_POLL_S)
+
+    def require_clean(self, paths: Sequence[str]) -> None:
+        """Refuses where a file that is about to change has changes of the user's, or where one is in the way.
+
+        Raises:
+            DirtyFilesError: ``details`` names the files.
+        """
+        self._make_draft()
+        for folder in sorted({folder for path in paths for folder in PurePosixPath(path).parents[:-1]}):
+            place = self.folder / folder
+            # Git would take an ignored one away, and a link may lead out of the repository.
+            if place.is_symlink() or (place.exists() and not place.is_dir()):
+                raise _in_the_way(self.folder, [str(folder)])
+        if not paths:
+            return
+        status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching")
+        out = self._git.run(*status, "--ignore-submodules=all", "--", *paths, env=self._on_draft)
+        lines = out.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        # Of an ignored folder Git says no more than its name, whatever is in it.
+        lines = [line for line in lines if not line.startswith("!!") or self._blocks(line[3:], paths)]
+        if lines:
+            dirty = [line[3:] for line in lines]
+            raise _in_the_way(self.folder, dirty) if lines[0][:2] in {"??", "!!"} else _changed(self.folder, dirty)
+
+    def require_free(self, commit: str) -> None:
+        """Refuses where a file that Git does not track is in the way of any file of a commit.
+
+        Raises:
+            DirtyFilesError: ``details`` names the files.
+        """
+        others = set(self._git.run("ls-files", "--others", "-z", env=self._on_draft).split(b"\0")[:-1])
+        coming = self._git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).split(b"\0")[:-1]
+        blocked = [os.fsdecode(path) for path in coming if path in others]
+        if blocked:
+            raise _in_the_way(self.folder, blocked)
+
+    def advance(self, old: str | None, new: str) -> None:
+        """Brings files and draft from one commit to another; what the user changed elsewhere stays.
+
+        Raises:
+            DirtyFilesError: A file has changes after all; nothing was changed.
+            GitError: Git could not write; ``undo`` puts back what it had changed.
+        """
+        base = old or empty_tree(self._repo.object_format)
+        args = ("read-tree", "-m", "-u", "--no-recurse-submodules", base, new)
+        done = self._git.complete(*args, env=self._on_draft)
+        if done.status == 0:
+            return
+        if refused := _REFUSED.search(done.stderr):
+            raise _changed(self.folder, [refused[1]])
+        raise failure(args, done)
+
+    def finish(self, old: str | None, new: str) -> None:
+        """Makes the draft the index, and lets it go: the refs have moved."""
+        if self.is_held:
+            with suppress(FileNotFoundError):  # done already, by a process that was killed right after
+                self._draft.replace(self._index)
+            self.release()
+        elif self._draft.exists():
+            # Someone took a killed process's lock away: their index counts, as far as it allows the merge.
+            self._git.complete("read-tree", "-m", old or empty_tree(self._repo.object_format), new)
+            self._drop_draft()
+
+    def undo(self, changes: Sequence[FileChange]) -> None:
+        """Brings files that are as mreg left them, half-written ones too, back to what the index says.
+
+        Raises:
+            GitError: Another Git command holds the index.
+        """
+        self.hold()
+        ours = self._ours(changes)
+        back = "".join(f"{change.path}\0" for change in ours if change.old).encode("utf-8", "surrogateescape")
+        if back:
+            done = self._git.complete("checkout-index", "--force", "-z", "--stdin", stdin=back)
+            if done.status != 0 and "skip-worktree" not in done.stderr:  # never there in a sparse checkout
+                raise failure(("checkout-index",), done)
+        for change in ours:
+            if change.old is None:
+                self._remove(change.path)
+        self.release()
+
+    def release(self) -> None:
+        """Lets Git change the index again."""
+        self._drop_draft()
+        if self.is_held:
+            self._lock.unlink()
+
+    def _ours(self, changes: Sequence[FileChange]) -> list[FileChange]:
+        present = [change for change in changes if _is_plain(self.folder, change.path)]
+        names = "".join(f"{change.path}\n" for change in present).encode("utf-8", "surrogateescape")
+        # Git hashes what it would store: line endings and other filters are accounted for.
+        hashes = self._git.run("hash-object", "--stdin-paths", stdin=names).decode().split() if present else []
+        known = {change.path: oid for change, oid in zip(present, hashes, strict=True)}
+        missing = [change for change in changes if not os.path.lexists(self.folder / change.path)]
+        unsure = [change for change in present if known[change.path] not in {change.old, change.new}]
+        ours = [change for change in present if change not in unsure]
+        contents = self._repo.read([change.new or "" for change in unsure])
+        halves = [
+            change for change, content in zip(unsure, contents, strict=True) if self._is_half(change.path, content)
+        ]
+        return [*ours, *halves, *(change for change in missing if change.old)]
+
+    def _is_half(self, path: str, content: bytes | None) -> bool:
+        found = (self.folder / path).read_bytes().replace(b"\r\n", b"\n")
+        return content is not None and content.startswith(found)
+
+    def _remove(self, path: str) -> None:
+        (self.folder / path).unlink(missing_ok=True)
+        for folder in PurePosixPath(path).parents[:-1]:
+            try:
+                (self.folder / folder).rmdir()
+            except OSError:  # something else is in it
+                return
+
+    def _blocks(self, ignored: str, paths: Sequence[str]) -> bool:
+        is_folder = ignored.endswith("/")
+        inside = [path for path in paths if path.startswith(ignored)] if is_folder else []
+        return not inside or any(os.path.lexists(self.folder / path) for path in inside)
+
+    def _make_draft(self) -> None:
+        self._drop_draft()
+        with suppress(FileNotFoundError):  # before the first `git add`
+            # With its time, by which Git tells which files changed right after it was written.
+            shutil.copy2(self._index, self._draft)
+
+    def _drop_draft(self) -> None:
+        self._draft.unlink(missing_ok=True)
+        self._draft.with_name(f"{self._draft.name}.lock").unlink(missing_ok=True)
+
+
+def find_worktrees(repo: GitRepository, ref: str, note: Path) -> list[Worktree]:
+    """Returns the worktrees that have a branch checked out, born or not."""
+    found: dict[Path, Path] = {}
+    others: set[Path] = set()
+    for block in repo.runner.text("worktree", "list", "--porcelain").split("\n\n"):
+        lines = dict(line.partition(" ")[::2] for line in block.split("\n"))
+        folder = Path(lines.get("worktree", ""))
+        git_dir = _git_dir(folder)
+        if git_dir is None:  # bare, or gone; or moved, or a submodule, for which Git gives another folder here
+            continue
+        if lines.get("branch") == ref:
+            found[git_dir] = folder
+        else:
+            others.add(git_dir)
+    here = repo.git_dir.resolve()
+    if repo.worktree and here not in {*found, *others} and f"refs/heads/{repo.head_branch()}" == ref:
+        found[here] = repo.worktree
+    return [Worktree(repo, folder, git_dir, note) for git_dir, folder in found.items()]
+
+
+def _git_dir(folder: Path) -> Path | None:
+    place = folder / ".git"
+    if place.is_dir():
+        return place.resolve()
+    try:
+        text = place.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    return (folder / text.removeprefix("gitdir: ").rstrip("\n")).resolve()
+
+
+def _is_plain(folder: Path, path: str) -> bool:
+    # A line break would be read as two names, and a leading quote as Git's own quoting.
+    place = folder / path
+    return place.is_file() and not place.is_symlink() and "\n" not in path and not path.startswith('"')
+
+
+def _changed(folder: Path, files: list[str]) -> DirtyFilesError:
+    path = shlex.quote(files[0])
+    return DirtyFilesError(
+        f"{folder / files[0]} has changes that are not committed, and mreg has to change it",
+        hint=f"git commit -- {path}   (or: git restore --staged --worktree -- {path})",
+        details={"files": files},
+    )
+
+
+def _in_the_way(folder: Path, files: list[str]) -> DirtyFilesError:
+    path = str(folder / files[0]).rstrip("/")
+    return DirtyFilesError(
+        f"{path} is in the way: Git does not track it, and mreg has to write there",
+        hint=f"mv {shlex.quote(path)} {shlex.quote(path + '.mine')}",
+        details={"files": files},
+    )

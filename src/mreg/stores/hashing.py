@@ -1,0 +1,145 @@
+"""Hashing and copying in one pass, with bounded memory, and the count of bytes that a progress bar shows.
+
+MD5 is DVC's name for bytes and proves nothing; SHA-256 is what mreg checks.  Each hash of a large file has its own
+thread (``hashlib`` lets go of the interpreter lock) beside the one that reads and writes.  Small files stay in one
+thread: handing 4 KiB each to threads made 10 000 of them two to three times slower.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import cycle
+
+from mreg.stores.disk import write_all
+
+__all__ = ["SMALL_SIZE", "Digests", "Meter", "Progress", "copy_hashed", "hash_bytes", "hash_file"]
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes done and the bytes in all, from any thread, a thousand times at most."""
+
+SMALL_SIZE = 1 << 20
+"""Files up to this many bytes are read in one go."""
+_CHUNK_SIZE = 1 << 20
+_CHUNKS_IN_FLIGHT = 4
+_STEPS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Both names of the same bytes, as hex digits."""
+
+    md5: str
+    sha256: str
+
+
+class Meter:
+    """Adds up bytes from any thread, and passes the sum on."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        """Starts at zero of ``total`` bytes."""
+        self._progress = progress
+        self._total = total
+        self._done = self._shown = 0
+        self._moved_s = time.monotonic()
+        self._lock = threading.Lock()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last ``add``."""
+        return time.monotonic() - self._moved_s
+
+    def add(self, size: int) -> None:
+        """Counts ``size`` more bytes, which may be none."""
+        self._moved_s = time.monotonic()
+        if self._progress is None:
+            return
+        with self._lock:
+            self._done = min(self._done + size, self._total)
+            if self._done == self._total or (self._done - self._shown) * _STEPS >= self._total:
+                self._shown = self._done
+                self._progress(self._done, self._total)
+
+
+def hash_bytes(content: bytes) -> Digests:
+    """Returns both digests of what is in memory."""
+    return Digests(hashlib.md5(content, usedforsecurity=False).hexdigest(), hashlib.sha256(content).hexdigest())
+
+
+def hash_file(file: int, size: int, meter: Meter, *, into: int | None = None) -> Digests:
+    """Returns both digests of an open file of about ``size`` bytes, read from where it stands.
+
+    Args:
+        into: A file descriptor to write the same bytes to, if any.
+
+    Raises:
+        OSError: Reading or writing failed.
+    """
+    return Digests(*copy_hashed(file, into, ("md5", "sha256"), size=size, meter=meter))
+
+
+def copy_hashed(
+    source: int, target: int | None, algorithms: Sequence[str], *, size: int, meter: Meter
+) -> tuple[str, ...]:
+    """Reads an open file to its end, writes it to ``target`` if there is one, and returns its digests.
+
+    Args:
+        source: File descriptor at the start of what is to be read.
+        target: File descriptor to write to, or ``None`` to hash only.
+        algorithms: Names that ``hashlib`` knows.
+        size: How much there should be to read; decides how, not what.
+        meter: Told of every byte.
+
+    Returns:
+        Hex digits in the order of ``algorithms``.
+
+    Raises:
+        OSError: Reading or writing failed.
+    """
+    hashes = [hashlib.new(name, usedforsecurity=False) for name in algorithms]
+    if size <= SMALL_SIZE:
+        _copy_small(source, target, [each.update for each in hashes], size=size, meter=meter)
+    else:
+        _copy_large(source, target, [each.update for each in hashes], meter)
+    return tuple(each.hexdigest() for each in hashes)
+
+
+_Update = Callable[[bytes | memoryview], None]
+
+
+def _copy_small(source: int, target: int | None, updates: Sequence[_Update], *, size: int, meter: Meter) -> None:
+    # Reads no more than there is: a buffer of 1 MiB for 4 KiB costs five times the read.
+    while chunk := os.read(source, size + 1):
+        for update in updates:
+            update(chunk)
+        if target is not None:
+            write_all(target, chunk)
+        meter.add(len(chunk))
+        if len(chunk) == size:
+            break
+
+
+def _copy_large(source: int, target: int | None, updates: Sequence[_Update], meter: Meter) -> None:
+    buffers = [memoryview(bytearray(_CHUNK_SIZE)) for _ in range(_CHUNKS_IN_FLIGHT)]
+    in_flight: deque[list[Future[None]]] = deque()
+    with ExitStack() as stack:
+        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in updates]
+        for buffer in cycle(buffers):
+            if len(in_flight) == len(buffers):
+                for done in in_flight.popleft():
+                    done.result()
+            size = os.readv(source, [buffer])
+            if size == 0:
+                return
+            chunk = buffer[:size]
+            in_flight.append([thread.submit(update, chunk) for thread, update in zip(threads, updates, strict=True)])
+            if target is not None:
+                write_all(target, chunk)
+            meter.add(size)

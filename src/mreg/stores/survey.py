@@ -1,0 +1,158 @@
+"""Which files an artifact on disk consists of, and whether they stay as they are while they are read.
+
+What counts as part of a directory:
+    * every regular file in it, hidden ones too; empty folders do not count, as in Git and DVC;
+    * a symbolic link to a regular file inside the directory or inside the DVC cache, as the bytes it leads to;
+    * anything else (a link that leads elsewhere or to a folder, a socket, a pipe, a ``.git`` folder, a name that is not
+      UTF-8) is an error that names it: nothing is left out silently.
+
+The artifact itself may be a symbolic link, which is what DVC can make of the files that it tracks.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+from mreg.core.paths import find_path_fault
+from mreg.errors import ConflictError, UsageError
+from mreg.stores.disk import disk_errors
+from mreg.stores.statcache import Stamp
+
+__all__ = ["SourceFile", "Survey", "survey_artifact"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file to read."""
+
+    path: str
+    """POSIX, relative to the directory; empty for an artifact that is one file."""
+    place: str
+    """Where to open it: no link."""
+    stamp: Stamp
+
+    def check_unchanged(self) -> None:
+        """Does nothing where the file is still the one that was surveyed.
+
+        Raises:
+            ConflictError: Its inode, size or time of change is another.
+        """
+        with disk_errors("read", self.place):
+            now = os.lstat(self.place)
+        then = self.stamp
+        if (now.st_ino, now.st_size, now.st_mtime_ns) != (then.inode, then.size, then.mtime_ns):
+            raise _changed(self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All files of one artifact, sorted by path, and the folders that they lie in."""
+
+    root: str
+    is_directory: bool
+    files: tuple[SourceFile, ...]
+    folders: tuple[tuple[str, int], ...]
+    """Path and mtime in nanoseconds: a folder's time changes when a name in it comes or goes."""
+
+    @property
+    def name(self) -> str:
+        """The artifact's base name."""
+        return os.path.basename(self.root)  # noqa: PTH119 - a path as text
+
+    @property
+    def size(self) -> int:
+        """All bytes."""
+        return sum(file.stamp.size for file in self.files)
+
+    def check_unchanged(self) -> None:
+        """Does nothing where no file came or went.
+
+        Raises:
+            ConflictError: One did.
+        """
+        for folder, mtime_ns in self.folders:
+            with disk_errors("read", folder):
+                now = os.stat(folder)  # noqa: PTH116 - a path as text
+            if now.st_mtime_ns != mtime_ns:
+                raise _changed(folder)
+
+
+def survey_artifact(source: Path, cache_root: Path) -> Survey:
+    """Returns what there is to read.
+
+    Raises:
+        NotFoundError: Nothing is there.
+        UsageError: It is empty, or holds what the module's rules refuse.
+        StorageError: It cannot be read.
+    """
+    root = os.path.abspath(source)  # noqa: PTH100 - a link keeps its own name
+    fault = find_path_fault(os.path.basename(root))  # noqa: PTH119 - a path as text
+    if fault:
+        raise _refused(root, fault)
+    with disk_errors("read", root):
+        place = os.path.realpath(root, strict=True)
+        found = os.stat(place)  # noqa: PTH116 - a path as text
+        if stat.S_ISREG(found.st_mode):
+            survey = Survey(root, False, (SourceFile("", place, Stamp.of(found)),), ())
+        elif stat.S_ISDIR(found.st_mode):
+            survey = _survey_directory(root, place, os.path.realpath(cache_root))
+        else:
+            raise _refused(root, "it is neither a file nor a directory")
+    if not survey.files or not survey.size:
+        raise UsageError(f"{root!r} is empty", hint="name the file or directory that holds the model")
+    return survey
+
+
+def _survey_directory(root: str, place: str, cache_root: str) -> Survey:
+    folders: list[tuple[str, int]] = []
+    files = sorted(_walk(place, (place, cache_root), "", folders), key=attrgetter("path"))
+    return Survey(root, True, tuple(files), tuple(folders))
+
+
+def _walk(folder: str, havens: tuple[str, str], prefix: str, folders: list[tuple[str, int]]) -> Iterator[SourceFile]:
+    folders.append((folder, os.stat(folder).st_mtime_ns))  # noqa: PTH116 - a path as text
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = prefix + entry.name
+            fault = find_path_fault(entry.name)
+            if fault:
+                raise _refused(entry.path, fault)
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, havens, f"{path}/", folders)
+            elif entry.is_file(follow_symlinks=False):
+                yield SourceFile(path, entry.path, Stamp.of(entry.stat(follow_symlinks=False)))
+            else:
+                yield _follow(entry, path, havens)
+
+
+def _follow(entry: os.DirEntry[str], path: str, havens: tuple[str, str]) -> SourceFile:
+    if not entry.is_symlink():
+        raise _refused(entry.path, "it is neither a file nor a directory")
+    place = os.path.realpath(entry.path)
+    if not any(place.startswith(f"{haven}{os.sep}") for haven in havens):
+        raise _refused(entry.path, "the link leads out of the directory")
+    try:
+        found = entry.stat()
+    except OSError:
+        raise _refused(entry.path, "the link leads nowhere") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise _refused(entry.path, "the link does not lead to a file")
+    return SourceFile(path, place, Stamp.of(found))
+
+
+def _refused(place: str, why: str) -> UsageError:
+    hint = "remove it, or register a copy: cp -rL makes files of links"
+    return UsageError(f"{place!r} cannot be part of an artifact: {why}", hint=hint, details={"path": place})
+
+
+def _changed(place: str) -> ConflictError:
+    return ConflictError(
+        f"{place!r} changed while it was read",
+        hint="run the command again once nothing writes there any more",
+        details={"path": place},
+    )
