@@ -1,0 +1,98 @@
+"""Answers of the readers, made from a state and a history."""
+
+from __future__ import annotations
+
+from mreg.core.history import Finding, Timeline, Transition
+from mreg.core.names import ModelName, StageName, Version
+from mreg.core.policy import Policy
+from mreg.core.record import Record
+from mreg.core.results import ModelList, ModelSummary, VersionDetails, VersionList, VersionSummary
+from mreg.core.state import ModelState, RegistryState
+from mreg.core.tags import version_tag
+from mreg.errors import DataError, IncompleteHistoryError
+from mreg.registry.reader import Reader
+
+__all__ = ["list_models", "list_versions", "readable_records", "show_version", "transitions_of"]
+
+
+def list_models(state: RegistryState) -> ModelList:
+    """Returns one summary a model, from the manifest alone."""
+    summaries = tuple(_summarise(model, state.policy) for model in state.models.values() if model.records)
+    return ModelList(summaries, state.commit, state.findings)
+
+
+def list_versions(reader: Reader, state: RegistryState, model: ModelName) -> VersionList:
+    """Returns one summary a version, newest first; one Git call for all records.
+
+    Raises:
+        NotFoundError: The model is not registered.
+    """
+    found = state.model(model)
+    layout = state.policy.layout
+    blobs = [(layout.record(model, version), oid) for version, oid in found.records.items()]
+    summaries, findings = [], list(state.findings)
+    for version, record in zip(found.records, reader.records(blobs), strict=True):
+        if isinstance(record, DataError):
+            findings.append(Finding(record.code, layout.record(model, version), record.message))
+        readable = None if isinstance(record, DataError) else record
+        summaries.append(VersionSummary(version, found.stages_of(version), version in found.archived, readable))
+    return VersionList(model, tuple(summaries[::-1]), state.commit, tuple(findings))
+
+
+def readable_records(versions: VersionList) -> dict[Version, Record]:
+    """Returns the records that can be read, versions ascending."""
+    return {each.version: each.record for each in reversed(versions.versions) if each.record}
+
+
+def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelName, version: Version) -> VersionDetails:
+    """Returns all that is known of one version.
+
+    In a shallow clone what only history knows is left empty, and a notice says so.
+    """
+    found = state.model(model)
+    record = reader.record(state, model, version)
+    layout = state.policy.layout
+    notices: tuple[str, ...] = ()
+    timeline = Timeline()
+    try:
+        timeline = reader.timeline(reader.commits(tip, layout, [model]), layout)
+    except IncompleteHistoryError as error:
+        notices = (f"{error.message}: {error.hint}",)
+    appearance = timeline.appearances.get((model, version))
+    tag = version_tag(model, version)
+    (oid,) = reader.repo.resolve([f"refs/tags/{tag}"])
+    return VersionDetails(
+        record=record,
+        stages=found.stages_of(version),
+        archived=found.archived.get(version),
+        commit=appearance.commit.oid if appearance else None,
+        tag=tag if oid else None,
+        registered_by=appearance.commit.email if appearance else "",
+        registered_at=appearance.commit.time if appearance else None,
+        transitions=tuple(each for each in reversed(timeline.transitions) if version in {each.source, each.target}),
+        notices=notices,
+    )
+
+
+def transitions_of(timeline: Timeline, stage: StageName | None) -> tuple[Transition, ...]:
+    """Returns the transitions of one stage, or of all, newest first."""
+    return tuple(each for each in reversed(timeline.transitions) if stage is None or each.stage == stage)
+
+
+def _summarise(state: ModelState, policy: Policy) -> ModelSummary:
+    holders: dict[StageName, Version | None] = dict.fromkeys(policy.stages)
+    for stage, entry in sorted(state.entries.items()):
+        if stage in holders or entry.version is not None:
+            holders[stage] = entry.version
+    return ModelSummary(
+        model=state.model,
+        latest=state.latest,
+        versions=len(state.records),
+        stages=holders,
+        archived=len(state.archived),
+        holds=_holds(state),
+    )
+
+
+def _holds(state: ModelState) -> tuple[StageName, ...]:
+    return tuple(sorted(stage for stage, entry in state.entries.items() if entry.hold))

@@ -1,0 +1,316 @@
+"""The one facade and public API: read, decide, publish.
+
+>>> from mreg import Registry
+>>> registry = Registry.open(".")
+>>> registry.register("churn", "model.pkl", metrics={"auc": 0.913})
+>>> registry.promote("churn@latest", "production", reason="AUC 0.913 against 0.902")
+>>> registry.pull("churn@production", "model.pkl").path
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+
+from mreg.core.names import (
+    Bump,
+    ModelName,
+    parse_model_name,
+    parse_selector,
+    parse_stage_name,
+    parse_version,
+)
+from mreg.core.plan import Plan
+from mreg.core.policy import OnReplace
+from mreg.core.record import Dataset
+from mreg.core.results import Pulled, Receipt, SyncReport
+from mreg.core.text import check_line, check_text
+from mreg.core.transitions import plan_archive, plan_clear, plan_promote, plan_rollback
+from mreg.registry.initialising import initialise
+from mreg.registry.pulling import Pulling
+from mreg.registry.queries import Queries
+from mreg.registry.registering import Facts, Registering
+from mreg.registry.writer import View, Writer
+from mreg.stores.hashing import Progress
+from mreg.stores.measures import as_metrics, as_params
+from mreg.stores.placing import LinkMode
+
+__all__ = ["LinkMode", "Registry"]
+
+
+class Registry(Queries):
+    """A model registry in a Git repository.
+
+    Readers look at the tip of the registry branch; what is checked out, or changed and not committed, does not count.
+    Writers commit there, or on the ``branch`` they are given, and leave the user's files alone.
+    """
+
+    @classmethod
+    def init(
+        cls,
+        path: str | PathLike[str] = ".",
+        *,
+        remote: str | None = None,
+        adopt: bool = False,
+        branch: str | None = None,
+    ) -> Registry:
+        """Makes a registry of a Git repository, and returns it; what is there already stays.
+
+        Args:
+            path: A directory in the repository.
+            remote: URL of the DVC remote that artifacts go to.
+            adopt: Write records and stages for what GTO has tagged.
+            branch: The registry branch; by default the one that is checked out.
+
+        Raises:
+            NotARegistryError: This is no Git repository.
+            RefusedError: GTO has tagged models here, and ``adopt`` was not asked for.
+        """
+        initialise(Path(path), remote=remote, adopting=adopt, branch=branch)
+        return cls.open(path)
+
+    def register(  # noqa: PLR0913 - what is known of a version is said in one call
+        self,
+        model: str,
+        path: str | PathLike[str],
+        *,
+        metrics: Mapping[str, object] | None = None,
+        params: Mapping[str, object] | None = None,
+        dataset: str | Dataset | None = None,
+        notes: str = "",
+        metadata: Mapping[str, object] | None = None,
+        trained_at: datetime | None = None,
+        format: str = "",
+        version: str | None = None,
+        bump: Bump = Bump.MAJOR,
+        stage: str | None = None,
+        reason: str = "",
+        approved_by: Sequence[str] = (),
+        force: bool = False,
+        upload: bool = True,
+        branch: str | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Receipt:
+        """Stores an artifact and adds it as a new version: one commit, one tag.
+
+        Args:
+            model: The model; it need not exist yet.
+            path: One file or one directory, in or outside the repository, or a ``.dvc`` file.
+            metrics: Finite numbers.
+            params: Plain data.
+            dataset: What it was trained on, ``name@version``.
+            notes: Free text.
+            metadata: Plain data of your own.
+            trained_at: When it was trained; by default when the artifact was last written.
+            format: By default recognised from the bytes.
+            version: By default the next one.
+            bump: Which part of the newest version the next one raises.
+            stage: Promote it there in the same commit.
+            reason: Why it goes to ``stage``.
+            approved_by: Who approved that.
+            force: Register bytes that equal the newest version's, or a version older than the newest.
+            upload: Copy the bytes to the DVC remote first, where one is set.
+            branch: Commit here instead of on the registry branch; no tag is made.
+            dry_run: Decide only; nothing is hashed or stored.
+            progress: Called with bytes done and bytes in all.
+
+        Raises:
+            UsageError: A name, metric, parameter or note cannot be recorded, or the artifact is empty.
+            NotFoundError: The artifact or the stage does not exist.
+            RefusedError: The version exists, the bytes are registered already, or the stage's rule says no.
+            StorageError: The bytes could not be stored or uploaded.
+        """
+        facts = Facts(
+            metrics=as_metrics(metrics or {}, "metrics"),
+            params=as_params(params or {}, "params"),
+            dataset=_parse_dataset(dataset),
+            notes=check_text(notes, "notes"),
+            metadata=as_params(metadata or {}, "metadata"),
+            trained_at=trained_at.astimezone() if trained_at and trained_at.tzinfo is None else trained_at,
+            format=check_text(format, "format"),
+        )
+        registering = Registering(
+            repo=self._repo,
+            model=parse_model_name(model),
+            source=Path(path),
+            facts=facts,
+            version=parse_version(version) if version else None,
+            bump=bump,
+            stage=parse_stage_name(stage) if stage else None,
+            reason=check_text(reason, "reason"),
+            approved_by=[check_line(who, "name of the approver") for who in approved_by],
+            force=force,
+            upload=upload,
+            progress=progress,
+        )
+        return registering.run(branch=branch, dry_run=dry_run)
+
+    def promote(  # noqa: PLR0913 - every part of the statement
+        self,
+        selector: str,
+        stage: str,
+        *,
+        reason: str,
+        approved_by: Sequence[str] = (),
+        on_replace: OnReplace | None = None,
+        branch: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Puts a version into a stage: one commit, one tag.
+
+        Args:
+            selector: Which version.
+            stage: A stage declared in ``registry.yaml``.
+            reason: Why; it is what the history will say.
+            approved_by: Who approved it, as they shall be named.
+            on_replace: Archive or keep the version replaced; by default as the stage's rule says.
+            branch: Commit here instead of on the registry branch: the pull-request way.
+            dry_run: Decide only.
+
+        Raises:
+            RefusedError: A rule says no.
+            NotFoundError: The version or the stage does not exist.
+            UsageError: The reason is missing.
+            ConflictError: The branch kept moving.
+        """
+        wanted, target = parse_selector(selector), parse_stage_name(stage)
+        approvers = [check_line(who, "name of the approver") for who in approved_by]
+        text = check_text(reason, "reason")
+
+        def build(view: View) -> Plan:
+            view.registered()
+            version = view.registry.select(wanted)
+            statement = view.statement(text, approvers)
+            lane = view.lane(target)
+            return plan_promote(view.policy, view.model, lane, version, target, statement, on_replace=on_replace)
+
+        return self._write(wanted.model, build, branch, dry_run=dry_run)
+
+    def rollback(  # noqa: PLR0913 - every part of the statement
+        self,
+        model: str,
+        stage: str,
+        *,
+        reason: str,
+        to: str | None = None,
+        approved_by: Sequence[str] = (),
+        branch: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Puts back the last good version of a stage, and holds it against automatic promotions.
+
+        Args:
+            model: The model.
+            stage: The stage.
+            reason: Why; it is what the history will say.
+            to: A version that once held the stage, instead of the last good one.
+            approved_by: Who approved it.
+            branch: Commit here instead of on the registry branch.
+            dry_run: Decide only.
+
+        Raises:
+            RefusedError: There is nothing to go back to, or ``to`` never held the stage.
+            NotFoundError: The model, the version or the stage does not exist.
+            UsageError: The reason is missing.
+        """
+        name, target = parse_model_name(model), parse_stage_name(stage)
+        version = parse_version(to) if to else None
+        approvers = [check_line(who, "name of the approver") for who in approved_by]
+        text = check_text(reason, "reason")
+
+        def build(view: View) -> Plan:
+            statement = view.statement(text, approvers)
+            return plan_rollback(view.policy, view.registered(), view.lane(target), target, statement, to=version)
+
+        return self._write(name, build, branch, dry_run=dry_run)
+
+    def clear(
+        self, model: str, stage: str, *, reason: str = "", branch: str | None = None, dry_run: bool = False
+    ) -> Receipt:
+        """Empties a stage.
+
+        Raises:
+            NotFoundError: The model or the stage does not exist.
+        """
+        name, target, text = parse_model_name(model), parse_stage_name(stage), check_text(reason, "reason")
+
+        def build(view: View) -> Plan:
+            return plan_clear(view.policy, view.registered(), target, view.statement(text))
+
+        return self._write(name, build, branch, dry_run=dry_run)
+
+    def archive(
+        self,
+        selector: str,
+        *,
+        reason: str = "",
+        undo: bool = False,
+        branch: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Marks a version as obsolete, or with ``undo`` takes the mark away.
+
+        Raises:
+            RefusedError: A stage holds the version.
+            NotFoundError: The version does not exist.
+        """
+        wanted, text = parse_selector(selector), check_text(reason, "reason")
+
+        def build(view: View) -> Plan:
+            view.registered()
+            version = view.registry.select(wanted)
+            return plan_archive(view.policy, view.model, version, view.statement(text), undo=undo)
+
+        return self._write(wanted.model, build, branch, dry_run=dry_run)
+
+    def pull(
+        self,
+        selector: str,
+        output: str | PathLike[str] | None = None,
+        *,
+        into: str | PathLike[str] = ".",
+        link: LinkMode = LinkMode.AUTO,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> Pulled:
+        """Puts a version's verified bytes in place; does nothing where they are there already.
+
+        Args:
+            selector: Which version.
+            output: Where; by default the artifact's own name in ``into``.
+            into: A directory.
+            link: Copy the bytes out of the cache, or link to them.
+            force: Replace what is there, be it not a version of this model.
+            progress: Called with bytes done and bytes in all.
+
+        Raises:
+            NotFoundError: The selector names nothing, or no remote has the bytes.
+            CorruptArtifactError: The bytes found are not those of the record; the destination is as it was.
+            RefusedError: The destination is not a version of this model.
+            StorageError: The remote or the disk failed.
+        """
+        wanted = parse_selector(selector)
+        reader, state, _ = self._state(wanted.model)
+        request = Pulling(reader, state, wanted, link, force, progress)
+        return request.run(Path(output) if output else None, Path(into))
+
+    def sync(self, *, dry_run: bool = False) -> SyncReport:
+        """Makes the tags that merged commits call for; does nothing where all are there.
+
+        Raises:
+            IncompleteHistoryError: The clone is shallow.
+        """
+        return Writer(self._repo).sync(dry_run=dry_run)
+
+    def _write(self, model: ModelName, build: Callable[[View], Plan], branch: str | None, *, dry_run: bool) -> Receipt:
+        return Writer(self._repo).write(model, build, branch=branch, dry_run=dry_run)
+
+
+def _parse_dataset(dataset: str | Dataset | None) -> Dataset | None:
+    if dataset is None or isinstance(dataset, Dataset):
+        return dataset
+    name, _, version = check_line(dataset, "dataset").rpartition("@")
+    return Dataset(name=name or version, version=version if name else "")

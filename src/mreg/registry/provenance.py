@@ -1,0 +1,55 @@
+"""Where a version comes from, as far as it is known without asking."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from mreg.core.record import Code, Environment, Run
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.surroundings import detect_entrypoint, detect_environment, detect_run, strip_credentials
+
+__all__ = ["Provenance", "gather"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """The code, the run and the interpreter around a registration."""
+
+    code: Code
+    run: Run | None
+    environment: Environment
+    trained_at: datetime | None
+    """When the artifact was last written."""
+
+
+def gather(repo: GitRepository, root: str, source: Path) -> Provenance:
+    """Returns what is known from around a registration.
+
+    Args:
+        repo: The code's repository, which is the registry's.
+        root: The registry's folder, whose files are not code.
+        source: The artifact.
+    """
+    (url,) = repo.config("remote.origin.url")
+    worktree = repo.worktree
+    return Provenance(
+        code=Code(
+            commit=repo.head() or "",
+            dirty=repo.is_dirty(besides=root),
+            repo=strip_credentials(url) if url else "",
+            entrypoint=detect_entrypoint(sys.argv, worktree) if worktree else "",
+        ),
+        run=detect_run(os.environ),
+        environment=detect_environment(),
+        trained_at=_written_at(source),
+    )
+
+
+def _written_at(source: Path) -> datetime | None:
+    files = source.rglob("*") if source.is_dir() else [source]
+    newest = max((path.lstat().st_mtime for path in files if path.exists()), default=None)
+    return None if newest is None else datetime.fromtimestamp(int(newest), timezone.utc)

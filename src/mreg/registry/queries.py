@@ -1,0 +1,195 @@
+"""What a registry can be asked; nothing here changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TypeVar
+
+from mreg.core.best import Choice, choose_best
+from mreg.core.compare import Comparison, Subject, compare
+from mreg.core.constraint import parse_constraint
+from mreg.core.metrics import check_metric, override_directions
+from mreg.core.names import ARCHIVED, ModelName, Selector, StageName, parse_model_name, parse_selector, parse_stage_name
+from mreg.core.policy import Policy
+from mreg.core.results import History, ModelList, VersionDetails, VersionList
+from mreg.core.state import RegistryState
+from mreg.registry import answers
+from mreg.registry.reader import Reader, Settings
+from mreg.stores.git.repository import GitRepository
+
+__all__ = ["Queries"]
+
+QueriesT = TypeVar("QueriesT", bound="Queries")
+
+
+class Queries:
+    """The readers of a registry: they look at the tip of the registry branch, or at what ``at`` names."""
+
+    def __init__(self, repo: GitRepository) -> None:
+        """Keeps the repository; use ``Registry.open``."""
+        self._repo = repo
+
+    @classmethod
+    def open(cls: type[QueriesT], path: str | PathLike[str] = ".") -> QueriesT:
+        """Returns the registry of the Git repository around a directory.
+
+        Raises:
+            NotARegistryError: There is no Git repository, or no registry in it.
+            DataError: ``registry.yaml`` cannot be read.
+            GitError: Git is missing or refuses the repository.
+        """
+        queries = cls(GitRepository(Path(path)))
+        queries.settings()
+        return queries
+
+    def settings(self) -> Settings:
+        """Returns the registry branch, its tip and the policy there."""
+        return Reader(self._repo).settings()
+
+    @property
+    def policy(self) -> Policy:
+        """The settings in force: those at the tip of the registry branch."""
+        return self.settings().policy
+
+    def list(self, *, at: str | None = None) -> ModelList:
+        """Returns every model with its stages.
+
+        Args:
+            at: A date (the end of that day, UTC), a time, or a Git revision: what was there then.
+
+        Raises:
+            NotFoundError: ``at`` names nothing.
+        """
+        _, state, _ = self._state(at=at)
+        return answers.list_models(state)
+
+    def versions(self, model: str, *, at: str | None = None) -> VersionList:
+        """Returns every version of one model with its record, newest first.
+
+        Raises:
+            NotFoundError: The model is not registered.
+        """
+        name = parse_model_name(model)
+        reader, state, _ = self._state(name, at=at)
+        return answers.list_versions(reader, state, name)
+
+    def show(self, selector: str, *, at: str | None = None) -> VersionDetails:
+        """Returns all that is known of one version.
+
+        Args:
+            selector: ``churn``, ``churn@v3`` or ``churn@production``.
+            at: As in ``list``.
+
+        Raises:
+            NotFoundError: The selector names nothing.
+            DataError: The record or the stage file cannot be read.
+        """
+        wanted = parse_selector(selector)
+        reader, state, _ = self._state(wanted.model, at=at)
+        version = state.select(wanted)
+        return answers.show_version(reader, state, str(state.commit), wanted.model, version)
+
+    def history(self, model: str | None = None, stage: str | None = None) -> History:
+        """Returns every transition, newest first, of one model or stage if named.
+
+        Order is that of the first-parent history; times are UTC and not monotonic.
+
+        Returns:
+            Empty where nothing was ever promoted.
+
+        Raises:
+            NotFoundError: The model is not registered, or the stage is neither declared nor ever used.
+            IncompleteHistoryError: The clone is shallow.
+        """
+        name = parse_model_name(model) if model else None
+        reader, state, settings = self._state(name)
+        if name is not None:
+            state.model(name)
+        layout = settings.policy.layout
+        timeline = reader.timeline(reader.commits(settings.tip, layout, [name] if name else ()), layout)
+        wanted = _parse_stage(stage) if stage else None
+        found = answers.transitions_of(timeline, wanted)
+        if wanted and not found and wanted != ARCHIVED:
+            settings.policy.stage(wanted)
+        return History(found, tuple(timeline.findings))
+
+    def compare(self, *selectors: str, higher: Sequence[str] = (), lower: Sequence[str] = ()) -> Comparison:
+        """Returns versions side by side; the first is what the others are measured against.
+
+        Args:
+            selectors: Two or more.
+            higher: Metrics of which more is better, on top of what ``registry.yaml`` says.
+            lower: Metrics of which less is better.
+
+        Raises:
+            UsageError: Fewer than two selectors.
+            NotFoundError: A selector names nothing.
+        """
+        wanted = [parse_selector(selector) for selector in selectors]
+        reader, state, settings = self._state()
+        return compare(_pick(reader, state, wanted), settings.policy.metrics, higher=higher, lower=lower)
+
+    def best(
+        self,
+        model: str,
+        *,
+        by: Sequence[str],
+        where: Sequence[str] = (),
+        stage: str | None = None,
+        higher: Sequence[str] = (),
+        lower: Sequence[str] = (),
+    ) -> Choice:
+        """Returns which version should go to a stage, and why.
+
+        Args:
+            model: The model.
+            by: Metrics, the weightiest first; the next decides where one ties.
+            where: Constraints such as ``latency_ms<=50``.
+            stage: Compare with what this stage holds.
+            higher: Metrics of which more is better, on top of what ``registry.yaml`` says.
+            lower: Metrics of which less is better.
+
+        Raises:
+            RefusedError: No version is left; ``details`` say why each fell out.
+            NotFoundError: The model, the stage, or a metric that no version has.
+        """
+        name = parse_model_name(model)
+        reader, state, settings = self._state(name)
+        target = parse_stage_name(stage) if stage else None
+        if target and state.model(name).holder(target) is None:
+            settings.policy.stage(target)
+        found = answers.list_versions(reader, state, name)
+        metrics = {metric for record in answers.readable_records(found).values() for metric in record.metrics}
+        for metric in (*higher, *lower):
+            check_metric(metric, metrics, f"no version of {name}")
+        rules = override_directions(settings.policy.metrics, higher=higher, lower=lower)
+        return choose_best(found, by, rules, [parse_constraint(text) for text in where], stage=target)
+
+    def _state(
+        self, model: ModelName | None = None, *, at: str | None = None
+    ) -> tuple[Reader, RegistryState, Settings]:
+        reader = Reader(self._repo)
+        settings = reader.settings()
+        commit = reader.commit_at(settings.tip, at) if at else settings.tip
+        policy = reader.policy_at(commit) if at else settings.policy
+        state = reader.state(commit, policy, [model] if model else ())
+        if model is not None and model not in state.models:
+            # Only an unknown name pays for reading them all: the error then names the nearest.
+            state = reader.state(commit, policy)
+        return reader, state, settings
+
+
+def _pick(reader: Reader, state: RegistryState, wanted: Sequence[Selector]) -> list[Subject]:
+    subjects = []
+    for selector in wanted:
+        version = state.select(selector)
+        model = state.models[selector.model]
+        record = reader.record(state, selector.model, version)
+        subjects.append(Subject(record, model.stages_of(version), archived=version in model.archived))
+    return subjects
+
+
+def _parse_stage(text: str) -> StageName:
+    return ARCHIVED if text == ARCHIVED else parse_stage_name(text)

@@ -1,0 +1,298 @@
+"""Reading a registry: its settings, its state at a commit, its history; a fixed small number of Git calls each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timezone
+
+from mreg.core.fields import Fields
+from mreg.core.history import Commit, Finding, Timeline, fold
+from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
+from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, parse_archived, parse_stage
+from mreg.core.names import ARCHIVED, ModelName, StageName, Version
+from mreg.core.policy import DEFAULT_BRANCH, Policy, parse_policy
+from mreg.core.record import Record, parse_record
+from mreg.core.state import ModelState, RegistryState
+from mreg.errors import DataError, IncompleteHistoryError, NotARegistryError, NotFoundError
+from mreg.stores import yaml
+from mreg.stores.git.repository import GitRepository, TreeFile
+
+__all__ = ["Reader", "Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which branch is the registry, where it stands, and by which rules."""
+
+    policy: Policy
+    branch: str
+    tip: str
+    """Commit of the registry branch, or of its remote-tracking branch where the clone has no local one."""
+    is_local: bool
+    """True where the local branch exists."""
+
+
+class Reader:
+    """Reads one repository; what it has read once it does not read again."""
+
+    def __init__(self, repo: GitRepository) -> None:
+        """Keeps the repository; nothing is read yet."""
+        self.repo = repo
+        self._manifests: dict[tuple[bool, str], Manifest | DataError] = {}
+
+    def settings(self) -> Settings:
+        """Returns the settings at the tip of the registry branch.
+
+        The first ``registry.yaml`` found on ``main``, the checked-out commit or the remote's branches names the
+        registry branch; the settings are then those of that branch.
+
+        Raises:
+            NotARegistryError: There is none.
+            DataError: It cannot be read.
+        """
+        branch = DEFAULT_BRANCH
+        for _ in range(2):
+            found = self._find_settings(branch)
+            if found.branch == branch:
+                return found
+            branch = found.branch
+        raise DataError(
+            f"{SETTINGS_FILE}: branch: {branch} names a branch whose own {SETTINGS_FILE} names another",
+            hint=f"set the same branch: in {SETTINGS_FILE} on both branches",
+            details={"file": SETTINGS_FILE, "key": "branch"},
+        )
+
+    def policy_at(self, commit: str) -> Policy:
+        """Returns the settings of one commit; the default ones where it has none.
+
+        Raises:
+            DataError: They cannot be read.
+        """
+        (data,) = self.repo.read([f"{commit}:{SETTINGS_FILE}"])
+        return Policy() if data is None else yaml.read(data, SETTINGS_FILE, parse_policy)
+
+    def state(self, commit: str | None, policy: Policy, models: Sequence[ModelName] = ()) -> RegistryState:
+        """Returns what the registry says at a commit; two Git calls.
+
+        Args:
+            commit: ``None`` for a branch without commits.
+            policy: The settings that name the folder and the stages.
+            models: Only these; all where empty.
+        """
+        if commit is None:
+            return RegistryState(None, policy)
+        layout = policy.layout
+        files = self.repo.files(commit, [layout.model(model) for model in models] or [layout.root])
+        manifests = [file for file in files if (place := layout.locate(file.path)) and place.kind is PathKind.STAGE]
+        self._prefetch((file.path, file.oid) for file in manifests)
+        builders: dict[ModelName, _ModelBuilder] = {}
+        findings: list[Finding] = []
+        for file in files:
+            place = layout.locate(file.path)
+            if place is None and file.path.rpartition("/")[2].startswith((".", "README")):
+                continue  # Git's own files, and what people write for people
+            if place is None or place.kind is PathKind.STRAY:
+                findings.append(Finding("stray-file", file.path, "this is no file of a registry"))
+                continue
+            builder = builders.setdefault(place.model, _ModelBuilder(place.model))
+            finding = builder.add(self, layout, file)
+            if finding:
+                findings.append(finding)
+        states = {model: builders[model].build() for model in sorted(builders)}
+        return RegistryState(commit, policy, states, tuple(findings))
+
+    def commits(
+        self, tip: str, layout: Layout, models: Sequence[ModelName] = (), *, since: str | None = None
+    ) -> list[Commit]:
+        """Returns the first-parent commits that touch some models, oldest first.
+
+        Raises:
+            IncompleteHistoryError: The clone is shallow.
+        """
+        if self.repo.is_shallow and since is None:
+            raise IncompleteHistoryError(
+                "this clone is shallow and lacks history that the answer needs",
+                hint="git fetch --unshallow   (in GitHub Actions: actions/checkout with fetch-depth: 0)",
+            )
+        folders = [f"{layout.model(model)}/{part}" for model in models for part in ("versions", "stages")]
+        return self.repo.log(tip, folders or [layout.root], since=since)
+
+    def timeline(self, commits: Iterable[Commit], layout: Layout) -> Timeline:
+        """Returns the fold of commits; one Git call for all their manifest files."""
+        commits = list(commits)
+        blobs = []
+        for commit in commits:
+            for change in commit.changes:
+                place = layout.locate(change.path)
+                if change.new and place and place.kind is PathKind.STAGE:
+                    blobs.append((change.path, change.new))
+        self._prefetch(blobs)
+        return fold(commits, layout, self.manifest)
+
+    def manifest(self, path: str, oid: str) -> Manifest:
+        """Returns a parsed manifest file.
+
+        Raises:
+            DataError: It cannot be read; ``details`` names key and line.
+        """
+        key = (path.endswith(f"/{ARCHIVED}.yaml"), oid)
+        if key not in self._manifests:
+            self._prefetch([(path, oid)])
+        found = self._manifests[key]
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+    def records(self, blobs: Sequence[tuple[str, str]]) -> list[Record | DataError]:
+        """Returns the records in some blobs (path, object id), or why one cannot be read; one Git call."""
+        contents = self.repo.read([oid for _, oid in blobs])
+        records: list[Record | DataError] = []
+        for (path, oid), data in zip(blobs, contents, strict=True):
+            try:
+                records.append(yaml.read(_required(data, path, oid), path, parse_record))
+            except DataError as error:
+                records.append(error)
+        return records
+
+    def record(self, state: RegistryState, model: ModelName, version: Version) -> Record:
+        """Returns one record.
+
+        Raises:
+            DataError: It cannot be read, or names another model or version than its path.
+        """
+        path = state.policy.layout.record(model, version)
+        (found,) = self.records([(path, state.models[model].records[version])])
+        if isinstance(found, DataError):
+            raise found
+        if (found.model, found.version) != (model, version):
+            raise DataError(
+                f"{path} is the record of {found.model} {found.version}",
+                hint=f"git log -- {path}",
+                details={"file": path, "key": "version"},
+            )
+        return found
+
+    def commit_at(self, tip: str, text: str) -> str:
+        """Returns the commit that a date (the end of that day, UTC), a time or a revision names.
+
+        Raises:
+            NotFoundError: The registry branch is younger, or Git knows no such revision.
+            IncompleteHistoryError: The clone is shallow, and a time was asked for.
+        """
+        moment = _parse_moment(text)
+        if moment is None:
+            return self.repo.commit_of(text)
+        if self.repo.is_shallow:
+            raise IncompleteHistoryError(
+                "this clone is shallow and lacks history that the answer needs", hint="git fetch --unshallow"
+            )
+        commit = self.repo.commit_at(tip, moment)
+        if commit is None:
+            raise NotFoundError(f"the registry branch has no commit as old as {text}", hint="mreg history")
+        return commit
+
+    def _find_settings(self, branch: str) -> Settings:
+        places = [f"refs/heads/{branch}", f"refs/remotes/origin/{branch}", "HEAD", "refs/remotes/origin/HEAD"]
+        found = self.repo.read_named(
+            [name for place in places for name in (f"{place}^{{commit}}", f"{place}:{SETTINGS_FILE}")]
+        )
+        for index, place in enumerate(places):
+            commit, settings = found[2 * index : 2 * index + 2]
+            if commit is None or settings is None:
+                continue
+            policy = yaml.read(settings[1], SETTINGS_FILE, parse_policy)
+            if place == "HEAD" and policy.branch == branch and self.repo.head_branch() not in {None, branch}:
+                # A feature branch that brings the first registry.yaml: there is no registry before it lands.
+                continue
+            return Settings(policy, policy.branch, commit[0], is_local=place.startswith("refs/heads/"))
+        raise NotARegistryError(
+            f"{self.repo.worktree or self.repo.git_dir} holds no registry: no {SETTINGS_FILE} on {branch}",
+            hint="mreg init   (or: mreg init --adopt, where GTO has tagged models)",
+            details={"path": str(self.repo.worktree or self.repo.git_dir)},
+        )
+
+    def _prefetch(self, blobs: Iterable[tuple[str, str]]) -> None:
+        wanted = {(path.endswith(f"/{ARCHIVED}.yaml"), oid): path for path, oid in blobs}
+        missing = [key for key in wanted if key not in self._manifests]
+        for key, data in zip(missing, self.repo.read([oid for _, oid in missing]), strict=True):
+            try:
+                self._manifests[key] = yaml.read(_required(data, wanted[key], key[1]), wanted[key], _parser(key[0]))
+            except DataError as error:
+                self._manifests[key] = error
+
+
+class _ModelBuilder:
+    def __init__(self, model: ModelName) -> None:
+        self.model = model
+        self.records: dict[Version, str] = {}
+        self.file_lists: dict[Version, str] = {}
+        self.pointers: list[str] = []
+        self.entries: dict[StageName, StageEntry] = {}
+        self.archived: dict[Version, ArchivedMark] = {}
+        self.unreadable: dict[StageName, Finding] = {}
+
+    def add(self, reader: Reader, layout: Layout, file: TreeFile) -> Finding | None:
+        place = layout.locate(file.path)
+        if place is None:
+            return None
+        if place.kind is PathKind.RECORD and place.version:
+            self.records[place.version] = file.oid
+        elif place.kind is PathKind.FILE_LIST and place.version:
+            self.file_lists[place.version] = file.oid
+        elif place.kind is PathKind.POINTER:
+            self.pointers.append(file.path)
+        elif place.kind is PathKind.STAGE and place.stage:
+            return self._add_stage(reader, place.stage, file)
+        return None
+
+    def _add_stage(self, reader: Reader, stage: StageName, file: TreeFile) -> Finding | None:
+        try:
+            manifest = reader.manifest(file.path, file.oid)
+        except DataError as error:
+            finding = Finding(error.code, file.path, error.message)
+            self.unreadable[stage] = finding
+            return finding
+        self.archived |= manifest.archived
+        if manifest.entry:
+            self.entries[stage] = manifest.entry
+        return None
+
+    def build(self) -> ModelState:
+        return ModelState(
+            model=self.model,
+            records=dict(sorted(self.records.items())),
+            file_lists=self.file_lists,
+            pointers=tuple(self.pointers),
+            entries=self.entries,
+            archived=self.archived,
+            unreadable=self.unreadable,
+        )
+
+
+def _parse_entry(fields: Fields) -> Manifest:
+    return Manifest(entry=parse_stage(fields))
+
+
+def _parse_marks(fields: Fields) -> Manifest:
+    return Manifest(archived=parse_archived(fields))
+
+
+def _parser(is_archived: bool) -> Callable[[Fields], Manifest]:
+    return _parse_marks if is_archived else _parse_entry
+
+
+def _required(data: bytes | None, path: str, oid: str) -> bytes:
+    if data is None:
+        raise DataError(f"{path}: object {oid} is missing from this clone", hint="git fsck", details={"file": path})
+    return data
+
+
+def _parse_moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    if len(text) == len("2026-11-20"):
+        moment = datetime.combine(moment.date(), time(23, 59, 59))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -1,0 +1,201 @@
+"""Writing a registry: read, decide, publish, and again where someone else moved first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mreg.core.history import Commit, Lane, Timeline
+from mreg.core.names import ModelName, StageName
+from mreg.core.plan import Document, Plan, Statement
+from mreg.core.policy import Policy
+from mreg.core.results import Receipt, SyncReport
+from mreg.core.state import ModelState, RegistryState
+from mreg.errors import ConflictError
+from mreg.registry.reader import Reader, Settings
+from mreg.registry.tagging import Tagger
+from mreg.stores import yaml
+from mreg.stores.git.objects import Identity
+from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
+from mreg.stores.git.repository import GitRepository
+
+__all__ = ["View", "Writer"]
+
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a plan is made from: one model on the branch that the commit will go to."""
+
+    reader: Reader
+    policy: Policy
+    registry: RegistryState
+    """The model, and those in folders below its own, if any."""
+    model: ModelState
+    """Empty where the model is not registered."""
+    timeline: Timeline
+    author: Identity
+
+    def registered(self) -> ModelState:
+        """Returns the model if it is registered.
+
+        Raises:
+            NotFoundError: It is not; the hint names the nearest that is.
+        """
+        if self.model.records:
+            return self.model
+        return self.reader.state(self.registry.commit, self.policy).model(self.model.model)
+
+    def neighbours(self) -> list[ModelName]:
+        """Returns the other models in folders above and below this one's; one Git call."""
+        name = self.model.model
+        above = [ModelName(name[:at]) for at, char in enumerate(name) if char == "/"]
+        folders = [f"{self.registry.commit}:{self.policy.layout.model(each)}/versions" for each in above]
+        found = [each for each, oid in zip(above, self.reader.repo.resolve(folders), strict=True) if oid]
+        return found + [each for each, state in self.registry.models.items() if each != name and state.records]
+
+    def lane(self, stage: StageName) -> Lane:
+        """Returns the replayed history of one stage of the model."""
+        return self.timeline.lane(self.model.model, stage)
+
+    def statement(self, reason: str, approved_by: Sequence[str] = ()) -> Statement:
+        """Returns the statement of whoever commits now."""
+        return Statement(reason.strip(), self.author.email, self.author.when, tuple(approved_by))
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    settings: Settings
+    branch: str
+    tip: str
+    local: str | None
+    """The branch's own commit; ``None`` where the branch is made by this change."""
+
+    @property
+    def is_registry(self) -> bool:
+        return self.branch == self.settings.branch
+
+
+class Writer:
+    """Lands plans as commits, with the tags that they call for."""
+
+    def __init__(self, repo: GitRepository) -> None:
+        """Keeps the repository; nothing is read yet."""
+        self._repo = repo
+
+    def write(
+        self,
+        model: ModelName,
+        build: Callable[[View], Plan],
+        *,
+        branch: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Commits what ``build`` plans, and makes the tags.
+
+        Args:
+            model: The one model that the plan is about.
+            build: Decides; it is called again on what someone else committed in between.
+            branch: Commit here instead of on the registry branch; no tag is made.
+            dry_run: Decide only.
+
+        Raises:
+            ConflictError: The branch kept moving.
+            MregError: Whatever ``build`` raises; nothing was written.
+        """
+        if dry_run:
+            base = self._base(branch)
+            return Receipt(build(self._view(model, base)[0]), base.branch, None, dry_run=True)
+        publisher = Publisher(self._repo)
+        with publisher.locked():
+            for _ in range(_ATTEMPTS):
+                base = self._base(branch)
+                view, commits = self._view(model, base)
+                plan = build(view)
+                if not plan.changed:
+                    return Receipt(plan, base.branch, None)
+                try:
+                    return self._land(Publisher(self._repo), base, view, commits, plan)
+                except RefMovedError:
+                    continue
+        raise ConflictError(f"{base.branch} moved {_ATTEMPTS} times while mreg was writing", hint="try again")
+
+    def sync(self, *, dry_run: bool = False) -> SyncReport:
+        """Makes the tags that the registry branch calls for and this clone lacks.
+
+        Raises:
+            ConflictError: Tags kept appearing while they were made.
+        """
+        publisher = Publisher(self._repo)
+        if dry_run:
+            return self._sync(publisher, dry_run=True)
+        with publisher.locked():
+            for _ in range(_ATTEMPTS):
+                try:
+                    return self._sync(Publisher(self._repo), dry_run=False)
+                except RefMovedError:
+                    continue
+        raise ConflictError(f"tags moved {_ATTEMPTS} times while mreg was writing", hint="try again")
+
+    def _sync(self, publisher: Publisher, *, dry_run: bool) -> SyncReport:
+        reader = Reader(self._repo)
+        settings = reader.settings()
+        layout = settings.policy.layout
+        timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
+        tagger = Tagger(reader, publisher)
+        plan = tagger.plan(timeline)
+        if plan.missing and not dry_run:
+            publisher.publish(tagger.build(plan.missing, timeline, layout), reason="mreg sync")
+        return SyncReport(
+            created=tuple(tag.name for tag in plan.missing),
+            present=plan.present,
+            transitions=plan.transitions,
+            findings=(*timeline.findings, *plan.findings),
+            dry_run=dry_run,
+        )
+
+    def _base(self, branch: str | None) -> _Base:
+        settings = Reader(self._repo).settings()
+        if branch is None or branch == settings.branch:
+            return _Base(settings, settings.branch, settings.tip, settings.tip if settings.is_local else None)
+        self._repo.check_branch_name(branch)
+        local = self._repo.branch_tip(branch)
+        return _Base(settings, branch, local or settings.tip, local)
+
+    def _view(self, model: ModelName, base: _Base) -> tuple[View, list[Commit]]:
+        reader = Reader(self._repo)
+        policy = base.settings.policy if base.is_registry else reader.policy_at(base.tip)
+        registry = reader.state(base.tip, policy, [model])
+        commits = reader.commits(base.tip, policy.layout, [model])
+        timeline = reader.timeline(commits, policy.layout)
+        state = registry.models.get(model, ModelState(model))
+        return View(reader, policy, registry, state, timeline, self._repo.author()), commits
+
+    def _land(self, publisher: Publisher, base: _Base, view: View, commits: list[Commit], plan: Plan) -> Receipt:
+        files = {path: encode_document(document) for path, document in plan.documents.items()}
+        commit = publisher.commit(
+            parent=base.tip, files=files, author=view.author, committer=self._repo.committer(), message=plan.message
+        )
+        updates = [RefUpdate(f"refs/heads/{base.branch}", commit, base.local)]
+        notices: tuple[str, ...] = ()
+        if base.is_registry:
+            # The fold reads the new commit as everyone else will: from the objects, before any ref names them.
+            publisher.flush()
+            layout = view.policy.layout
+            new = view.reader.commits(commit, layout, [view.model.model], since=base.tip)
+            timeline = view.reader.timeline([*commits, *new], layout)
+            tagger = Tagger(view.reader, publisher)
+            tags = tagger.plan(timeline, [view.model.model])
+            updates += tagger.build(tags.missing, timeline, layout)
+            notices = tuple(f"{finding.place}: {finding.message}" for finding in tags.findings)
+        publisher.publish(updates, paths=tuple(files), reason=f"mreg: {plan.subject}")
+        names = tuple(update.ref.removeprefix("refs/tags/") for update in updates[1:])
+        return Receipt(plan, base.branch, commit, names, notices=notices)
+
+
+def encode_document(document: Document) -> bytes | None:
+    """Returns a document as the bytes of its file."""
+    if document is None or isinstance(document, bytes):
+        return document
+    return yaml.dump(document).encode()
