@@ -1,0 +1,289 @@
+"""Results as JSON: the documents that programs read.
+
+Rules:
+    * Every document has ``schema``; keys stand in a fixed order; a new key may come, none goes away.
+    * What is not known is null, not empty text.
+    * Numbers are those of the record, times ISO 8601 in UTC.
+    * The text is ASCII: no terminal and no encoding can be disturbed by it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from mreg.core.best import Choice
+from mreg.core.compare import Comparison, FactComparison, MetricComparison
+from mreg.core.fields import Plain
+from mreg.core.history import Finding, Transition
+from mreg.core.manifest import Adopted, ArchivedMark
+from mreg.core.metrics import Delta
+from mreg.core.record import Artifact, Code, Dataset, Environment, Record, Run
+from mreg.core.results import (
+    Diagnosis,
+    History,
+    ModelList,
+    Pulled,
+    Receipt,
+    SyncReport,
+    VersionDetails,
+    VersionList,
+)
+from mreg.render.receipt import sets_hold
+from mreg.render.text import format_moment
+from mreg.render.view import Result
+
+__all__ = ["SCHEMA", "render_json"]
+
+SCHEMA = 1
+
+Document = dict[str, object]
+
+
+def render_json(result: Result) -> str:
+    """Returns a result as a JSON document, without a newline at the end."""
+    document = {"schema": SCHEMA, **_DOCUMENTS[type(result)](result)}
+    return json.dumps(_plain(document), indent=2, allow_nan=False)
+
+
+def _plain(value: object) -> Plain:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return format_moment(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # a parameter may be; JSON has no number for it
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return str(value)  # a version, a path, a constraint
+
+
+_Section = Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Delta | Finding
+
+
+def _section(section: _Section | None) -> Document:
+    """Returns the fields of a value; an empty document for none, so that ``.code.commit`` never fails."""
+    values = {item.name: getattr(section, item.name) for item in fields(section)} if section else {}
+    return {name: None if value == "" else value for name, value in values.items()}
+
+
+def _models(result: ModelList) -> Document:
+    models = [
+        {
+            "model": each.model,
+            "latest": each.latest,
+            "versions": each.versions,
+            "stages": each.stages,
+            "archived": each.archived,
+            "holds": each.holds,
+        }
+        for each in result.models
+    ]
+    return {"models": models, "commit": result.commit, "findings": _findings(result.findings)}
+
+
+def _versions(result: VersionList) -> Document:
+    versions = [
+        {
+            "version": each.version,
+            "stages": each.stages,
+            "archived": each.archived,
+            "readable": each.record is not None,
+            **_record(each.record),
+        }
+        for each in result.versions
+    ]
+    return {
+        "model": result.model,
+        "versions": versions,
+        "commit": result.commit,
+        "findings": _findings(result.findings),
+    }
+
+
+def _details(result: VersionDetails) -> Document:
+    return {
+        "model": result.record.model,
+        "version": result.record.version,
+        "stages": result.stages,
+        "archived": result.archived is not None,
+        **_record(result.record),
+        "commit": result.commit,
+        "tag": result.tag,
+        "registered_by": result.registered_by or None,
+        "registered_at": result.registered_at,
+        "archive": _section(result.archived),
+        "adopted": _section(result.record.adopted),
+        "transitions": list(map(_transition, result.transitions)),
+        "notices": result.notices,
+    }
+
+
+def _record(record: Record | None) -> Document:
+    return {
+        "metrics": record.metrics if record else None,
+        "params": record.params if record else None,
+        "artifact": _section(record.artifact) if record else None,
+        "dataset": _section(record.dataset) if record else None,
+        "code": _section(record.code) if record else None,
+        "run": _section(record.run) if record else None,
+        "trained_at": record.trained_at if record else None,
+        "environment": _section(record.environment) if record else None,
+        "notes": (record.notes or None) if record else None,
+        "metadata": record.metadata if record else None,
+    }
+
+
+def _history(result: History) -> Document:
+    return {"transitions": list(map(_transition, result.transitions)), "findings": _findings(result.findings)}
+
+
+def _transition(each: Transition) -> Document:
+    return {
+        "model": each.model,
+        "stage": each.stage,
+        "action": each.action,
+        "from": each.source,
+        "to": each.target,
+        "by": each.by,
+        "at": each.at,
+        "reason": each.reason,
+        "approved_by": each.approved_by,
+        "commit": each.commit,
+        "author": each.author,
+        "email": each.email,
+        "adopted": each.adopted or None,
+    }
+
+
+def _findings(findings: Sequence[Finding]) -> list[Document]:
+    return [_section(each) for each in findings]
+
+
+def _comparison(result: Comparison) -> Document:
+    versions = result.versions.items()
+    return {
+        "versions": list(result.versions),
+        "baseline": result.baseline,
+        "models": result.models,
+        "metrics": {name: _metric(metric) for name, metric in result.metrics.items()},
+        "params": _facts(result.params),
+        "lineage": _facts(result.lineage),
+        "artifact": {**_facts(result.artifact), "same_bytes": result.same_bytes},
+        "stages": {name: subject.stages for name, subject in versions},
+        "archived": {name: subject.archived for name, subject in versions},
+        "notices": result.notices,
+    }
+
+
+def _metric(metric: MetricComparison) -> Document:
+    return {
+        "values": metric.values,
+        "best": metric.best,
+        "tied": metric.tied,
+        "missing": metric.missing,
+        "direction": metric.rule.direction,
+        "unit": metric.rule.unit or None,
+        "deltas": {name: _section(delta) for name, delta in metric.deltas.items()},
+    }
+
+
+def _facts(facts: FactComparison) -> Document:
+    return {"differ": facts.differ, "same": facts.same}
+
+
+def _choice(result: Choice) -> Document:
+    metrics = [each.metric for each in result.criteria]
+    ranking = [
+        {"rank": each.rank, "version": each.version, "values": dict(zip(metrics, each.values, strict=True))}
+        for each in result.ranking
+    ]
+    return {
+        "model": result.model,
+        "version": result.version,
+        "stage": result.stage,
+        "holder": result.holder,
+        "holds_already": result.holds_already,
+        "command": result.command,
+        "reasons": result.reasons,
+        "by": [{"metric": each.metric, "direction": each.direction} for each in result.criteria],
+        "where": list(map(str, result.constraints)),
+        "ranking": ranking,
+        "tied": result.tied,
+        "excluded": [{"version": each.version, "reason": each.reason} for each in result.excluded],
+        "against": _comparison(result.against) if result.against else None,
+    }
+
+
+def _receipt(result: Receipt) -> Document:
+    plan = result.plan
+    changes = [
+        {"stage": each.stage, "action": each.action, "from": each.source, "to": each.target} for each in plan.changes
+    ]
+    return {
+        "changed": result.changed,
+        "dry_run": result.dry_run,
+        "model": plan.model,
+        "version": plan.version,
+        "stage": plan.stage,
+        "subject": plan.subject or None,
+        "commit": result.commit,
+        "branch": result.branch,
+        "tags": result.tags,
+        "changes": changes,
+        "hold": sets_hold(plan),
+        "files": sorted(plan.documents),
+        "record": _record(result.record) if result.record else None,
+        "adopted": result.adopted,
+        "notices": (*plan.notices, *result.notices),
+    }
+
+
+def _pulled(result: Pulled) -> Document:
+    return {
+        "changed": result.changed,
+        "model": result.model,
+        "version": result.version,
+        "path": result.path,
+        "size": result.size,
+        "sha256": result.sha256,
+    }
+
+
+def _sync(result: SyncReport) -> Document:
+    return {
+        "changed": bool(result.created),
+        "dry_run": result.dry_run,
+        "commit": None,
+        "tags": result.created,
+        "present": result.present,
+        "transitions": list(map(_transition, result.transitions)),
+        "findings": _findings(result.findings),
+    }
+
+
+def _diagnosis(result: Diagnosis) -> Document:
+    checks = [
+        {"name": each.name, "ok": each.ok, "message": each.message, "fix": each.fix or None} for each in result.checks
+    ]
+    return {"ok": result.ok, "checks": checks}
+
+
+_DOCUMENTS: dict[type, Callable[[Any], Document]] = {
+    ModelList: _models,
+    VersionList: _versions,
+    VersionDetails: _details,
+    History: _history,
+    Comparison: _comparison,
+    Choice: _choice,
+    Receipt: _receipt,
+    Pulled: _pulled,
+    SyncReport: _sync,
+    Diagnosis: _diagnosis,
+}

@@ -1,0 +1,116 @@
+"""Pages of ``list`` and ``history``: models, versions, transitions, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mreg.core.history import Finding, Transition
+from mreg.core.metrics import Number, format_metric
+from mreg.core.names import StageName, Version
+from mreg.core.policy import MetricRule, Policy
+from mreg.core.results import History, ModelList, ModelSummary, VersionList, VersionSummary
+from mreg.render.page import Block, Cell, Grid, Line, Page, Tone
+from mreg.render.text import NOTHING, format_bytes, format_moment, order_stages, short_oid
+
+__all__ = [
+    "findings_grid",
+    "stage_cell",
+    "stages_cell",
+    "transitions_grid",
+    "view_history",
+    "view_models",
+    "view_versions",
+]
+
+_MAX_METRICS = 8
+_FRONT = StageName("production")
+"""The stage that is written bold, where there is one of this name."""
+
+
+def view_models(result: ModelList, policy: Policy) -> Page:
+    """Returns one row a model, one column a stage."""
+    stages = order_stages((stage for model in result.models for stage in model.stages), policy)
+    header = ("model", "latest", "versions", *stages, "archived")
+    rows = tuple(_model_row(model, stages) for model in result.models)
+    models: Block = Grid("", header, rows) if rows else Line(Cell("no model is registered: mreg register MODEL PATH"))
+    return (models, findings_grid(result.findings))
+
+
+def _model_row(model: ModelSummary, stages: Sequence[StageName]) -> tuple[Cell, ...]:
+    held = (stage_cell(stage, model.stages.get(stage), is_held=stage in model.holds) for stage in stages)
+    return (Cell(model.model), _version(model.latest), Cell(str(model.versions)), *held, Cell(str(model.archived)))
+
+
+def stage_cell(stage: StageName, version: Version | None, *, is_held: bool = False) -> Cell:
+    """Returns the version in a stage, and whether the stage is held."""
+    hold = " (hold)" if is_held else ""
+    return Cell(f"{version or NOTHING}{hold}", Tone.STRONG if version and stage == _FRONT else Tone.PLAIN)
+
+
+def stages_cell(stages: Sequence[StageName], policy: Policy, *, is_archived: bool = False) -> Cell:
+    """Returns the stages that hold a version, or that it is archived."""
+    names = [*order_stages(stages, policy), *(["archived"] if is_archived else [])]
+    return Cell(", ".join(names) or NOTHING, Tone.STRONG if _FRONT in stages else Tone.PLAIN)
+
+
+def view_versions(result: VersionList, policy: Policy) -> Page:
+    """Returns one row a version, with the metrics that the policy knows first."""
+    names = {name for each in result.versions if each.record for name in each.record.metrics}
+    metrics = [*(name for name in policy.metrics if name in names), *sorted(names.difference(policy.metrics))]
+    shown = metrics[:_MAX_METRICS]
+    rows = tuple(_version_row(each, shown, policy) for each in result.versions)
+    blocks: list[Block] = [Grid("", ("version", "stages", *shown, "size", "format"), rows)]
+    if len(metrics) > len(shown):
+        blocks.append(Line(Cell(f"metrics not shown: {', '.join(metrics[_MAX_METRICS:])}")))
+    return (*blocks, findings_grid(result.findings))
+
+
+def _version_row(each: VersionSummary, metrics: Sequence[str], policy: Policy) -> tuple[Cell, ...]:
+    start = (Cell(str(each.version)), stages_cell(each.stages, policy, is_archived=each.archived))
+    if each.record is None:
+        return (*start, *[Cell(NOTHING)] * len(metrics), Cell("unreadable", Tone.BAD), Cell(NOTHING))
+    values = (metric_cell(each.record.metrics, name, policy.metrics) for name in metrics)
+    artifact = each.record.artifact
+    return (*start, *values, Cell(format_bytes(artifact.size)), Cell(artifact.format or NOTHING))
+
+
+def metric_cell(metrics: Mapping[str, Number], name: str, rules: Mapping[str, MetricRule]) -> Cell:
+    """Returns one metric of a record."""
+    value = metrics.get(name)
+    return Cell(NOTHING if value is None else format_metric(value, rules.get(name, MetricRule())))
+
+
+def view_history(result: History) -> Page:
+    """Returns one row a transition, and what could not be read."""
+    head = transitions_grid("", result.transitions) if result.transitions else Line(Cell("no stage was ever changed"))
+    return (head, findings_grid(result.findings))
+
+
+def transitions_grid(title: str, transitions: Sequence[Transition]) -> Grid:
+    """Returns one row a transition, in the order given."""
+    header = ("when", "model", "stage", "action", "from → to", "by", "approved by", "reason", "commit")
+    return Grid(title, header, tuple(map(_transition_row, transitions)))
+
+
+def _transition_row(each: Transition) -> tuple[Cell, ...]:
+    return (
+        Cell(format_moment(each.at)),
+        Cell(each.model),
+        Cell(each.stage, Tone.STRONG if each.stage == _FRONT else Tone.PLAIN),
+        Cell(each.action.value + (" (adopted)" if each.adopted else "")),
+        Cell(f"{each.source or NOTHING} → {each.target or NOTHING}"),
+        Cell.code(each.by),
+        Cell.code(", ".join(each.approved_by)) if each.approved_by else Cell(NOTHING),
+        Cell(each.reason),
+        Cell.code(short_oid(each.commit)),
+    )
+
+
+def findings_grid(findings: Sequence[Finding]) -> Grid:
+    """Returns what is wrong in the registry, and where."""
+    rows = tuple((Cell(each.code, Tone.BAD), Cell.code(each.place), Cell(each.message)) for each in findings)
+    return Grid("findings", ("finding", "place", "message"), rows)
+
+
+def _version(version: Version | None) -> Cell:
+    return Cell(str(version) if version else NOTHING)

@@ -1,0 +1,66 @@
+"""A page: what a result shows, before it becomes a table or Markdown.
+
+The text of a page is raw.  Making it harmless is the work of each format, which knows what would be harmful there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["Block", "Cell", "Facts", "Grid", "Line", "Page", "Tone"]
+
+
+class Tone(str, Enum):
+    """What a text stands for; the text says the same without colour."""
+
+    PLAIN = "plain"
+    STRONG = "strong"
+    GOOD = "good"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One piece of text."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+    is_code: bool = False
+    """True for names, hashes and commands, which people copy."""
+
+    @classmethod
+    def code(cls, text: str) -> Cell:
+        """Returns what people copy."""
+        return cls(text, is_code=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of its own."""
+
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names with their values."""
+
+    title: str
+    """May be empty."""
+    rows: tuple[tuple[str, Cell], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Rows under a header; all have its length."""
+
+    title: str
+    """May be empty."""
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+Block = Line | Facts | Grid
+Page = tuple[Block, ...]
+"""Blocks from top to bottom; those without a row are left out."""

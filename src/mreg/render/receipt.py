@@ -1,0 +1,105 @@
+"""Pages of what writers did, and of ``pull``, ``sync`` and ``doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mreg.core.names import ARCHIVED
+from mreg.core.plan import Plan, PlannedChange
+from mreg.core.policy import Policy
+from mreg.core.results import Diagnosis, Pulled, Receipt, SyncReport
+from mreg.render.listing import findings_grid, transitions_grid
+from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
+from mreg.render.text import NOTHING, format_bytes, short_oid
+
+__all__ = ["sets_hold", "view_diagnosis", "view_pulled", "view_receipt", "view_sync"]
+
+
+def view_receipt(result: Receipt, policy: Policy) -> Page:
+    """Returns what was done, the commit, the tags and the next step."""
+    subject = result.plan.subject or "nothing to do"
+    head = f"would: {subject}" if result.dry_run and result.changed else subject
+    return (Line(Cell(head, Tone.STRONG)), Facts("", tuple(_receipt(result, policy))))
+
+
+def _receipt(result: Receipt, policy: Policy) -> Iterator[tuple[str, Cell]]:
+    for change in result.plan.changes:
+        yield change.stage, Cell(_change(change))
+    if sets_hold(result.plan):
+        yield "hold", Cell("automatic promotions stop until the next mreg promote")
+    if result.record:
+        artifact = result.record.artifact
+        yield (
+            "artifact",
+            Cell.code(f"{artifact.path} ({format_bytes(artifact.size)}, {artifact.format or 'unknown format'})"),
+        )
+    if result.commit:
+        yield "commit", Cell.code(short_oid(result.commit))
+        yield "branch", Cell.code(result.branch)
+    for tag in result.tags:
+        yield "tag", Cell.code(tag)
+    if result.dry_run:
+        for path in sorted(result.plan.documents):
+            yield "file", Cell.code(path)
+    for notice in (*result.plan.notices, *result.notices):
+        yield "note", Cell(notice)
+    step = _next_step(result, policy)
+    if step:
+        yield "next", Cell.code(step)
+
+
+def sets_hold(plan: Plan) -> bool:
+    """Returns whether a stage is held afterwards against automatic promotions."""
+    return any(isinstance(each, Mapping) and each.get("hold") is True for each in plan.documents.values())
+
+
+def _change(change: PlannedChange) -> str:
+    if change.stage == ARCHIVED:
+        return f"{change.target} is archived" if change.target else f"{change.source} is taken out"
+    return f"{change.source or NOTHING} → {change.target or NOTHING} ({change.action.value})"
+
+
+def _next_step(result: Receipt, policy: Policy) -> str:
+    plan = result.plan
+    if result.dry_run or not result.commit or plan.model is None:
+        return ""
+    if not result.tags and (result.record or any(change.stage != ARCHIVED for change in plan.changes)):
+        return f"mreg sync   # makes the tags, once {result.branch} is merged"
+    if result.record and not plan.changes:
+        return f"mreg promote {plan.model}@{plan.version} {next(iter(policy.stages))} --reason 'why'"
+    filled = next((change.stage for change in plan.changes if change.target and change.stage != ARCHIVED), None)
+    return f"mreg pull {plan.model}@{filled}" if filled else ""
+
+
+def view_pulled(result: Pulled) -> Page:
+    """Returns the path alone, for ``$(mreg pull churn)``."""
+    return (Line(Cell.code(str(result.path))),)
+
+
+def view_sync(result: SyncReport) -> Page:
+    """Returns the tags that were made, for which transitions, and what is wrong with others."""
+    verb = "would make" if result.dry_run else "made"
+    count = len(result.created)
+    head = f"{verb} {count} {'tag' if count == 1 else 'tags'}" if count else "nothing to do: no tag is missing"
+    tags = tuple(("tag", Cell.code(tag)) for tag in result.created)
+    present = ("there already", Cell(str(result.present)))
+    return (
+        Line(Cell(head, Tone.STRONG)),
+        Facts("", (*tags, present)),
+        transitions_grid("transitions", result.transitions),
+        findings_grid(result.findings),
+    )
+
+
+def view_diagnosis(result: Diagnosis) -> Page:
+    """Returns one row a check, and what mends it."""
+    rows = tuple(
+        (
+            Cell(check.name),
+            Cell("ok", Tone.GOOD) if check.ok else Cell("fault", Tone.BAD),
+            Cell(check.message),
+            Cell.code(check.fix) if check.fix else Cell(NOTHING),
+        )
+        for check in result.checks
+    )
+    return (Grid("", ("check", "state", "message", "fix"), rows),)

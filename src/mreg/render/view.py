@@ -1,0 +1,42 @@
+"""From a result to its page: the one dispatch of the table and the Markdown form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mreg.core.best import Choice
+from mreg.core.compare import Comparison
+from mreg.core.policy import Policy
+from mreg.core.results import Diagnosis, History, ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
+from mreg.render.comparison import view_choice, view_comparison
+from mreg.render.details import view_details
+from mreg.render.listing import view_history, view_models, view_versions
+from mreg.render.page import Line, Page
+from mreg.render.receipt import view_diagnosis, view_pulled, view_receipt, view_sync
+
+__all__ = ["Result", "view"]
+
+Result = (
+    ModelList | VersionList | VersionDetails | History | Comparison | Choice | Receipt | Pulled | SyncReport | Diagnosis
+)
+"""All that the registry answers."""
+
+_VIEWS: dict[type, Callable[[Any, Policy], Page]] = {
+    ModelList: view_models,
+    VersionList: view_versions,
+    VersionDetails: view_details,
+    History: lambda result, _: view_history(result),
+    Comparison: view_comparison,
+    Choice: lambda result, _: view_choice(result),
+    Receipt: view_receipt,
+    Pulled: lambda result, _: view_pulled(result),
+    SyncReport: lambda result, _: view_sync(result),
+    Diagnosis: lambda result, _: view_diagnosis(result),
+}
+
+
+def view(result: Result, policy: Policy) -> Page:
+    """Returns the page of a result, without its empty blocks."""
+    page = _VIEWS[type(result)](result, policy)
+    return tuple(block for block in page if isinstance(block, Line) or block.rows)
