@@ -1,0 +1,33 @@
+"""``mreg archive``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mreg.cli.options import Branch, DryRun, Format, OutputFormat, Reason, Selector, directory_of
+from mreg.cli.output import show_result
+from mreg.registry.facade import Registry
+
+__all__ = ["archive"]
+
+
+def archive(
+    context: typer.Context,
+    selector: Selector,
+    reason: Reason = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Take the version out of the archive.")] = False,
+    branch: Branch = None,
+    dry_run: DryRun = False,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Mark a version as obsolete: it cannot be promoted, and rollback skips it.
+
+    \b
+    mreg archive churn@v1 --reason 'trained on the old schema'
+    mreg archive churn@v1 --undo
+    """
+    registry = Registry.open(directory_of(context))
+    receipt = registry.archive(selector, reason=reason, undo=undo, branch=branch, dry_run=dry_run)
+    show_result(receipt, output, registry.policy)

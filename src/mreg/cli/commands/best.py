@@ -1,0 +1,43 @@
+"""``mreg best``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mreg.cli import completion
+from mreg.cli.options import Format, Higher, Lower, Model, OutputFormat, open_queries
+from mreg.cli.output import show_result
+
+__all__ = ["best"]
+
+
+def best(
+    context: typer.Context,
+    model: Model,
+    by: Annotated[
+        list[str],
+        typer.Option("--by", metavar="METRIC[,METRIC]", help="What decides, the weightiest first."),
+    ],
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="CONSTRAINT", help="Such as 'latency_ms<=50'; may be given more than once."),
+    ] = None,
+    stage: Annotated[
+        str | None,
+        typer.Option("--stage", metavar="STAGE", help="Where it should go.", autocompletion=completion.stages),
+    ] = None,
+    higher: Higher = None,
+    lower: Lower = None,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Say which version should go to a stage, and why.
+
+    \b
+    mreg best churn --by auc --higher auc
+    mreg best churn --by auc,latency_ms --where 'latency_ms<=50' --stage production
+    """
+    registry = open_queries(context)
+    result = registry.best(model, by=by, where=where or (), stage=stage, higher=higher or (), lower=lower or ())
+    show_result(result, output, registry.policy)

@@ -1,0 +1,29 @@
+"""``mreg clear``."""
+
+from __future__ import annotations
+
+import typer
+
+from mreg.cli.options import Branch, DryRun, Format, Model, OutputFormat, Reason, Stage, directory_of
+from mreg.cli.output import show_result
+from mreg.registry.facade import Registry
+
+__all__ = ["clear"]
+
+
+def clear(
+    context: typer.Context,
+    model: Model,
+    stage: Stage,
+    reason: Reason = "",
+    branch: Branch = None,
+    dry_run: DryRun = False,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Empty a stage.
+
+    \b
+    mreg clear churn staging --reason 'experiment over'
+    """
+    registry = Registry.open(directory_of(context))
+    show_result(registry.clear(model, stage, reason=reason, branch=branch, dry_run=dry_run), output, registry.policy)

@@ -1,0 +1,38 @@
+"""``mreg compare``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mreg.cli import completion
+from mreg.cli.options import Format, Higher, Lower, OutputFormat, open_queries
+from mreg.cli.output import show_result
+
+__all__ = ["compare"]
+
+
+def compare(
+    context: typer.Context,
+    selectors: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SELECTOR SELECTOR...",
+            help="Two versions or more; the first is what the others are measured against.",
+            autocompletion=completion.selectors,
+        ),
+    ],
+    higher: Higher = None,
+    lower: Lower = None,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Compare versions: metrics with better and worse marked, params, lineage, artifact.
+
+    \b
+    mreg compare churn@production churn@latest
+    mreg compare churn@v1 churn@v2 churn@v3 --higher auc --lower latency_ms
+    """
+    registry = open_queries(context)
+    result = registry.compare(*selectors, higher=higher or (), lower=lower or ())
+    show_result(result, output, registry.policy)

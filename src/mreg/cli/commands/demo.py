@@ -1,0 +1,65 @@
+"""``mreg demo``: the main job, on real files, in a scratch directory."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mreg.registry.demonstration import prepare, train
+
+__all__ = ["demo"]
+
+_RUNS = (
+    {"epochs": 1, "rate": 0.01},
+    {"epochs": 20, "rate": 0.3},
+    {"epochs": 60, "rate": 0.5},
+)
+
+
+def demo(
+    context: typer.Context,
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Where to; by default a new temporary directory. It is kept."),
+    ] = None,
+) -> None:
+    """Show the whole of it: train, register, compare, promote, roll back and pull, with a directory as DVC remote.
+
+    \b
+    mreg demo
+    """
+    scratch = prepare(directory)
+    typer.echo(f"A Git repository in {scratch.repository}, and a directory as its DVC remote.\n")
+    run = _Runner(context, scratch.repository)
+    run("init", "--remote", str(scratch.remote))
+    for params in _RUNS:
+        typer.echo(f"# train a logistic regression: epochs {params['epochs']}, rate {params['rate']}")
+        metrics, model = train(scratch, **params)
+        flags = [f"--param={key}={value}" for key, value in params.items()]
+        run("register", "churn", model, "--metrics", metrics, *flags, "--dataset", "customers@2026-10")
+    run("list", "churn")
+    run("compare", "churn@v1", "churn@v3", "--higher", "auc", "--lower", "log_loss")
+    run("promote", "churn@v1", "production", "--reason", "the first one there is")
+    run("best", "churn", "--by", "auc:higher", "--stage", "production")
+    run("promote", "churn@v3", "production", "--reason", "best AUC", "--approved-by", "jane@example.com")
+    run("rollback", "churn", "production", "--reason", "error rate doubled")
+    run("history", "churn")
+    run("pull", "churn@production", "-o", "served.json")
+    run("list")
+    typer.echo(f"Everything is in Git:  git -C {shlex.quote(str(scratch.repository))} log --oneline --decorate")
+
+
+class _Runner:
+    """Runs commands as if typed; an error ends the demonstration like any command."""
+
+    def __init__(self, context: typer.Context, repository: Path) -> None:
+        self._mreg = context.find_root().command
+        self._repository = repository
+
+    def __call__(self, *words: str) -> None:
+        typer.echo(f"$ mreg {shlex.join(words)}")
+        self._mreg.main(["-C", str(self._repository), *words], prog_name="mreg", standalone_mode=False)
+        typer.echo("")

@@ -1,0 +1,104 @@
+"""``mreg register``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mreg.cli import completion
+from mreg.cli.options import (
+    ApprovedBy,
+    Branch,
+    DryRun,
+    Format,
+    Model,
+    OutputFormat,
+    Reason,
+    directory_of,
+)
+from mreg.cli.output import show_result, transfer_bar
+from mreg.core.names import Bump
+from mreg.registry.facade import Registry
+from mreg.registry.inputs import gather_measures
+
+__all__ = ["register"]
+
+_Pairs = list[str] | None
+_Files = list[Path] | None
+
+
+def register(
+    context: typer.Context,
+    model: Model,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="One file or directory, or a .dvc file.")],
+    metric: Annotated[_Pairs, typer.Option("--metric", metavar="K=V", help="A metric; may be repeated.")] = None,
+    metrics: Annotated[
+        _Files, typer.Option("--metrics", metavar="FILE", help="Metrics from a JSON, YAML or TOML file.")
+    ] = None,
+    param: Annotated[_Pairs, typer.Option("--param", metavar="K=V", help="A parameter; may be repeated.")] = None,
+    params: Annotated[
+        _Files, typer.Option("--params", metavar="FILE", help="Parameters from a JSON, YAML or TOML file.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", metavar="NAME@VERSION", help="What it was trained on.")
+    ] = None,
+    notes: Annotated[str, typer.Option("--notes", help="Free text.", show_default=False)] = "",
+    trained_at: Annotated[
+        datetime | None,
+        typer.Option("--trained-at", help="When; by default when the artifact was last written."),
+    ] = None,
+    version: Annotated[str | None, typer.Option("--version", metavar="VERSION", help="Such as v2.1.0-rc.1.")] = None,
+    bump: Annotated[Bump, typer.Option("--bump", help="Which part of the newest version is raised.")] = Bump.MAJOR,
+    model_format: Annotated[
+        str, typer.Option("--model-format", help="By default recognised from the bytes.", show_default=False)
+    ] = "",
+    stage: Annotated[
+        str | None,
+        typer.Option("--stage", metavar="STAGE", help="Promote it there at once.", autocompletion=completion.stages),
+    ] = None,
+    reason: Reason = "",
+    approved_by: ApprovedBy = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Register bytes that are registered already, or an older version.")
+    ] = False,
+    upload: Annotated[
+        bool, typer.Option("--upload/--no-upload", help="Copy the bytes to the DVC remote first.")
+    ] = True,
+    branch: Branch = None,
+    dry_run: DryRun = False,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Store an artifact and add it as a new version: one commit, one tag.
+
+    \b
+    mreg register churn model.pkl --metric auc=0.913 --dataset customers@2026-10
+    mreg register churn model.pkl --metrics metrics.json --params params.yaml --bump minor
+    mreg register fraud/eu models/fraud --stage staging --notes 'retrained on October data'
+    """
+    here = directory_of(context)
+    registry = Registry.open(here)
+    with transfer_bar("storing") as progress:
+        receipt = registry.register(
+            model,
+            here / path,
+            metrics=gather_measures([here / file for file in metrics or ()], metric or (), "metric"),
+            params=gather_measures([here / file for file in params or ()], param or (), "param"),
+            dataset=dataset,
+            notes=notes,
+            trained_at=trained_at,
+            format=model_format,
+            version=version,
+            bump=bump,
+            stage=stage,
+            reason=reason,
+            approved_by=approved_by or (),
+            force=force,
+            upload=upload,
+            branch=branch,
+            dry_run=dry_run,
+            progress=progress,
+        )
+    show_result(receipt, output, registry.policy)

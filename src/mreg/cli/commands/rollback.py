@@ -1,0 +1,58 @@
+"""``mreg rollback``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mreg.cli.options import (
+    ApprovedBy,
+    Branch,
+    DryRun,
+    Format,
+    Model,
+    OutputFormat,
+    Reason,
+    Stage,
+    ask_reason,
+    directory_of,
+)
+from mreg.cli.output import show_result
+from mreg.registry.facade import Registry
+
+__all__ = ["rollback"]
+
+
+def rollback(
+    context: typer.Context,
+    model: Model,
+    stage: Stage,
+    reason: Reason = "",
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="VERSION", help="A version that once held the stage.")
+    ] = None,
+    approved_by: ApprovedBy = None,
+    branch: Branch = None,
+    dry_run: DryRun = False,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Put back the last good version of a stage, and hold it there.
+
+    Two rollbacks in a row go back two versions. The hold stops automatic promotions until the next mreg promote.
+
+    \b
+    mreg rollback churn production --reason 'error rate doubled'
+    mreg rollback churn production --to v1 --reason 'last version without the new feature'
+    """
+    registry = Registry.open(directory_of(context))
+    receipt = registry.rollback(
+        model,
+        stage,
+        reason=ask_reason(reason),
+        to=to,
+        approved_by=approved_by or (),
+        branch=branch,
+        dry_run=dry_run,
+    )
+    show_result(receipt, output, registry.policy)

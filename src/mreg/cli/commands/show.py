@@ -1,0 +1,30 @@
+"""``mreg show``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mreg.cli.options import Format, OutputFormat, Selector, open_queries
+from mreg.cli.output import show_result
+
+__all__ = ["show"]
+
+
+def show(
+    context: typer.Context,
+    selector: Selector,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="DATE|REV", help="What was there on that day or at that commit.")
+    ] = None,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Show all that is known of one version: metrics, lineage, stages, who approved it and why.
+
+    \b
+    mreg show churn@production
+    mreg show churn@v3 --format json
+    """
+    registry = open_queries(context)
+    show_result(registry.show(selector, at=at), output, registry.policy)

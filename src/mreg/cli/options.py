@@ -1,0 +1,85 @@
+"""Options that several commands share, each said once."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mreg.cli import completion
+from mreg.registry.queries import Queries
+
+__all__ = [
+    "ApprovedBy",
+    "Branch",
+    "DryRun",
+    "Format",
+    "Higher",
+    "Lower",
+    "Model",
+    "OutputFormat",
+    "Reason",
+    "Selector",
+    "Stage",
+    "ask_reason",
+    "directory_of",
+    "open_queries",
+]
+
+
+class OutputFormat(str, Enum):
+    """How a result is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A model's name: churn, fraud/eu.", autocompletion=completion.models)
+]
+Selector = Annotated[
+    str,
+    typer.Argument(
+        metavar="SELECTOR",
+        help="A version: churn (the newest), churn@v3, churn@production.",
+        autocompletion=completion.selectors,
+    ),
+]
+Stage = Annotated[
+    str, typer.Argument(metavar="STAGE", help="A stage of registry.yaml.", autocompletion=completion.stages)
+]
+Format = Annotated[OutputFormat, typer.Option("--format", "-f", help="How the result is written.")]
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why: the history will say it.", show_default=False)]
+ApprovedBy = Annotated[
+    list[str] | None,
+    typer.Option("--approved-by", metavar="WHO", help="Who approved it; may be given more than once."),
+]
+Branch = Annotated[
+    str | None,
+    typer.Option("--branch", metavar="NAME", help="Commit on this branch instead, for a pull request; makes no tag."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would be done, and do nothing.")]
+Higher = Annotated[list[str] | None, typer.Option("--higher", metavar="METRIC", help="More of this metric is better.")]
+Lower = Annotated[list[str] | None, typer.Option("--lower", metavar="METRIC", help="Less of this metric is better.")]
+
+
+def directory_of(context: typer.Context) -> Path:
+    """Returns the directory that ``mreg -C`` named, or the current one."""
+    found = context.find_root().params.get("directory")
+    return Path(found) if found else Path.cwd()
+
+
+def open_queries(context: typer.Context) -> Queries:
+    """Returns the registry around that directory, for reading."""
+    return Queries.open(directory_of(context))
+
+
+def ask_reason(reason: str) -> str:
+    """Returns the reason; on a terminal it is asked for where it was not given."""
+    if reason.strip() or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return reason
+    return str(typer.prompt("Reason", err=True))

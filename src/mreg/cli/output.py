@@ -1,0 +1,68 @@
+"""Where results go: stdout, as a table for people, aligned columns for pipes, JSON or Markdown; progress to stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mreg.cli.options import OutputFormat
+from mreg.core.policy import Policy
+from mreg.render.view import Result
+
+__all__ = ["show_result", "transfer_bar"]
+
+
+def show_result(result: Result, output: OutputFormat, policy: Policy | None = None) -> None:
+    """Writes a result to stdout.
+
+    Args:
+        result: What the registry answered.
+        output: The format that was asked for.
+        policy: Gives the order of the stages, and how metrics are written.
+    """
+    text = _render(result, output, policy or Policy()) + "\n"
+    encoding = sys.stdout.encoding or "utf-8"
+    # A terminal that knows no arrows still gets its answer.
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+@contextmanager
+def transfer_bar(verb: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Gives what shows the progress of a transfer on a terminal; ``None`` where stderr is none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn(verb), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(verb, total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+
+
+def _render(result: Result, output: OutputFormat, policy: Policy) -> str:
+    # Each format is imported when it is asked for: Rich alone takes longer than most answers.
+    if output is OutputFormat.JSON:
+        from mreg.render.json import render_json
+
+        return render_json(result)
+    if output is OutputFormat.MARKDOWN:
+        from mreg.render.markdown import render_markdown
+
+        return render_markdown(result, policy)
+    return _render_table(result, policy)
+
+
+def _render_table(result: Result, policy: Policy) -> str:
+    if not sys.stdout.isatty():
+        from mreg.render.columns import render_columns
+
+        return render_columns(result, policy)
+    from mreg.render.table import render_table
+
+    has_color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return render_table(result, policy, width=shutil.get_terminal_size().columns, has_color=has_color)
