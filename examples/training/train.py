@@ -55,14 +55,15 @@ def main() -> None:
                 dataset=f"breast-cancer@scikit-learn-{sklearn.__version__}",
                 notes="random forest",
             )
-        selectors.append(f"{options.model}@{receipt.plan.version}")
+        selectors.append(f"{options.model}@{receipt.version}")
         print(f"registered {selectors[-1]}: AUC {metrics['auc']:.4f}, log loss {metrics['log_loss']:.4f}")
 
     comparison = registry.compare(*selectors, higher=["auc"], lower=["log_loss"])
     for name, metric in comparison.metrics.items():
         print(f"best {name} of these runs: {metric.best}")
 
-    choice = registry.best(options.model, by=["auc", "log_loss"], higher=["auc"], lower=["log_loss"])
+    # Of all versions, those of earlier runs too; where the best ones tie, the one in production stays.
+    choice = registry.best(options.model, by=["auc:higher", "log_loss:lower"], stage="production")
     reason = choice.reasons[0]
     for stage in ("staging", "production"):
         registry.promote(f"{options.model}@{choice.version}", stage, reason=reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from mreg.core.history import Finding, Transition
@@ -20,6 +21,7 @@ __all__ = [
     "Check",
     "Diagnosis",
     "History",
+    "LinkMode",
     "ModelList",
     "ModelSummary",
     "Pulled",
@@ -135,9 +137,25 @@ class Receipt:
     """Versions and stage changes read from GTO's tags, of ``init``."""
 
     @property
+    def version(self) -> Version | None:
+        """The version that this is about: of ``register`` the new one; ``None`` where it is about none."""
+        return self.plan.version
+
+    @property
     def changed(self) -> bool:
         """True where the registry changed, or would."""
         return self.plan.changed or self.adopted > 0
+
+
+class LinkMode(str, Enum):
+    """How the bytes come from the cache to the destination."""
+
+    AUTO = "auto"
+    """A copy that shares its blocks with the cache where the file system can (reflink), else a plain copy."""
+    COPY = "copy"
+    HARDLINK = "hardlink"
+    """The cache's own file: no space, read-only, and what changes it changes the cache."""
+    SYMLINK = "symlink"
 
 
 @dataclass(frozen=True, slots=True)

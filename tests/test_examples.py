@@ -1,0 +1,87 @@
+"""The training example, run as a user would: in a fresh registry, then served from another clone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
+
+from mreg import Registry
+from tests.conftest import Git, Mreg
+
+SCRIPT = Path(__file__).parents[1] / "examples" / "training" / "train.py"
+MODEL = "breast-cancer"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def trained(repo: Path, tmp_path: Path, mreg_here: Mreg, git: Git) -> Path:
+    """The registry that the example has filled."""
+    mreg_here("init", "--remote", str(tmp_path / "remote"), check=0)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run_example(repo, cwd=elsewhere)
+    assert list(elsewhere.iterdir()) == []
+    assert git("status", "--porcelain", cwd=repo) == ""
+    return repo
+
+
+def run_example(registry: Path, *, cwd: Path) -> None:
+    subprocess.run([sys.executable, str(SCRIPT), "--registry", str(registry)], cwd=cwd, check=True)
+
+
+def test_example_training_registers_each_run_and_promotes_the_best(trained: Path, mreg_here: Mreg, git: Git) -> None:
+    registry = Registry.open(trained)
+    versions = registry.versions(MODEL).versions
+    records = [each.record for each in reversed(versions) if each.record]
+    assert [str(record.version) for record in records] == ["v1.0.0", "v2.0.0", "v3.0.0"]
+    assert len({tuple(record.params.items()) for record in records}) == 3
+    assert all(record.artifact.format == "joblib" for record in records)
+    assert all(set(record.params) == {"n_estimators", "max_depth"} for record in records)
+    best = max(records, key=lambda record: record.metrics["auc"])
+    assert best not in (records[0], records[-1])  # neither the first nor the newest would do
+    assert all(0.9 < record.metrics["auc"] <= 1 and 0 < record.metrics["log_loss"] < 1 for record in records)
+
+    listed = json.loads(mreg_here("list", "--format", "json", check=0).out)
+    assert listed["models"] == [
+        {
+            "model": MODEL,
+            "latest": "v3.0.0",
+            "versions": 3,
+            "stages": {"staging": str(best.version), "production": str(best.version)},
+            "archived": 0,
+            "holds": [],
+        }
+    ]
+    moves = registry.history(MODEL).transitions
+    assert [(move.stage, move.target) for move in moves] == [("production", best.version), ("staging", best.version)]
+    assert all(f"{best.metrics['auc']:.6g}" in move.reason for move in moves)
+    assert len(git("tag", "--list").splitlines()) == 5
+
+    # Once more: three new versions, as good as the first three, so the one in production stays.
+    run_example(trained, cwd=trained)
+    assert registry.list().models[0].versions == 6
+    assert registry.show(f"{MODEL}@production").record.version == best.version
+
+
+def test_example_training_another_clone_serves_the_same_predictions(
+    trained: Path, tmp_path: Path, mreg_here: Mreg, git: Git
+) -> None:
+    git("clone", "--quiet", str(trained), str(tmp_path / "clone"))
+    pulled = tmp_path / "served.joblib"
+    mreg_here("pull", f"{MODEL}@production", "-o", str(pulled), cwd=tmp_path / "clone", check=0)
+    features, labels = load_breast_cancer(return_X_y=True)
+    train_x, test_x, train_y, test_y = train_test_split(features, labels, stratify=labels, random_state=0)
+    record = Registry.open(trained).show(f"{MODEL}@production").record
+    trained_here = RandomForestClassifier(**record.params, random_state=0).fit(train_x, train_y)
+    served = joblib.load(pulled)
+    assert (served.predict_proba(test_x) == trained_here.predict_proba(test_x)).all()
+    assert served.score(test_x, test_y) > 0.9
