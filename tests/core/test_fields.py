@@ -139,6 +139,10 @@ def test_number_not_a_finite_number_is_refused(value: object) -> None:
     [
         ("2026-11-20T09:12:00Z", datetime(2026, 11, 20, 9, 12, tzinfo=timezone.utc)),
         ("2026-11-20T09:12:00", datetime(2026, 11, 20, 9, 12, tzinfo=timezone.utc)),
+        ("2026-11-20", datetime(2026, 11, 20, tzinfo=timezone.utc)),
+        ("2026-11-20 09:12Z", datetime(2026, 11, 20, 9, 12, tzinfo=timezone.utc)),
+        ("2026-11-20T09:12:00.5Z", datetime(2026, 11, 20, 9, 12, 0, 500_000, tzinfo=timezone.utc)),
+        ("2026-11-20T09:12:00.123456789", datetime(2026, 11, 20, 9, 12, 0, 123_456, tzinfo=timezone.utc)),
         ("2026-11-20T09:12:00+02:00", datetime(2026, 11, 20, 9, 12, tzinfo=timezone(timedelta(hours=2)))),
         ("", None),
     ],
@@ -151,6 +155,16 @@ def test_moment_text_gives_time_with_zone(text: str, moment: datetime | None) ->
 def test_format_moment_is_read_back(moment: datetime) -> None:
     moment = moment.replace(microsecond=0)
     assert fields(at=format_moment(moment)).moment("at") == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["20261120T091200Z", "2026-W47-5", "2026-13-01", "2026-11-20Z", "2026-11-20T24:00Z", "2026-11-20T09:12.5Z",
+     "2026-11-20T09:12:00+25:00", "2026-11-20T09", "Z", "\uff12026-11-20", "2026-11-20T09:12:00Z\n"],
+)  # fmt: skip
+def test_moment_what_only_some_pythons_read_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="is not a time"):
+        fields(at=text).moment("at")
 
 
 def test_moment_other_text_is_refused() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mreg.core.fields import Plain
-from mreg.core.history import Action, Appearance, Lane, Transition
+from mreg.core.history import Action, AdoptedTag, Appearance, Lane, Transition
 from mreg.core.names import ARCHIVED, ModelName, Version
 from mreg.core.policy import OnReplace
 from tests.core.simulator import ADA, CHURN, HAND, PRODUCTION, STAGING, START, V1, V2, V3, V4, Simulator, simulate
@@ -116,11 +116,10 @@ def test_fold_version_comes_before_its_promotion_in_one_commit() -> None:
     registry.register(V2)
     registry.promote(V2, STAGING)
     registry.squash(2)
-    events = registry.timeline().events[1:]
-    assert [type(event) for event in events] == [Appearance, Transition]
-    assert {event.commit if isinstance(event, Transition) else event.commit.oid for event in events} == {
-        registry.commits[-1].oid
-    }
+    timeline = registry.timeline()
+    assert [type(event) for event in timeline.events[1:]] == [Appearance, Transition]
+    assert timeline.appearances[CHURN, V2].commit is registry.commits[-1]
+    assert [each.commit for each in timeline.transitions] == [registry.commits[-1].oid]
 
 
 def test_fold_squash_of_several_versions_and_stages_is_sorted() -> None:
@@ -410,6 +409,17 @@ def test_fold_adopted_without_a_time_has_the_commit_s() -> None:
     registry = simulate(V1)
     registry.edit({"version": "v1", "adopted": {"tag": "churn#production#5"}})
     assert registry.last_transitions()[0].at == registry.now
+
+
+def test_fold_adopted_tag_that_moved_nothing_is_an_event_and_no_transition() -> None:
+    registry = simulate(V1)
+    registry.promote(V1)
+    registry.edit({"version": "v1", "adopted": {"tag": "churn#production#9"}})
+    tag = AdoptedTag(CHURN, "churn#production#9", registry.now)
+    registry.edit({"version": "v1", "adopted": {"tag": "churn#production#9"}, "hold": True})
+    timeline = registry.timeline()
+    assert timeline.events[2:] == [tag]
+    assert len(timeline.transitions) == 1
 
 
 Edit = tuple[ModelName, str, Version | None]

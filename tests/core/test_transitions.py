@@ -56,6 +56,12 @@ def test_promote_writes_one_file_and_says_why() -> None:
     )
 
 
+def test_promote_into_an_empty_stage_comes_from_none() -> None:
+    plan = promoted().promote(V1)
+    assert ("Mreg-From", "none") in plan.trailers
+    assert plan.changes == (PlannedChange(PRODUCTION, PROMOTE, None, V1),)
+
+
 def test_promote_what_is_there_already_changes_nothing() -> None:
     plan = promoted(V1).promote(V1)
     assert not plan.changed
@@ -183,6 +189,7 @@ def test_promote_does_not_archive_what_is_not_registered_or_is_archived() -> Non
     registry = promoted(policy=ARCHIVING)
     registry.edit({"version": "v9"})
     assert registry.promote(V1).notices == ()
+    assert archived(registry) == set()
     registry.edit({"versions": {"v1": {"reason": "by hand"}}}, ARCHIVED)
     registry.promote(V2)
     assert registry.state().archived[V1].reason == "by hand"
@@ -203,6 +210,7 @@ def test_promote_of_what_is_held_releases_the_hold_and_keeps_the_statement() -> 
     plan = registry.promote(V1, reason="all is well again")
     after = registry.state().entries[PRODUCTION]
     assert (after.hold, after.reason, after.by, after.replaces) == (False, before.reason, before.by, before.replaces)
+    assert (plan.model, plan.version, plan.stage) == (CHURN, V1, PRODUCTION)
     assert plan.subject == "Release the hold on churn production"
     assert plan.changes == ()
     assert "\n\nall is well again\n\nMreg-Action: release\n" in plan.message
@@ -314,8 +322,11 @@ def test_rollback_to_a_version_that_never_held_the_stage_is_refused() -> None:
     assert "the versions that did: v1.0.0, v2.0.0" in caught.value.hint
     assert "mreg promote churn@v3.0.0 production --reason 'why'" in caught.value.hint
     with pytest.raises(RefusedError) as caught:
-        registry.rollback(StageName("staging"), to=V1)
+        registry.rollback(STAGING, to=V1)
     assert "the versions that did: v3.0.0" in caught.value.hint
+    with pytest.raises(RefusedError) as caught:
+        promoted().rollback(to=V1)
+    assert "the versions that did: none" in caught.value.hint
 
 
 def test_rollback_to_a_version_archived_by_hand_is_refused() -> None:
@@ -333,6 +344,7 @@ def test_clear_empties_and_keeps_the_hold() -> None:
     assert plan.changes == (PlannedChange(PRODUCTION, CLEAR, V1, None),)
     entry = registry.state().entries[PRODUCTION]
     assert (entry.version, entry.hold) == (None, True)
+    assert (plan.model, plan.version, plan.stage) == (CHURN, V1, PRODUCTION)
     assert plan.subject == "Clear churn production of v1.0.0"
     assert ("Mreg-Version", NO_VERSION) in plan.trailers
     again = registry.clear()
@@ -351,6 +363,7 @@ def test_archive_and_undo() -> None:
     registry = promoted()
     plan = registry.archive(V1)
     assert plan.changes == (PlannedChange(ARCHIVED, ARCHIVE, None, V1),)
+    assert (plan.model, plan.version, plan.stage) == (CHURN, V1, ARCHIVED)
     assert plan.subject == "Archive churn v1.0.0"
     assert plan.trailers[0] == ("Mreg-Action", "archive")
     assert registry.archive(V1).notices == ("churn v1.0.0 is archived already",)
@@ -369,6 +382,13 @@ def test_archive_of_what_a_stage_holds_is_refused() -> None:
     ) as caught:
         registry.archive(V1)
     assert caught.value.hint.startswith("mreg clear churn production --reason 'why'")
+
+
+def test_archive_undo_of_what_a_stage_holds_mends_a_hand_edit() -> None:
+    registry = promoted(V1)
+    registry.edit({"versions": {"v1": None}}, ARCHIVED)
+    assert registry.archive(V1, undo=True).changed
+    assert archived(registry) == set()
 
 
 def test_archive_undo_of_replacement_takes_it_out() -> None:

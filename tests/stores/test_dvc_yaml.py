@@ -18,6 +18,7 @@ from mreg.stores.dvc_yaml import find_artifact, set_artifact
 
 ENTRY = {"path": "registry/churn/artifact/model.pkl", "type": "model"}
 CHURN = "  churn:\n    path: registry/churn/artifact/model.pkl\n    type: model\n"
+DEEP_CHURN = "    churn:\n      path: registry/churn/artifact/model.pkl\n      type: model\n"
 
 
 def put(before: str | None, name: str = "churn", entry: Mapping[str, str] = ENTRY) -> str:
@@ -43,7 +44,8 @@ STAGES = "# pipelines: mine\nstages:\n    train:   # odd   spaces\n        cmd: 
     [
         (STAGES, f"{STAGES}artifacts:\n{CHURN}"),
         (STAGES.removesuffix("\n"), f"{STAGES}artifacts:\n{CHURN}"),
-        (f"artifacts:  # ours\n\n{STAGES}", f"artifacts:  # ours\n{CHURN}\n{STAGES}"),
+        (f"artifacts:\n\n{STAGES}", f"artifacts:\n{CHURN}\n{STAGES}"),
+        (f"artifacts:  # ours\n  zoo: {{}}\n{STAGES}", f"artifacts:  # ours\n{CHURN}  zoo: {{}}\n{STAGES}"),
         (f"{STAGES}artifacts:\n  ant: {{path: a}}\n", f"{STAGES}artifacts:\n  ant: {{path: a}}\n{CHURN}"),
         (f"artifacts:\n  zoo: {{path: a}}\n{STAGES}", f"artifacts:\n{CHURN}  zoo: {{path: a}}\n{STAGES}"),
         (
@@ -63,11 +65,7 @@ STAGES = "# pipelines: mine\nstages:\n    train:   # odd   spaces\n        cmd: 
             f"artifacts:\n  churn:\n    path: old\n    # gone\n  # stays\n{STAGES}",
             f"artifacts:\n{CHURN}  # stays\n{STAGES}",
         ),
-        (
-            "artifacts:\n      churn:\n            path: old\n      d: {path: x}",
-            f"artifacts:\n{CHURN.replace('  churn', '      churn').replace('    path', '        path').replace('    type', '        type')}"
-            "      d: {path: x}",
-        ),
+        ("artifacts:\n    churn:\n        path: old\n    d: {path: x}", f"artifacts:\n{DEEP_CHURN}    d: {{path: x}}"),
         ("# a\n", f"# a\nartifacts:\n{CHURN}"),
         ("---\nstages: {}\n", f"---\nstages: {{}}\nartifacts:\n{CHURN}"),
         ("stages:\n  artifacts:\n    cmd: x\n", f"stages:\n  artifacts:\n    cmd: x\nartifacts:\n{CHURN}"),
@@ -90,7 +88,8 @@ def test_set_artifact_same_entry_changes_nothing() -> None:
 
 
 def test_set_artifact_what_people_added_to_the_entry_stays() -> None:
-    text = "artifacts:\n  churn:\n    path: old\n    desc: who leaves\n    labels: [a, b]\n    meta:\n      deep: {er: 1}\n"
+    added = "    desc: who leaves\n    labels: [a, b]\n    meta:\n      deep: {er: 1}\n"
+    text = f"artifacts:\n  churn:\n    path: old\n{added}"
     assert find_artifact(put(text).encode(), "churn") == {
         "path": ENTRY["path"],
         "desc": "who leaves",
@@ -176,7 +175,7 @@ def test_set_artifact_dvc_reads_the_result(repo: Path) -> None:
     subprocess.run([sys.executable, "-c", program], cwd=repo, env=dict(os.environ), check=True)
 
 
-UGLY = st.text("ab: -{}[]'\"#|>&*?!\n\r\té\x85\u2028", max_size=40)
+UGLY = st.text("ab: -{}[]'\"#|>&*?!\n\r\té", max_size=40)  # U+0085 and U+2028 end a line of YAML 1.1 alone
 
 
 @given(UGLY | UGLY.map(lambda text: f"artifacts:\n  {text}"), st.sampled_from(["a", "b", "x/y"]))

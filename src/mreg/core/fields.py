@@ -9,8 +9,9 @@ Rules:
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from difflib import get_close_matches
 from enum import Enum
 from typing import TypeVar, Union, overload
@@ -26,6 +27,12 @@ EnumT = TypeVar("EnumT", bound=Enum)
 
 SHOWN_LENGTH = 40
 """Characters of a wrong value that a message repeats."""
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)"
+    r"(?:[T ]((?!24)\d\d:\d\d(?::\d\d)?)(?:(?<=:\d\d:\d\d)\.(\d{1,9}))?(Z|[+-]\d\d:\d\d(?::\d\d)?)?)?",
+    re.ASCII,
+)
+"""What every Python reads alike: 3.10 knows less of ISO 8601 than 3.11."""
 
 
 class Fields:
@@ -137,11 +144,16 @@ class Fields:
         text = self.text(key)
         if not text:
             return None
+        hint = "write it as 2026-11-20T09:12:00Z"
+        match = _MOMENT.fullmatch(text)
+        if match is None:
+            raise self.error(key, f"{text!r} is not a time", hint=hint)
+        day, clock, fraction, zone = match.groups()
+        second = f".{fraction[:6]:0<6}" if fraction else ""
         try:
-            moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            return datetime.fromisoformat(f"{day}T{clock or '00:00'}{second}{(zone or 'Z').replace('Z', '+00:00')}")
         except ValueError as error:
-            raise self.error(key, f"{text!r} is not a time", hint="write it as 2026-11-20T09:12:00Z") from error
-        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+            raise self.error(key, f"{text!r} is not a time", hint=hint) from error
 
     def section(self, key: str) -> Fields | None:
         """Returns the mapping below a key; ``None`` where the key is missing or null."""

@@ -8,6 +8,7 @@ Rules:
       to it (rollback); emptying the stage leaves the stack.
     * A statement (``by``, ``reason``, ``approved_by``) counts for the change that it was written for: the file never
       said the same before, and what it says it replaces was replaced.  Else who and why are the commit's.
+    * ``adopted`` counts once: a stage file that still names the tag of an earlier change was edited by hand.
     * A file that cannot be read is a finding and changes nothing; the rest still reads.
 """
 
@@ -25,6 +26,7 @@ from mreg.errors import DataError
 
 __all__ = [
     "Action",
+    "AdoptedTag",
     "Appearance",
     "Commit",
     "FileChange",
@@ -116,6 +118,15 @@ class Transition:
     """The tag of GTO that this change was read from; empty for all others."""
 
 
+@dataclass(frozen=True, slots=True)
+class AdoptedTag:
+    """A tag of GTO that a stage file names, and that changed no stage: only its number and its time are taken."""
+
+    model: ModelName
+    name: str
+    at: datetime
+
+
 @dataclass(slots=True)
 class Lane:
     """One stage of one model while its history is replayed."""
@@ -127,6 +138,8 @@ class Lane:
     """All that the stage file ever said."""
     held: set[Version] = field(default_factory=set)
     """Every version that the stage ever held."""
+    adopted: set[str] = field(default_factory=set)
+    """Tags of GTO that the stage file has named."""
 
     def apply(self, target: Version | None) -> Action:
         """Moves the stage to ``target`` and says which action that is."""
@@ -164,8 +177,8 @@ class Timeline:
     """In order of appearance; only a version's first."""
     transitions: list[Transition] = field(default_factory=list)
     """Oldest first."""
-    events: list[Appearance | Transition] = field(default_factory=list)
-    """Appearances and transitions together, oldest first: what tags are derived from."""
+    events: list[Appearance | Transition | AdoptedTag] = field(default_factory=list)
+    """Appearances and transitions together, and tags that GTO made besides, oldest first: what tags come from."""
     lanes: dict[tuple[ModelName, StageName], Lane] = field(default_factory=dict)
     archived: dict[ModelName, dict[Version, ArchivedMark]] = field(default_factory=dict)
     marks: set[tuple[ModelName, Version, ArchivedMark]] = field(default_factory=set)
@@ -240,11 +253,15 @@ def _move_stage(
     if entry:
         lane.seen.add(entry)
     target = entry.version if entry else None
+    adopted = entry.adopted if entry and entry.adopted and entry.adopted.tag not in lane.adopted else None
+    if adopted:
+        lane.adopted.add(adopted.tag)
     if target == source:
+        if adopted:
+            timeline.events.append(AdoptedTag(key[0], adopted.tag, adopted.at or commit.time))
         return
     action = lane.apply(target)
     statement = entry if entry and is_new and entry.speaks_for(source, before) else None
-    adopted = statement.adopted if statement else None
     yield Transition(
         model=key[0],
         stage=key[1],

@@ -2,6 +2,7 @@
 
 Rules:
     * ``churn@v3.0.0`` seals a version, ``churn#production#5`` a promotion or rollback, ``churn#staging!#6`` a clear.
+    * A clear takes back every version that was assigned since the last one: GTO would show the one before again.
     * Every tag points at the version's commit: GTO and DVC find a stage's version by the commit its tag points at.
     * N counts up per model over all its stage tags, GTO's own included.
     * Tagger times rise by a second or more per model, since GTO and DVC order stage tags by them; mreg never does.
@@ -14,10 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from mreg.core.history import Action, Appearance, Timeline, Transition
+from mreg.core.gto import GtoAction, GtoName, parse_gto_name
+from mreg.core.history import Action, AdoptedTag, Appearance, Timeline, Transition
 from mreg.core.messages import format_message
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version, parse_model_name, parse_stage_name, parse_version
 from mreg.errors import NamingError
@@ -96,21 +98,51 @@ def parse_tag_name(name: str) -> TagName | None:
 
 def derive_tags(timeline: Timeline) -> Iterator[DerivedTag]:
     """Yields every tag that a history calls for, oldest first."""
-    numbers: dict[ModelName, int] = {}
-    times: dict[ModelName, int] = {}
+    every: dict[ModelName, _Series] = {}
     for event in timeline.events:
-        model = event.model
-        number, time = numbers.get(model, 0), times.get(model, 0)
+        series = every.setdefault(event.model, _Series())
         if isinstance(event, Appearance):
-            times[model] = max(_second(event.commit.time), time + 1)
-            yield _seal_version(event, times[model])
-        elif (adopted := _adopted_tag(event)) is not None:
-            numbers[model] = max(adopted.number, number)
-            times[model] = max(_second(event.at), time)
-        elif event.stage != ARCHIVED and (version := event.target or event.source) is not None:
-            numbers[model] = number + 1
-            times[model] = max(_second(event.at), time + 1)
-            yield _seal_transition(event, version, number + 1, times[model])
+            yield _seal_version(event, series.next_time(event.commit.time))
+        elif isinstance(event, AdoptedTag):
+            series.take(parse_gto_name(event.name), event.at)
+        elif event.stage != ARCHIVED:
+            yield from _seal_transition(event, series)
+
+
+@dataclass(slots=True)
+class _Series:
+    """The tags of one model so far."""
+
+    number: int = 0
+    time: int = 0
+    assigned: dict[StageName, dict[Version, None]] = field(default_factory=dict)
+    """For each stage the versions that GTO takes to be there, the last assigned at the end."""
+
+    def next_time(self, moment: datetime) -> int:
+        self.time = max(_second(moment), self.time + 1)
+        return self.time
+
+    def take(self, name: GtoName | None, moment: datetime) -> None:
+        """Leaves room for a tag that GTO made."""
+        self.number = max(self.number, name.number if name else 0)
+        self.time = max(self.time, _second(moment))
+
+    def move(self, event: Transition, adopted: GtoName | None) -> list[Version]:
+        """Returns the versions that GTO must be told of, the one that decides at the end."""
+        held = self.assigned.setdefault(event.stage, {})
+        takes_back = adopted is not None and adopted.action is not GtoAction.ASSIGN
+        if event.target is not None:
+            if takes_back and event.source is not None:
+                held.pop(event.source, None)
+            held.pop(event.target, None)
+            held[event.target] = None
+            return [event.target]
+        if adopted is not None and not takes_back:
+            return []  # GTO assigned a commit without a version, and forgot none of the others
+        # Taking the last one back alone would give the stage to the one before.
+        moved = sorted(held, key=lambda version: version == event.source)
+        held.clear()
+        return moved
 
 
 def transition_subject(
@@ -134,23 +166,37 @@ def _seal_version(event: Appearance, time: int) -> DerivedTag:
     return DerivedTag(name, event.model, event.version, event, author, email, time, message)
 
 
-def _seal_transition(event: Transition, version: Version, number: int, time: int) -> DerivedTag:
-    name = stage_tag(event.model, event.stage, number, is_clear=event.target is None)
+def _seal_transition(event: Transition, series: _Series) -> Iterator[DerivedTag]:
+    adopted = _adopted_tag(event)
+    versions = series.move(event, adopted)
+    if adopted is not None:
+        series.take(adopted, event.at)
+        return
+    for version in versions:
+        series.number += 1
+        name = stage_tag(event.model, event.stage, series.number, is_clear=event.target is None)
+        yield _seal_move(event, version, name, series.next_time(event.at))
+
+
+def _seal_move(event: Transition, version: Version, name: str, time: int) -> DerivedTag:
     author, email = tagger_of(event.author, event.email)
-    subject = transition_subject(event.action, event.model, event.stage, event.source, event.target)
+    source = event.source if event.target else version
+    subject = transition_subject(event.action, event.model, event.stage, source, event.target)
     trailers = [("Mreg-Commit", event.commit), *(("Approved-by", who) for who in event.approved_by)]
     message = format_message(subject, event.reason, trailers)
     return DerivedTag(name, event.model, version, event, author, email, time, message)
 
 
-def _adopted_tag(event: Transition) -> TagName | None:
-    tag = parse_tag_name(event.adopted)
-    is_of_event = tag is not None and (tag.model, tag.stage, tag.is_clear) == (
-        event.model,
-        event.stage,
-        event.target is None,
-    )
-    return tag if is_of_event else None
+def _adopted_tag(event: Transition) -> GtoName | None:
+    """Returns what the tag says that GTO made for a change; ``None`` where it has none."""
+    name = parse_gto_name(event.adopted)
+    if name is None or name.model != event.model:
+        return None
+    if name.action is GtoAction.DEREGISTER:
+        return name if name.version == event.source else None
+    # What is taken back was there, and the version before it may have come back.
+    is_possible = name.action is GtoAction.ASSIGN or event.source is not None
+    return name if name.stage == event.stage and is_possible else None
 
 
 def _second(moment: datetime) -> int:

@@ -17,7 +17,7 @@ from mreg.core.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recogn
 from mreg.core.record import Artifact, ArtifactFile
 from mreg.stores.cache import Cache, create_object
 from mreg.stores.disk import clone, disk_error, disk_errors, write_all
-from mreg.stores.hashing import SMALL_SIZE, Digests, Meter, Progress, hash_bytes, hash_file
+from mreg.stores.hashing import SMALL_SIZE, Digests, Meter, Progress, hash_bytes, hash_file, read_all
 from mreg.stores.pointer import format_directory, parse_directory
 from mreg.stores.statcache import Seen, Stamp, StatCache, StatEntry
 from mreg.stores.survey import SourceFile, survey_artifact
@@ -152,8 +152,8 @@ class _Intake:
             return known, os.read(source, HEAD_SIZE)
         if size > SMALL_SIZE:
             return self._take_large(source, file)
-        content = os.read(source, size + 1)
-        file.check_unchanged()
+        content = read_all(source, size)
+        file.check_unchanged(len(content))
         digests = hash_bytes(content)
         self.add(digests.md5, content)
         self._meter.add(size)
@@ -166,9 +166,10 @@ class _Intake:
         try:
             is_cloned = clone(source, target)
             digests = hash_file(target if is_cloned else source, size, self._meter, into=None if is_cloned else target)
+            copied = os.fstat(target).st_size
         finally:
             os.close(target)
-        file.check_unchanged()
+        file.check_unchanged(copied)
         self._cache.adopt(self._temporary, digests.md5)
         return digests, head
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mreg.core.filelist import hash_file_list
 from mreg.core.record import ArtifactFile
-from mreg.errors import ConflictError, MregError
+from mreg.errors import ConflictError, MregError, NotFoundError
 from mreg.stores.disk import disk_errors, exchange
-from mreg.stores.hashing import Digests, Meter, hash_file
+from mreg.stores.hashing import Digests, Meter, copy_hashed
 from mreg.stores.statcache import Seen, StatCache, StatEntry
 from mreg.stores.survey import SourceFile, Survey, survey_artifact
 
@@ -70,14 +70,16 @@ class Destination:
         return Occupant(stat.S_ISDIR(mode), is_placed, survey)
 
     def hash(self, survey: Survey) -> str:
-        """Returns the SHA-256 that a record would have of what is there.
+        """Returns the SHA-256 that a record would have of what is there; empty where it is going away.
 
         Raises:
             StorageError: It cannot be read.
         """
-        if not survey.is_directory:
-            return self._hash(survey.files[0])
-        return hash_file_list(ArtifactFile(file.path, file.stamp.size, self._hash(file)) for file in survey.files)
+        try:
+            hashes = [ArtifactFile(file.path, file.stamp.size, self._hash(file)) for file in survey.files]
+        except NotFoundError:  # another pull puts its version there at this moment
+            return ""
+        return hash_file_list(hashes) if survey.is_directory else hashes[0].sha256
 
     def put(self, fresh: Path, occupant: Occupant | None) -> None:
         """Moves a finished file or directory to the path, in one step; what was there is then at ``fresh``, or gone.
@@ -121,6 +123,7 @@ class Destination:
         with disk_errors("read", file.place):
             opened = os.open(file.place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
-                return hash_file(opened, file.stamp.size, Meter(None, 0)).sha256
+                [sha256] = copy_hashed(opened, None, ["sha256"], size=file.stamp.size, meter=Meter(None, 0))
             finally:
                 os.close(opened)
+        return sha256

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import stat
 import sys
@@ -76,13 +77,13 @@ def disk_error(error: OSError, verb: str, path: Path | str) -> MregError:
     """Returns mreg's error for the system's, as ``disk_errors`` raises it."""
     place = os.fsdecode(error.filename or path)
     message = f"{place!r} cannot be {verb}: {(error.strerror or str(error)).lower()}"
-    if isinstance(error, FileNotFoundError) and verb == "read":
+    if isinstance(error, FileNotFoundError | NotADirectoryError) and verb == "read":
         return NotFoundError(message, hint="check the path", details={"path": place})
     hint = "check that the file system works and is mounted for writing"
     if error.errno in _FULL:
         hint = "free some space; df -h shows which file system is full"
     elif isinstance(error, PermissionError):
-        hint = f"check the permissions: ls -ld {place!r}"
+        hint = f"check the permissions: ls -ld {shlex.quote(place)}"
     return StorageError(message, hint=hint, details={"path": place, "errno": error.errno})
 
 

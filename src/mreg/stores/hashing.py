@@ -20,7 +20,7 @@ from itertools import cycle
 
 from mreg.stores.disk import write_all
 
-__all__ = ["SMALL_SIZE", "Digests", "Meter", "Progress", "copy_hashed", "hash_bytes", "hash_file"]
+__all__ = ["SMALL_SIZE", "Digests", "Meter", "Progress", "copy_hashed", "hash_bytes", "hash_file", "read_all"]
 
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all, from any thread, a thousand times at most."""
@@ -73,6 +73,20 @@ def hash_bytes(content: bytes) -> Digests:
     return Digests(hashlib.md5(content, usedforsecurity=False).hexdigest(), hashlib.sha256(content).hexdigest())
 
 
+def read_all(file: int, size: int) -> bytes:
+    """Returns the rest of an open file that should have ``size`` bytes; one byte more where it has more.
+
+    Asks for no more than there is: a buffer of 1 MiB for 4 KiB takes five times as long as reading them.
+
+    Raises:
+        OSError: Reading failed.
+    """
+    content = os.read(file, size + 1)
+    while len(content) < size and (more := os.read(file, size + 1 - len(content))):
+        content += more
+    return content
+
+
 def hash_file(file: int, size: int, meter: Meter, *, into: int | None = None) -> Digests:
     """Returns both digests of an open file of about ``size`` bytes, read from where it stands.
 
@@ -90,11 +104,13 @@ def copy_hashed(
 ) -> tuple[str, ...]:
     """Reads an open file to its end, writes it to ``target`` if there is one, and returns its digests.
 
+    A file that turns out longer than ``size`` is not read much further: it may be growing as fast as it is read.
+
     Args:
         source: File descriptor at the start of what is to be read.
         target: File descriptor to write to, or ``None`` to hash only.
         algorithms: Names that ``hashlib`` knows.
-        size: How much there should be to read; decides how, not what.
+        size: How many bytes there should be.
         meter: Told of every byte.
 
     Returns:
@@ -107,7 +123,7 @@ def copy_hashed(
     if size <= SMALL_SIZE:
         _copy_small(source, target, [each.update for each in hashes], size=size, meter=meter)
     else:
-        _copy_large(source, target, [each.update for each in hashes], meter)
+        _copy_large(source, target, [each.update for each in hashes], size=size, meter=meter)
     return tuple(each.hexdigest() for each in hashes)
 
 
@@ -115,18 +131,15 @@ _Update = Callable[[bytes | memoryview], None]
 
 
 def _copy_small(source: int, target: int | None, updates: Sequence[_Update], *, size: int, meter: Meter) -> None:
-    # Reads no more than there is: a buffer of 1 MiB for 4 KiB costs five times the read.
-    while chunk := os.read(source, size + 1):
-        for update in updates:
-            update(chunk)
-        if target is not None:
-            write_all(target, chunk)
-        meter.add(len(chunk))
-        if len(chunk) == size:
-            break
+    chunk = read_all(source, size)
+    for update in updates:
+        update(chunk)
+    if target is not None:
+        write_all(target, chunk)
+    meter.add(len(chunk))
 
 
-def _copy_large(source: int, target: int | None, updates: Sequence[_Update], meter: Meter) -> None:
+def _copy_large(source: int, target: int | None, updates: Sequence[_Update], *, size: int, meter: Meter) -> None:
     buffers = [memoryview(bytearray(_CHUNK_SIZE)) for _ in range(_CHUNKS_IN_FLIGHT)]
     in_flight: deque[list[Future[None]]] = deque()
     with ExitStack() as stack:
@@ -135,11 +148,12 @@ def _copy_large(source: int, target: int | None, updates: Sequence[_Update], met
             if len(in_flight) == len(buffers):
                 for done in in_flight.popleft():
                     done.result()
-            size = os.readv(source, [buffer])
-            if size == 0:
-                return
-            chunk = buffer[:size]
+            length = os.readv(source, [buffer])
+            chunk = buffer[:length]
             in_flight.append([thread.submit(update, chunk) for thread, update in zip(threads, updates, strict=True)])
             if target is not None:
                 write_all(target, chunk)
-            meter.add(size)
+            meter.add(length)
+            size -= length
+            if length == 0 or size < 0:
+                return

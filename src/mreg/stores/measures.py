@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, time
 from numbers import Integral, Real
 from pathlib import Path
+from typing import cast
 
 from mreg.core.fields import Plain, Scalar
 from mreg.core.text import check_text
@@ -34,10 +35,10 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_VALUES = 10_000
 """Values in all; a few kilobytes of YAML with aliases can hold billions."""
-
 _NAME = re.compile(r"(?! )[\w\-./@% ]{1,100}(?<! )")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_KINDS = {bool: "true or false", str: "text", list: "a list", dict: "a mapping"}
 _MEND = "mend the file by hand"
 _FEWER = "give the few values that matter, by name"
 _CONSTANTS: Mapping[str, Scalar] = {"true": True, "false": False, "null": None}
@@ -79,7 +80,7 @@ def read_measures(path: Path, what: str) -> dict[str, Plain]:
     Raises:
         NotFoundError: It is not there.
         StorageError: It cannot be read.
-        UsageError: It is empty, too long, binary, of another kind or malformed, or holds what may not be in a record.
+        UsageError: It is empty, too long, of another kind or malformed, or holds what may not be in a record.
     """
     where = str(path)
     parse = _PARSERS.get(path.suffix.lower())
@@ -90,7 +91,7 @@ def read_measures(path: Path, what: str) -> dict[str, Plain]:
         message = f"a mapping of names to values is needed, and this is {_describe(document)}"
         raise _refusal(where, message, "write name: value, one a line")
     if not document:
-        raise _refusal(where, f"there are no {what} in it", "write name: value, one a line")
+        raise _refusal(where, f"it holds no {what}", "write name: value, one a line")
     return {name: _as_plain(value, where, name) for name, value in flatten(document, where).items()}
 
 
@@ -122,7 +123,7 @@ def as_params(values: Mapping[str, object], where: str) -> dict[str, Plain]:
     """Returns parameters as a record holds them; nested ones are flattened, tuples become lists.
 
     Raises:
-        UsageError: A name lies outside the grammar, or a value is not plain or finite, or not fit for a record.
+        UsageError: A name lies outside the grammar, or a value is not plain, finite and fit for a record.
     """
     return {name: _as_plain(value, where, name) for name, value in flatten(values, where).items()}
 
@@ -154,18 +155,12 @@ def _read_text(path: Path, where: str) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
-    if "\0" in text:
-        raise _refusal(where, "this is not text", "save it as UTF-8 text")
-    return text
+    if "\0" not in text:
+        return text
+    raise _refusal(where, "this is not text", "save it as UTF-8 text")
 
 
 def _parse_json(text: str, where: str) -> object:
-    def refuse(token: str) -> object:
-        raise _refusal(where, f"{token} is not a finite number", _MEND)
-
-    def number(token: str) -> float:
-        return value if math.isfinite(value := float(token)) else refuse(token)  # type: ignore[return-value]
-
     def mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found: dict[str, object] = {}
         for name, value in pairs:
@@ -175,12 +170,13 @@ def _parse_json(text: str, where: str) -> object:
         return found
 
     try:
-        document: object = json.loads(text, object_pairs_hook=mapping, parse_constant=refuse, parse_float=number)
+        return cast("object", json.loads(text, object_pairs_hook=mapping))
     except json.JSONDecodeError as error:
         raise _refusal(f"{where}:{error.lineno}", error.msg, _MEND, file=where, line=error.lineno) from None
-    except (ValueError, RecursionError) as error:
-        raise _refusal(where, str(error), _MEND) from None
-    return document
+    except ValueError:
+        raise _refusal(where, "a number in it has too many digits", _MEND) from None
+    except RecursionError:
+        raise _refusal(where, f"more than {MAX_DEPTH} levels", _FEWER) from None
 
 
 def _parse_yaml(text: str, where: str) -> object:
@@ -193,8 +189,10 @@ def _parse_yaml(text: str, where: str) -> object:
 def _parse_toml(text: str, where: str) -> object:
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _refusal(where, str(error), _MEND) from None
+    except RecursionError:
+        raise _refusal(where, f"more than {MAX_DEPTH} levels", _FEWER) from None
 
 
 _PARSERS: Mapping[str, Callable[[str, str], object]] = {
@@ -295,7 +293,7 @@ def _check_name(name: str, where: str) -> None:
 def _describe(value: object) -> str:
     shown = repr(value)
     short = shown if len(shown) <= 40 else shown[:40] + "…"  # noqa: PLR2004 - what fits a line
-    return "empty" if value is None else f"of type {type(value).__name__}: {short}"
+    return "empty" if value is None else f"{_KINDS.get(type(value), type(value).__name__)}: {short}"
 
 
 def _refusal(where: str, message: str, hint: str, **details: object) -> UsageError:

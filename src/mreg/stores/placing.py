@@ -14,12 +14,12 @@ import os
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from mreg.core.filelist import hash_file_list
 from mreg.core.record import Artifact
-from mreg.errors import CorruptArtifactError, DataError, RefusedError, StorageError
+from mreg.core.results import LinkMode
+from mreg.errors import CorruptArtifactError, DataError, MregError, NotFoundError, RefusedError, StorageError
 from mreg.stores.artifact import Ingested
 from mreg.stores.cache import Cache
 from mreg.stores.destination import Destination, Occupant
@@ -28,21 +28,10 @@ from mreg.stores.hashing import SMALL_SIZE, Digests, Meter, Progress, copy_hashe
 from mreg.stores.pointer import parse_directory
 from mreg.stores.statcache import StatCache
 
-__all__ = ["LinkMode", "Placed", "Placing", "place"]
+__all__ = ["Placed", "Placing", "place"]
 
 _FILE_MODE = 0o644
 """Less the umask."""
-
-
-class LinkMode(str, Enum):
-    """How the bytes come from the cache to the destination."""
-
-    AUTO = "auto"
-    """A copy that shares its blocks with the cache where the file system can (reflink), else a plain copy."""
-    COPY = "copy"
-    HARDLINK = "hardlink"
-    """The cache's own file: no space, read-only, and what changes it changes the cache."""
-    SYMLINK = "symlink"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +142,26 @@ class _Source:
         self._meter = meter
 
     def build(self, fresh: Path, members: Mapping[str, Digests]) -> None:
-        """Makes the file, or the directory with all its files, under a new name."""
+        """Makes the file, or the directory with all its files, under a new name.
+
+        Raises:
+            NotFoundError: An object is not in the cache.
+            CorruptArtifactError: An object is not what the record says; all such objects were taken out of the cache.
+            StorageError: A link cannot be made.
+        """
         if "" in members:
             self._make(os.fspath(fresh), members[""])
             return
         for folder in sorted({os.path.dirname(path) for path in members} | {""}):  # noqa: PTH120 - paths as text
             (fresh / folder).mkdir(parents=True, exist_ok=True)
+        faults: list[MregError] = []
         for path, digests in members.items():
-            self._make(f"{fresh}/{path}", digests)
+            try:
+                self._make(f"{fresh}/{path}", digests)
+            except (CorruptArtifactError, NotFoundError) as error:
+                faults.append(error)  # goes on: every corrupt object must leave the cache before they are fetched anew
+        if faults:
+            raise faults[0]
 
     def _make(self, path: str, digests: Digests) -> None:
         with self._cache.open(digests.md5) as source:
@@ -191,7 +192,7 @@ class _Source:
             if self._link is LinkMode.HARDLINK:
                 os.link(object_path, path)
             else:
-                os.symlink(object_path.resolve(), path)
+                Path(path).symlink_to(object_path.resolve())
         except OSError as error:
             raise StorageError(
                 f"a {self._link.value} to the DVC cache cannot be made at {path!r}: {(error.strerror or '').lower()}",

@@ -18,17 +18,24 @@ from mreg.errors import DataError
 
 __all__ = ["format_directory", "format_pointer", "parse_directory"]
 
-_PLAIN = re.compile(r"(?=.{1,60}$)[\w.][\w.+-]*(?: [\w.+-]+)*")
-_NOT_A_STRING = re.compile(r"null|true|false|[-+.]*(?:inf|nan)|[\d.+-][\d_.a-fox+-]*", re.IGNORECASE)
+_PLAIN = re.compile(r"(?=.{1,60}$)[\w.+][\w.+-]*(?: [\w.+-]+)*")
+_NOT_TEXT = re.compile(
+    r"""null|Null|NULL|true|True|TRUE|false|False|FALSE
+    |[+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+)|[+][0-9_]+|[0-9][0-9_]*
+    |[+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9]+)?|[+]?\.[0-9_]+(?:[eE][+-][0-9]+)?|[+]?\.(?:inf|Inf|INF)
+    |\.(?:nan|NaN|NAN)|[0-9]{4}-[0-9]{2}-[0-9]{2}|\.\.\.(?:\ .*)?
+    """,
+    re.VERBOSE,
+)
+"""What YAML 1.2, as DVC's writer knows it, would take for a number, a date, a truth value or the end."""
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 def format_pointer(artifact: Artifact) -> str:
     """Returns the text of the ``.dvc`` file that stands beside the artifact."""
     count = f"  nfiles: {artifact.files}\n" if artifact.files is not None else ""
-    return (
-        f"outs:\n- md5: {artifact.md5}\n  size: {artifact.size}\n{count}  hash: md5\n  path: {_quote(artifact.path)}\n"
-    )
+    path = _quote(artifact.path)
+    return f"outs:\n- md5: {_quote(artifact.md5)}\n  size: {artifact.size}\n{count}  hash: md5\n  path: {path}\n"
 
 
 def format_directory(files: Iterable[ArtifactFile]) -> bytes:
@@ -57,7 +64,7 @@ def parse_directory(text: bytes, where: str) -> Mapping[str, str]:
     return entries
 
 
-def _quote(name: str) -> str:
-    if _PLAIN.fullmatch(name) and not _NOT_A_STRING.fullmatch(name):
-        return name
-    return "'" + name.replace("'", "''") + "'"
+def _quote(text: str) -> str:
+    if _PLAIN.fullmatch(text) and not _NOT_TEXT.fullmatch(text):
+        return text
+    return "'" + text.replace("'", "''") + "'"

@@ -12,6 +12,7 @@ The artifact itself may be a symbolic link, which is what DVC can make of the fi
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from mreg.core.paths import find_path_fault
-from mreg.errors import ConflictError, UsageError
+from mreg.errors import ConflictError, NotFoundError, UsageError
 from mreg.stores.disk import disk_errors
 from mreg.stores.statcache import Stamp
 
@@ -36,8 +37,11 @@ class SourceFile:
     """Where to open it: no link."""
     stamp: Stamp
 
-    def check_unchanged(self) -> None:
+    def check_unchanged(self, size: int) -> None:
         """Does nothing where the file is still the one that was surveyed.
+
+        Args:
+            size: How many bytes were read.
 
         Raises:
             ConflictError: Its inode, size or time of change is another.
@@ -45,7 +49,7 @@ class SourceFile:
         with disk_errors("read", self.place):
             now = os.lstat(self.place)
         then = self.stamp
-        if (now.st_ino, now.st_size, now.st_mtime_ns) != (then.inode, then.size, then.mtime_ns):
+        if (now.st_ino, now.st_size, size, now.st_mtime_ns) != (then.inode, then.size, then.size, then.mtime_ns):
             raise _changed(self.place)
 
 
@@ -94,6 +98,8 @@ def survey_artifact(source: Path, cache_root: Path) -> Survey:
     fault = find_path_fault(os.path.basename(root))  # noqa: PTH119 - a path as text
     if fault:
         raise _refused(root, fault)
+    if os.path.islink(root) and not os.path.exists(root):  # noqa: PTH110, PTH114 - a path as text
+        raise _missing(root, "the link leads nowhere")
     with disk_errors("read", root):
         place = os.path.realpath(root, strict=True)
         found = os.stat(place)  # noqa: PTH116 - a path as text
@@ -143,6 +149,11 @@ def _follow(entry: os.DirEntry[str], path: str, havens: tuple[str, str]) -> Sour
     if not stat.S_ISREG(found.st_mode):
         raise _refused(entry.path, "the link does not lead to a file")
     return SourceFile(path, place, Stamp.of(found))
+
+
+def _missing(place: str, why: str) -> NotFoundError:
+    hint = f"ls -l {shlex.quote(place)}   # shows where it leads"
+    return NotFoundError(f"{place!r} cannot be read: {why}", hint=hint, details={"path": place})
 
 
 def _refused(place: str, why: str) -> UsageError:

@@ -1,4 +1,4 @@
-"""What the tests of the Git store share: a way to land a change, and everything of a repository that must not change."""
+"""What the tests of the Git store share: a way to land a change, and all of a repository that must not change."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ def snapshot(folder: Path) -> Snapshot:
         for path in common.rglob("*")
         if path.suffix == ".lock" or path.name.startswith(("mreg-index", "pending"))
     ]
-    head = git("rev-parse", "--symbolic-full-name", "HEAD")
+    head = "".join(
+        subprocess.run(["git", *args], cwd=folder, stdout=subprocess.PIPE, encoding="utf-8", check=False).stdout
+        for args in (("symbolic-ref", "--quiet", "HEAD"), ("rev-parse", "--quiet", "--verify", "HEAD"))
+    )
     refs = head + git("for-each-ref", "--format=%(refname) %(objectname)")
     return Snapshot(refs, git("ls-files", "--stage"), files, git("status", "--porcelain"), tuple(left))
 

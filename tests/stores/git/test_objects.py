@@ -66,6 +66,7 @@ def store(writer: ObjectWriter, folder: Path) -> None:
     run("unpack-objects", "-q", "--strict", cwd=folder, stdin=writer.pack())
 
 
+@pytest.mark.slow
 @given(entries)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_add_tree_equals_git_s_own_and_reads_back(
@@ -126,6 +127,7 @@ def who(role: str, identity: Identity) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @given(people, people, texts, st.integers(0, 2))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_encode_commit_and_tag_equal_git_s_own(

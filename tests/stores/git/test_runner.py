@@ -111,7 +111,7 @@ def test_dubious_ownership_hint_is_git_s_own_command(registry: Path, monkeypatch
 
 
 def test_failure_on_a_lock_names_the_file_to_remove() -> None:
-    stderr = "fatal: Unable to create '/r/.git/refs/heads/main.lock': File exists.\n\nAnother git process seems to be running"
+    stderr = "fatal: Unable to create '/r/.git/refs/heads/main.lock': File exists.\n\nAnother git process"
     error = failure(("update-ref",), Completed(128, b"", stderr))
     assert error.hint.endswith("rm '/r/.git/refs/heads/main.lock'")
 

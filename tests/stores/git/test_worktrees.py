@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -143,7 +144,7 @@ class TestFollow:
         (registry / ".gitattributes").write_text("*.yaml filter=upper\n")
         git("config", "filter.upper.smudge", "tr a-z A-Z")
         git("config", "filter.upper.clean", "tr A-Z a-z")
-        git("add", "--renormalize", ".")
+        git("add", ".gitattributes")
         git("commit", "--quiet", "--message=attributes")
         git("checkout", "--quiet", "--force", "HEAD", "--", ".")
         land(registry)
@@ -255,7 +256,8 @@ class TestUsersOwnChanges:
         ]
 
     def modify(self, repo: Path) -> None:
-        (repo / STAGE).write_text("version: v9.9.9\n")
+        # Of another size: within one tick of the clock Git cannot tell otherwise, for files that it is not to look at.
+        (repo / STAGE).write_text("version: v9.9.9  # mine\n")
 
     def same_size_same_second(self, repo: Path) -> None:
         stat = (repo / STAGE).stat()
@@ -369,9 +371,10 @@ class TestUsersOwnChanges:
         [
             modify, same_size_same_second, stage, stage_then_restore_the_file, delete, remove, change_mode,
             change_what_is_to_go, hide_behind_assume_unchanged, hide_behind_skip_worktree, replace_by_link,
-            replace_by_folder, untracked, untracked_with_the_same_content, added, added_in_intent, ignored, ignored_folder,
-            folder_in_place_of_the_file, ignored_folder_in_place_of_the_file, repository_in_place_of_the_file,
-            dangling_link_in_place_of_the_file, file_in_place_of_a_folder, ignored_file_in_place_of_a_folder,
+            replace_by_folder, untracked, untracked_with_the_same_content, added, added_in_intent, ignored,
+            ignored_folder, folder_in_place_of_the_file, ignored_folder_in_place_of_the_file,
+            repository_in_place_of_the_file, dangling_link_in_place_of_the_file, file_in_place_of_a_folder,
+            ignored_file_in_place_of_a_folder,
             link_in_place_of_a_folder, ignored_link_in_place_of_a_folder, dangling_link_in_place_of_a_folder,
             folder_moved_out_and_linked,
         ],
@@ -477,3 +480,32 @@ class TestIndexLock:
         assert os.readlink(registry / ".git" / "index.lock") == str(note)  # noqa: PTH115 - the text, not a path
         held.release()
         subprocess.run(["git", "add", "train.py"], check=True)
+
+    def test_without_symbolic_links_it_is_a_plain_file(self, registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(self: Path, target: Path) -> None:
+            # What Linux says on FAT; it says so of a name that is taken, too, but only after looking.
+            if os.path.lexists(self):
+                raise FileExistsError(errno.EEXIST, "File exists", str(self))
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(self))
+
+        monkeypatch.setattr(Path, "symlink_to", refuse)
+        repo = GitRepository(registry)
+        (held,) = worktrees.find_worktrees(repo, "refs/heads/main", repo.state_dir / "pending.json")
+        held.hold()
+        assert (registry / ".git" / "index.lock").read_text() == str(repo.state_dir / "pending.json")
+        assert held.is_held
+        held.release()
+        assert_landed(registry, land(registry).commit)
+
+    def test_left_by_a_kill_before_the_repository_was_moved_is_taken_over(self, registry: Path, tmp_path: Path) -> None:
+        (registry / ".git" / "index.lock").symlink_to("/elsewhere/.git/mreg/pending.json")
+        assert_landed(registry, land(registry).commit)
+
+    @pytest.mark.parametrize("content", [b"", b"DIRC\xff\0", b"\xff"])
+    def test_of_git_s_is_never_taken_for_mreg_s(self, registry: Path, content: bytes) -> None:
+        repo = GitRepository(registry)
+        (registry / ".git" / "index.lock").write_bytes(content)
+        (held,) = worktrees.find_worktrees(repo, "refs/heads/main", repo.state_dir / "pending.json")
+        assert not held.is_held
+        held.release()
+        assert (registry / ".git" / "index.lock").read_bytes() == content

@@ -116,7 +116,9 @@ class CloudRemote:
 
     def _list(self, sizes: Mapping[str, int]) -> dict[str, Any] | None:
         """Returns all that the remote holds; ``None`` where it cannot list, or where that would take longer."""
-        if not self._fs.CAN_TRAVERSE:
+        from dvc_objects.fs.base import ObjectFileSystem  # noqa: PLC0415 - comes with DVC
+
+        if not isinstance(self._fs, ObjectFileSystem):
             return None
         prefix = next(iter(sizes))[:2]
         sample = self._fs.fs.find(self._fs.join(self._root, prefix))

@@ -215,7 +215,7 @@ def _check_url(remote_url: str) -> None:
     scheme = urlsplit(remote_url).scheme.lower()
     public = strip_credentials(remote_url)
     if scheme not in _SCHEMES:
-        near = difflib.get_close_matches(scheme, sorted(_SCHEMES), n=1)
+        near = difflib.get_close_matches(scheme, sorted(_SCHEMES), n=1, cutoff=0.5)
         meant = f"did you mean {near[0]}://? " if near else ""
         hint = f"{meant}DVC knows {', '.join(sorted(_SCHEMES))} and plain folders"
         raise UsageError(f"DVC has no remotes of the kind {scheme}://", hint=hint)

@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Sequence
 
 from mreg.errors import StorageError
+from mreg.stores.dvc.errors import Place
 from mreg.stores.hashing import Meter
 
 __all__ = ["run_all"]
 
-_JOIN_S = 2.0
+_JOIN_S = 1.0
+"""How long to wait, after a failure, for the transfers that are under way."""
 
 
-def run_all(tasks: Sequence[Callable[[], None]], *, jobs: int, meter: Meter, stall_s: float) -> None:
+def run_all(tasks: Sequence[Callable[[], None]], place: Place, *, jobs: int, meter: Meter, stall_s: float) -> None:
     """Runs every task, ``jobs`` at a time, and returns when the last is done.
 
     The threads are daemons: a client that waits for ever (DVC's do, when a server stops answering) keeps neither the
@@ -23,6 +25,7 @@ def run_all(tasks: Sequence[Callable[[], None]], *, jobs: int, meter: Meter, sta
 
     Args:
         tasks: What to run; a task tells ``meter`` of every byte.
+        place: The remote that they talk to, for the message.
         stall_s: Seconds without a byte and without a finished task after which to give up.
 
     Raises:
@@ -40,7 +43,14 @@ def run_all(tasks: Sequence[Callable[[], None]], *, jobs: int, meter: Meter, sta
         thread.start()
     try:
         for _ in tasks:
-            error = _wait(ended, meter, stall_s)
+            try:
+                error = _wait(ended, meter, stall_s)
+            except queue.Empty:
+                raise StorageError(
+                    f"{place} has not answered for {stall_s:.0f} s",
+                    hint="check the network, and run the command again",
+                    details={"remote": place.name, "url": place.url},
+                ) from None
             meter.add(0)
             if error:
                 raise error
@@ -73,7 +83,4 @@ def _wait(ended: queue.SimpleQueue[Exception | None], meter: Meter, stall_s: flo
             return ended.get(timeout=min(1.0, stall_s))
         except queue.Empty:
             if meter.idle_s > stall_s:
-                raise StorageError(
-                    f"the storage did not answer for {stall_s:.0f} s",
-                    hint="check the network, and run the command again",
-                ) from None
+                raise

@@ -57,7 +57,7 @@ class Traffic:
         missing = sorted(sizes.keys() - stored)
         meter.add(sum(sizes[md5] for md5 in stored))
         sending = [partial(self.remote.send, md5, self.cache, meter) for md5 in missing]
-        run_all(sending, jobs=self.jobs, meter=meter, stall_s=self.stall_s)
+        run_all(sending, self.place, jobs=self.jobs, meter=meter, stall_s=self.stall_s)
         lost = sorted(set(missing) - self._find_stored({md5: sizes[md5] for md5 in missing}))
         if lost:
             raise StorageError(
@@ -82,13 +82,13 @@ class Traffic:
                 missing.append(partial(self._fetch, md5, f"{scratch}/{md5}", meter))
             else:
                 meter.add(size)
-        run_all(missing, jobs=self.jobs, meter=meter, stall_s=self.stall_s)
+        run_all(missing, self.place, jobs=self.jobs, meter=meter, stall_s=self.stall_s)
 
     def _find_stored(self, sizes: Mapping[str, int]) -> set[str]:
         found: set[str] = set()
         quiet = Meter(None, 0)
         tasks = [lambda: found.update(self.remote.find_stored(sizes, quiet))] if sizes else []
-        run_all(tasks, jobs=1, meter=quiet, stall_s=self.stall_s)
+        run_all(tasks, self.place, jobs=1, meter=quiet, stall_s=self.stall_s)
         return found
 
     def _fetch(self, md5: str, temporary: str, meter: Meter) -> None:

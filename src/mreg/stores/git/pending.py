@@ -64,13 +64,17 @@ class Journal:
 
     def save(self, pending: Pending) -> None:
         """Writes the note whole, or not at all."""
-        temporary = self.path.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(pending)), encoding="utf-8")
-        temporary.replace(self.path)
+        self._draft.write_text(json.dumps(asdict(pending)), encoding="utf-8")
+        self._draft.replace(self.path)
 
     def clear(self) -> None:
         """Takes the note away: nothing is under way."""
         self.path.unlink(missing_ok=True)
+        self._draft.unlink(missing_ok=True)  # of a process that was killed
+
+    @property
+    def _draft(self) -> Path:
+        return self.path.with_suffix(".new")
 
     @property
     def written_at(self) -> float:
@@ -143,7 +147,7 @@ def remove_stale_locks(common_dir: Path, pending: Pending, *, since: float) -> N
         pending: The change.
         since: When it began, in seconds of the file system.
     """
-    locks = {common_dir / f"{update.ref}.lock": f"{update.new}\n" for update in pending.updates}
+    locks = {common_dir / f"{update.ref}.lock": update.new for update in pending.updates}
     locks[Path(pending.git_dir, "HEAD.lock")] = ""
     deadline = time.monotonic() + _EMPTY_LOCK_S
     for lock, content in locks.items():
@@ -158,7 +162,7 @@ def _is_stale(lock: Path, content: str, since: float, deadline: float) -> bool:
         except FileNotFoundError:
             return False
         if found:
-            return found == content
+            return found.removesuffix("\n") == content  # the line break is written on its own
         if age < since:
             return False
         if time.monotonic() > deadline:

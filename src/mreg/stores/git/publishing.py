@@ -148,25 +148,28 @@ class Publisher:
         with disk_errors():
             self._journal.save(pending)
             try:
-                for tree in trees:
-                    tree.hold()
-                    tree.require_clean(paths)
-                self.flush()
-                for tree in trees if updates[0].old is None else ():
-                    # A branch that begins at another commit brings all its files.
-                    tree.require_free(updates[0].new)
+                self._hold(trees, updates[0], paths)
                 if trees:
                     pending = replace(pending, begun=True)
                     self._journal.save(pending)
                 for tree in trees:
                     tree.advance(updates[0].old, updates[0].new)
                 self._move(updates, reason)
+                self._settle(pending, landed=True)
             except BaseException:
                 # Where this fails too, the note stays, and the next command tries again.
                 with suppress(MregError, OSError):
                     self._settle(pending)
                 raise
-            self._settle(pending, landed=True)
+
+    def _hold(self, trees: Sequence[Worktree], branch: RefUpdate, paths: Sequence[str]) -> None:
+        for tree in trees:
+            tree.hold()
+            tree.require_clean(paths)
+        self.flush()
+        for tree in trees if branch.old is None else ():
+            # A branch that begins at another commit brings all its files.
+            tree.require_free(branch.new)
 
     def recover(self) -> None:
         """Finishes or undoes what a killed process had begun.
@@ -175,8 +178,8 @@ class Publisher:
             GitError: Another Git command holds the index of a worktree that must be put right.
             StorageError: The repository cannot be written to.
         """
-        pending = self._journal.load()
         with disk_errors():
+            pending = self._journal.load()
             if pending:
                 self._settle(pending)
             else:
@@ -191,13 +194,25 @@ class Publisher:
             self._settle_files(pending.updates[0], trees, landed=landed)
         for tree in trees:
             tree.release()
+        if not landed:
+            self._complete(pending.updates)
         self._journal.clear()
+
+    def _complete(self, updates: Sequence[RefUpdate]) -> None:
+        """Makes what is missing beside a branch that has moved: Git renames refs one by one, branches first."""
+        refs = [update.ref for update in updates]
+        found = self._repo.resolve([*refs, *(update.new for update in updates)])
+        now, news = found[: len(refs)], found[len(refs) :]
+        missing = [update for update, oid, new in zip(updates, now, news, strict=True) if new and not oid]
+        if missing and refs[0].startswith("refs/heads/") and now[0] == updates[0].new:
+            with suppress(RefMovedError):  # someone has made it meanwhile
+                self._move(missing, "mreg: complete what was begun")
 
     def _settle_files(self, branch: RefUpdate, trees: Sequence[Worktree], *, landed: bool) -> None:
         if not landed:
-            tip, new = self._repo.resolve([branch.ref, branch.new])
+            tip, *ends = self._repo.resolve([branch.ref, branch.new, branch.old or branch.new])
             landed = tip == branch.new
-            if new is None:  # Git has collected it since: what its files were is not known any more
+            if None in ends:  # Git has collected them since: what their files were is not known any more
                 return
         changes = [] if landed else self._repo.changes(branch.old, branch.new)
         for tree in trees:

@@ -20,6 +20,7 @@ from mreg.errors import GitError, MregError, OutsideError, UsageError
 __all__ = ["Completed", "GitRunner", "failure"]
 
 _SETTINGS = {
+    "advice.graftFileDeprecated": "false",  # GIT_GRAFT_FILE below is not the user's doing
     "color.ui": "false",
     "core.filesRefLockTimeout": "5000",  # ms to wait for another Git that moves the same ref
     "core.fsmonitor": "false",  # else its value may be a program to run
@@ -100,23 +101,14 @@ class GitRunner:
         prefix = ["env", *(word for name in leaked for word in ("-u", name))] if leaked else []
         command = [*prefix, "git", "-C", os.fspath(self.directory), *_ALWAYS, *self._options, *args]
         try:
-            # Kept: GitPython ends the process of what it gave when that is collected.
-            started = _start(command, variables, self.keep_open)
+            status, stdout, stderr = _execute(command, stdin, variables, self.keep_open)
         except OSError as error:
             raise OutsideError(f"git could not be run in {self.directory}: {error.strerror or error}") from error
         except ValueError as error:  # a NUL, or half a surrogate pair
             raise UsageError(f"git {args[0]}: an argument holds a character that none can: {args[1:]!r}") from error
-        process: Popen[bytes] = started.proc
-        try:
-            stdout, stderr = process.communicate(stdin)
-        except BaseException:
-            # Ctrl-C: what follows must find a repository that nobody is writing to.
-            process.terminate()
-            process.wait()
-            raise
-        if prefix and process.returncode == _COMMAND_NOT_FOUND:
+        if prefix and status == _COMMAND_NOT_FOUND:
             raise _missing()
-        return Completed(process.returncode, stdout, stderr.decode("utf-8", "replace"))
+        return Completed(status, stdout, stderr.decode("utf-8", "replace"))
 
     def run(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """Runs one Git command and returns its standard output.
@@ -134,7 +126,9 @@ class GitRunner:
         return self.run(*args).decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
-def _start(command: list[str], env: Mapping[str, str], keep_open: tuple[int, ...]) -> Any:
+def _execute(
+    command: list[str], stdin: bytes, env: Mapping[str, str], keep_open: tuple[int, ...]
+) -> tuple[int, bytes, bytes]:
     try:
         # When imported it runs `git version`, and fails where there is no Git.
         from git.cmd import Git  # noqa: PLC0415
@@ -144,11 +138,19 @@ def _start(command: list[str], env: Mapping[str, str], keep_open: tuple[int, ...
             raise _missing() from error
         raise GitError(f"this git cannot be used: {error}", hint="git version") from error
     try:
-        # Typed as the text that it gives without `as_process`.
+        # It ends the process when it is collected, and is typed as the text that it is without `as_process`.
         started: Any = Git().execute(command, istream=PIPE, as_process=True, env=env, pass_fds=keep_open)
     except GitCommandNotFound as error:
         raise _missing() from error
-    return started
+    process: Popen[bytes] = started.proc
+    try:
+        stdout, stderr = process.communicate(stdin)
+    except BaseException:
+        # Ctrl-C: what follows must find a repository that nobody is writing to.
+        process.terminate()
+        process.wait()
+        raise
+    return process.returncode, stdout, stderr
 
 
 def _missing() -> GitError:
@@ -160,7 +162,6 @@ _HINTS = (
     ("Read-only file system", "run in a clone that can be written to"),
     ("Permission denied", "check who owns the files under .git: ls -ld .git"),
     ("insufficient permission", "check who owns the files under .git: ls -ld .git"),
-    ("failed to sign", "check the key that Git signs with: git config --show-origin --get-regexp '^(gpg|user)[.]'"),
     ("resolve your current index", "finish the merge that is under way, or end it: git merge --abort"),
 )
 _OWNERSHIP = re.compile(r"^\s*(git config --global --add safe\.directory .+)$", re.MULTILINE)

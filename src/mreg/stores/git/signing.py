@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from mreg.errors import GitError
 from mreg.stores.git.objects import Identity, encode_message
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.runner import GitRunner
+from mreg.stores.git.runner import Completed, GitRunner, failure
 
 __all__ = ["sign_commit", "sign_tag"]
 
@@ -23,8 +25,11 @@ def sign_commit(
     """
     parent_args = [arg for parent in parents for arg in ("-p", parent)]
     env = {**_env("AUTHOR", author), **_env("COMMITTER", committer)}
-    out = repo.runner.run("commit-tree", tree, *parent_args, "-S", "-F", "-", stdin=encode_message(message), env=env)
-    return out.decode().strip()
+    args = ("commit-tree", tree, *parent_args, "-S", "-F", "-")
+    done = repo.runner.complete(*args, stdin=encode_message(message), env=env)
+    if done.status != 0:
+        raise _unsigned(args, done)
+    return done.stdout.decode().strip()
 
 
 def sign_tag(
@@ -47,22 +52,39 @@ def sign_tag(
         GitError: The key is missing, or the signing program failed.
     """
     with tempfile.TemporaryDirectory(prefix="mreg-sign-") as folder:
-        scratch = Path(folder)
-        for part in ("refs", "objects"):
-            (scratch / part).mkdir()
-        (scratch / "HEAD").write_text("ref: refs/heads/none\n")
-        (scratch / "config").write_text(_CONFIG.format(format=repo.object_format))
-        options = [f"--git-dir={scratch}"]
-        for key, value in settings.items():
-            if key.startswith("gpg.") or key == "user.signingkey":
-                options += ["-c", f"{key}={value}"]
+        scratch = _make_scratch(Path(folder), repo.object_format)
+        keys = [key for key in settings if key.startswith("gpg.") or key == "user.signingkey"]
+        told = [word for key in keys for word in ("-c", f"{key}={settings[key]}")]
         env = {"GIT_OBJECT_DIRECTORY": str(repo.common_dir / "objects"), **_env("COMMITTER", tagger)}
         # Not in the scratch folder: a key may be given by a path relative to the worktree.
-        runner = GitRunner(repo.runner.directory, options=options, env=env)
-        runner.run("tag", "-s", "--cleanup=verbatim", "-F", "-", "--", name, target, stdin=encode_message(message))
-        return (scratch / "refs" / "tags" / name).read_text().strip()
+        runner = GitRunner(repo.runner.directory, options=[f"--git-dir={scratch}", *told], env=env)
+        args = ("tag", "-s", "--cleanup=verbatim", "-F", "-", "--", name, target)
+        done = runner.complete(*args, stdin=encode_message(message))
+        if done.status != 0:
+            raise _unsigned(args, done)
+        oid = (scratch / "refs" / "tags" / name).read_text().strip()
+    (content,) = repo.read([oid])
+    body = (content or b"").partition(b"\n\n")[2]
+    # Git 2.39 makes a tag without a signature, and says that all went well, where ssh-keygen fails.
+    if not body.removeprefix(encode_message(message)).startswith(b"-----BEGIN "):
+        raise _unsigned(args, done)
+    return oid
 
 
+def _make_scratch(folder: Path, object_format: str) -> Path:
+    for part in ("refs", "objects"):
+        (folder / part).mkdir()
+    (folder / "HEAD").write_text("ref: refs/heads/none\n")
+    (folder / "config").write_text(_CONFIG.format(format=object_format))
+    return folder
+
+
+def _unsigned(args: tuple[str, ...], done: Completed) -> GitError:
+    error = failure(args, done if done.stderr.strip() else replace(done, stderr="error: it could not be signed"))
+    return GitError(error.message, hint=error.hint or _HINT, details=error.details)
+
+
+_HINT = "check the key that Git signs with: git config --show-origin --get-regexp '^(gpg|user)[.]'"
 _CONFIG = "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectFormat = {format}\n"
 
 

@@ -1,8 +1,9 @@
 """The user's checked-out files: mreg changes its own alone, and refuses where those have changes.
 
-While a branch moves, each worktree that has it checked out is held by Git's own lock, ``index.lock``: a symbolic link
-to mreg's note, so that it is made in one step and says whose it is.  ``git read-tree`` merges the change into a draft
-of the index and into the files, as ``git merge --ff-only`` would; the draft becomes the index once the refs have moved.
+While a branch moves, each worktree that has it checked out is held by Git's own lock, ``index.lock``: here a symbolic
+link to mreg's note, so that it is made in one step and says whose it is.  ``git read-tree`` merges the change into a
+draft of the index and into the files, as ``git merge --ff-only`` would; the draft becomes the index once the refs have
+moved.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Worktree:
         """
         self.folder, self.git_dir = folder, git_dir
         self._repo = repo
-        self._note = str(note)
+        self._note = note
         self._lock, self._index, self._draft = (git_dir / name for name in ("index.lock", "index", "mreg-index"))
         self._git = GitRunner(folder, options=[f"--git-dir={git_dir}", f"--work-tree={folder}"])
         self._git.keep_open = repo.runner.keep_open
@@ -55,9 +56,11 @@ class Worktree:
     def is_held(self) -> bool:
         """True where mreg holds the index, in this process or in one that was killed."""
         try:
-            return str(self._lock.readlink()) == self._note
-        except OSError:  # it is not there, or Git's own plain file
+            said = self._lock.readlink() if self._lock.is_symlink() else Path(os.fsdecode(self._lock.read_bytes()))
+        except FileNotFoundError:
             return False
+        # Not the whole path: the repository may have been moved, or be mounted elsewhere.
+        return said.parts[-2:] == self._note.parts[-2:]
 
     def hold(self) -> None:
         """Keeps Git from changing the index.
@@ -68,7 +71,7 @@ class Worktree:
         deadline = time.monotonic() + INDEX_LOCK_TIMEOUT_S
         while not self.is_held:
             try:
-                self._lock.symlink_to(self._note)
+                self._make_lock()
             except FileExistsError:
                 if time.monotonic() > deadline:
                     raise GitError(
@@ -147,14 +150,14 @@ class Worktree:
         """
         self.hold()
         ours = self._ours(changes)
+        for change in ours:
+            if change.old is None:  # first: on a full disk the others need the room
+                self._remove(change.path)
         back = "".join(f"{change.path}\0" for change in ours if change.old).encode("utf-8", "surrogateescape")
         if back:
             done = self._git.complete("checkout-index", "--force", "-z", "--stdin", stdin=back)
             if done.status != 0 and "skip-worktree" not in done.stderr:  # never there in a sparse checkout
                 raise failure(("checkout-index",), done)
-        for change in ours:
-            if change.old is None:
-                self._remove(change.path)
         self.release()
 
     def release(self) -> None:
@@ -194,6 +197,15 @@ class Worktree:
         is_folder = ignored.endswith("/")
         inside = [path for path in paths if path.startswith(ignored)] if is_folder else []
         return not inside or any(os.path.lexists(self.folder / path) for path in inside)
+
+    def _make_lock(self) -> None:
+        try:
+            self._lock.symlink_to(self._note)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without symbolic links
+            with self._lock.open("x", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(str(self._note))
 
     def _make_draft(self) -> None:
         self._drop_draft()
@@ -247,7 +259,7 @@ def _changed(folder: Path, files: list[str]) -> DirtyFilesError:
     path = shlex.quote(files[0])
     return DirtyFilesError(
         f"{folder / files[0]} has changes that are not committed, and mreg has to change it",
-        hint=f"git commit -- {path}   (or: git restore --staged --worktree -- {path})",
+        hint=f"git commit -- {path}   # or throw the changes away: git restore --staged --worktree -- {path}",
         details={"files": files},
     )
 
