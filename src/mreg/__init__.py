@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mreg.core.names import Bump, Version
     from mreg.core.policy import OnReplace
     from mreg.core.record import Artifact, Dataset, Record
-    from mreg.core.results import ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
-    from mreg.registry.facade import LinkMode, Registry
+    from mreg.core.results import LinkMode, ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
+    from mreg.registry.facade import Registry
 
 __version__ = "0.1.0"
 
@@ -49,8 +49,8 @@ _HOMES = {
     "mreg.core.names": ("Bump", "Version"),
     "mreg.core.policy": ("OnReplace",),
     "mreg.core.record": ("Artifact", "Dataset", "Record"),
-    "mreg.core.results": ("ModelList", "Pulled", "Receipt", "SyncReport", "VersionDetails", "VersionList"),
-    "mreg.registry.facade": ("LinkMode", "Registry"),
+    "mreg.core.results": ("LinkMode", "ModelList", "Pulled", "Receipt", "SyncReport", "VersionDetails", "VersionList"),
+    "mreg.registry.facade": ("Registry",),
 }
 
 

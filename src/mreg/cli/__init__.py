@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 __all__ = ["main"]
 
@@ -15,13 +18,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; ``sys.argv`` by default.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _prepare_streams()
     if words in (["--version"], ["-V"]):
         # Answered before anything heavy is imported: scripts and editors ask often.
         from mreg import __version__
 
         sys.stdout.write(f"mreg {__version__}\n")
         return 0
-    from mreg.cli.app import build
+    from mreg.cli.app import build, run
     from mreg.cli.boundary import guarded
 
-    return guarded(lambda: build(words)(words, prog_name="mreg", standalone_mode=False), words)
+    return guarded(lambda: run(build(words), words), words)
+
+
+def _prepare_streams() -> None:
+    # A parent may have closed any of them, and Python then has none.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it lives as long as we do
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that knows no arrows still gets its answer.
+        sys.stdout.reconfigure(errors="backslashreplace")

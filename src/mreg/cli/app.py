@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from mreg import __version__
+from mreg.cli.completion import COMPLETING, mend_bash_words
+from mreg.cli.exit_codes import ExitCode
 
-__all__ = ["COMMANDS", "build"]
+__all__ = ["COMMANDS", "build", "run", "run_command"]
 
 COMMANDS = (
     "init",
@@ -32,6 +36,7 @@ COMMANDS = (
 )
 """In the order of the help."""
 _WITH_VALUE = ("-C", "--directory")
+_HELP = ("-h", "--help")
 
 
 def build(words: Sequence[str] = ()) -> typer.Typer:
@@ -43,10 +48,10 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(
         name="mreg",
         help="A model registry in a Git repository: register, compare, promote, roll back and pull ML models.",
-        no_args_is_help=True,
+        invoke_without_command=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": list(_HELP)},
     )
     app.callback()(_root)
     called = _called(words)
@@ -57,9 +62,28 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     return app
 
 
+def run(app: typer.Typer, words: Sequence[str]) -> object:
+    """Runs a command line and returns what its command does; what Tab asks for is printed, and ends the process."""
+    command = get_command(app)
+    if COMPLETING in os.environ:
+        mend_bash_words(os.environ)
+        return command.main([], prog_name="mreg", standalone_mode=False)
+    return run_command(command, words)
+
+
+def run_command(command: Any, words: Sequence[str]) -> object:  # noqa: ANN401 - Typer's own Click is not public
+    """Runs one command line of a command's tree."""
+    # Not its `main`, which takes a closed pipe and Ctrl-C for itself, and ends with other codes than mreg's.
+    with command.make_context("mreg", list(words)) as context:
+        result: object = command.invoke(context)
+        return result
+
+
 def _called(words: Sequence[str]) -> str:
-    """Returns the first word that is neither an option nor its value."""
+    """Returns the first word that is neither an option nor its value; none where the help of all is asked for."""
     for before, word in zip(["", *words], words, strict=False):
+        if word in _HELP:
+            return ""
         if not word.startswith("-") and before not in _WITH_VALUE:
             return word
     return ""
@@ -72,6 +96,7 @@ def _print_version(wanted: bool) -> None:
 
 
 def _root(
+    context: typer.Context,
     directory: Annotated[
         Path | None,
         typer.Option("--directory", "-C", metavar="DIR", help="Run as if started in DIR.", show_default=False),
@@ -80,4 +105,6 @@ def _root(
         bool, typer.Option("--version", "-V", help="Show the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(ExitCode.USAGE)

@@ -2,49 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING
 
+import typer
+
+from mreg.cli.place import directory_of
+from mreg.core.names import ARCHIVED
 from mreg.errors import MregError
 
 if TYPE_CHECKING:
-    from mreg.core.results import ModelList
     from mreg.registry.queries import Queries
 
-__all__ = ["models", "selectors", "stages"]
+__all__ = ["COMPLETING", "mend_bash_words", "models", "selectors", "stages", "stages_and_archive"]
+
+COMPLETING = "_MREG_COMPLETE"
+"""The variable by which a shell asks for completions."""
+_TYPED_BEFORE = "_MREG_TYPED_BEFORE"
+"""What of the word under the cursor stands before that which bash completes."""
 
 
-def models(incomplete: str) -> list[str]:
+def models(context: typer.Context, incomplete: str) -> list[str]:
     """Returns the models that begin with what was typed."""
-    return _matching(lambda registry: [each.model for each in registry.list().models], incomplete)
+    return _matching(context, lambda registry: [each.model for each in registry.list().models], incomplete)
 
 
-def stages(incomplete: str) -> list[str]:
+def stages(context: typer.Context, incomplete: str) -> list[str]:
     """Returns the stages that begin with what was typed."""
-    return _matching(lambda registry: list(registry.policy.stages), incomplete)
+    return _matching(context, lambda registry: list(registry.policy.stages), incomplete)
 
 
-def selectors(incomplete: str) -> list[str]:
-    """Returns models, and behind an ``@`` the versions and the stages that hold one."""
-    name, at, _ = incomplete.partition("@")
+def stages_and_archive(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns what ``history`` takes for a stage."""
+    return _matching(context, lambda registry: [*registry.policy.stages, ARCHIVED], incomplete)
+
+
+def selectors(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns models, and behind an ``@`` the stages that hold a version, and the versions."""
+    before = os.environ.get(_TYPED_BEFORE, "")
+    name, at, _ = (before + incomplete).partition("@")
     if not at:
-        return models(incomplete)
-    return _matching(lambda registry: [f"{name}@{ending}" for ending in _endings(registry, name)], incomplete)
+        return models(context, incomplete)
+    found = _matching(context, lambda registry: [f"{name}@{end}" for end in _endings(registry, name)], before)
+    return [selector.removeprefix(before) for selector in found if selector.startswith(before + incomplete)]
+
+
+def mend_bash_words(environ: MutableMapping[str, str]) -> None:
+    """Joins what bash has split: to it, ``churn@v3`` is three words, and it completes the last of them alone."""
+    words = environ.get("COMP_WORDS", "").split("\n")
+    cursor = environ.get("COMP_CWORD", "")
+    if environ.get(COMPLETING) != "complete_bash" or not cursor.isdecimal() or "@" not in words:
+        return
+    typed = words[: int(cursor) + 1]
+    joined: list[str] = []
+    for before, word in zip(["", *typed], typed, strict=False):
+        if joined and "@" in {before, word}:
+            joined[-1] += word
+        else:
+            joined.append(word)
+    if "@" in typed[-2:]:
+        incomplete = "" if typed[-1] == "@" else typed[-1]
+        environ[_TYPED_BEFORE] = joined[-1].removesuffix(incomplete)
+        joined[-1] = incomplete
+    environ["COMP_WORDS"] = "\n".join(joined)
+    environ["COMP_CWORD"] = str(len(joined) - 1)
 
 
 def _endings(registry: Queries, name: str) -> list[str]:
-    stages_in_use = _stages_of(registry.list(), name)
-    return [*stages_in_use, *(str(each.version) for each in registry.versions(name).versions)]
+    held = [
+        stage for each in registry.list().models if each.model == name for stage in each.stages if each.stages[stage]
+    ]
+    return [*held, *(str(each.version) for each in registry.versions(name).versions)]
 
 
-def _stages_of(models_found: ModelList, name: str) -> list[str]:
-    return [stage for each in models_found.models if each.model == name for stage, held in each.stages.items() if held]
-
-
-def _matching(find: Callable[[Queries], list[str]], incomplete: str) -> list[str]:
+def _matching(context: typer.Context, find: Callable[[Queries], list[str]], incomplete: str) -> list[str]:
     from mreg.registry.queries import Queries
 
     try:
-        return [name for name in find(Queries.open()) if name.startswith(incomplete)]
-    except MregError:
+        return [name for name in find(Queries.open(directory_of(context))) if name.startswith(incomplete)]
+    except (MregError, OSError):
         return []

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mreg.cli import completion
+from mreg.cli.place import directory_of
 from mreg.registry.queries import Queries
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ask_reason",
     "directory_of",
     "open_queries",
+    "parse_path",
 ]
 
 
@@ -67,15 +69,16 @@ Higher = Annotated[list[str] | None, typer.Option("--higher", metavar="METRIC", 
 Lower = Annotated[list[str] | None, typer.Option("--lower", metavar="METRIC", help="Less of this metric is better.")]
 
 
-def directory_of(context: typer.Context) -> Path:
-    """Returns the directory that ``mreg -C`` named, or the current one."""
-    found = context.find_root().params.get("directory")
-    return Path(found) if found else Path.cwd()
-
-
 def open_queries(context: typer.Context) -> Queries:
     """Returns the registry around that directory, for reading."""
     return Queries.open(directory_of(context))
+
+
+def parse_path(text: str) -> Path:
+    """Returns a path; an empty one is refused, since it would name the current directory."""
+    if not text:
+        raise typer.BadParameter("the path is empty")
+    return Path(text)
 
 
 def ask_reason(reason: str) -> str:

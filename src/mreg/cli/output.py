@@ -23,10 +23,7 @@ def show_result(result: Result, output: OutputFormat, policy: Policy | None = No
         output: The format that was asked for.
         policy: Gives the order of the stages, and how metrics are written.
     """
-    text = _render(result, output, policy or Policy()) + "\n"
-    encoding = sys.stdout.encoding or "utf-8"
-    # A terminal that knows no arrows still gets its answer.
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.write(_render(result, output, policy or Policy()) + "\n")
 
 
 @contextmanager

@@ -1,205 +1,162 @@
 """Adopting a repository that GTO has tagged: its versions become records, its stage tags transitions.
 
 One commit brings all records; then each stage tag becomes one commit, in GTO's order, that names the tag it was read
-from.  So ``history`` and ``rollback`` know what happened before mreg, and no tag of GTO's is written again.
+from.  So ``history`` and ``rollback`` know what happened before mreg, and no tag of GTO's is written again.  A last
+commit archives the versions whose registration was taken back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from mreg.core.gto import GtoAction, GtoStep, GtoTag, find_deprecated, find_deregistered, replay
 from mreg.core.history import Lane
-from mreg.core.layout import DVC_FILE, Layout
-from mreg.core.manifest import Adopted, StageEntry, format_stage
-from mreg.core.names import ModelName, StageName, Version
+from mreg.core.layout import Layout
+from mreg.core.manifest import ArchivedMark, StageEntry, format_archived, format_stage
+from mreg.core.names import ARCHIVED, ModelName, StageName, Version, find_folder_clash
 from mreg.core.plan import Document
-from mreg.core.record import Artifact, Code, Record, format_record
-from mreg.core.results import Receipt
-from mreg.core.tags import TagName, parse_tag_name, transition_subject
-from mreg.errors import DataError
-from mreg.registry.reader import Reader
+from mreg.core.record import Code, Record, format_record
+from mreg.core.tags import transition_subject
+from mreg.errors import IncompleteHistoryError
 from mreg.registry.writer import encode_document
-from mreg.stores import yaml
-from mreg.stores.dvc_yaml import find_artifact
-from mreg.stores.git.objects import Identity
-from mreg.stores.git.publishing import Publisher, RefUpdate
+from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.gto import Said, read_gto_tags
+from mreg.stores.tracked import artifacts_at
 
-__all__ = ["adopt"]
+__all__ = ["Adoption", "plan_adoption"]
 
 
 @dataclass(frozen=True, slots=True)
-class _GtoTag:
-    name: str
-    says: TagName
-    commit: str
-    tagger: Identity
+class Adoption:
+    """What GTO's tags bring into the registry."""
+
+    versions: Mapping[tuple[ModelName, Version], GtoTag]
+    """The registration of each version, by name and number."""
+    steps: tuple[GtoStep, ...]
+    gone: Mapping[tuple[ModelName, Version], GtoTag]
+    """The tags that took registrations back at last."""
+    said: Mapping[str, Said]
+    notices: tuple[str, ...]
 
     @property
-    def adopted(self) -> Adopted:
-        return Adopted(self.name, self.tagger.when, self.commit)
+    def models(self) -> int:
+        """How many models there are."""
+        return len({model for model, _ in self.versions})
+
+    @property
+    def stages(self) -> tuple[StageName, ...]:
+        """The stages that were used, in the order of their first use."""
+        return tuple(dict.fromkeys(step.stage for step in self.steps))
+
+    @property
+    def moves(self) -> int:
+        """How many of the steps changed a stage."""
+        return sum(step.source != step.target for step in self.steps)
+
+    def commit(self, publisher: Publisher, repo: GitRepository, tip: str, layout: Layout) -> tuple[str, list[str]]:
+        """Builds the commits on top of one, and returns the last and the files that they change."""
+        author, committer = repo.author(), repo.committer()
+        changed: dict[str, None] = {}
+        for message, files in self._commits(repo, layout):
+            # Each commit builds on the tree of the one before, which must be readable.
+            publisher.flush()
+            tip = publisher.commit(
+                parent=tip,
+                files={path: encode_document(document) for path, document in files.items()},
+                author=author,
+                committer=committer,
+                message=f"{message}\n\nMreg-Action: adopt\n",
+            )
+            changed |= dict.fromkeys(files)
+        return tip, list(changed)
+
+    def _commits(self, repo: GitRepository, layout: Layout) -> Iterator[tuple[str, Mapping[str, Document]]]:
+        yield f"Adopt {len(self.versions)} versions of {self.models} models from GTO", self._records(repo, layout)
+        entries: dict[str, StageEntry] = {}
+        lanes: dict[str, Lane] = {}
+        for step in self.steps:
+            path = layout.stage(step.model, step.stage)
+            subject = f"Adopt {step.tag.name}"
+            if step.source != step.target:
+                action = lanes.setdefault(path, Lane()).apply(step.target)
+                subject = transition_subject(action, step.model, step.stage, step.source, step.target)
+                entries[path] = self._entry(step)
+            adopted = self.said[step.tag.name].adopted
+            entries[path] = replace(entries.get(path, StageEntry(None)), adopted=adopted)
+            yield f"{subject}\n\nAdopted from GTO's tag {step.tag.name}", {path: format_stage(entries[path])}
+        if self.gone:
+            yield f"Archive {len(self.gone)} versions that GTO has deregistered", self._archives(layout)
+
+    def _entry(self, step: GtoStep) -> StageEntry:
+        said = self.said[step.tag.name]
+        return StageEntry(
+            version=step.target,
+            replaces=step.source,
+            has_replaces=True,
+            reason=said.message,
+            by=said.by,
+            at=said.adopted.at,
+        )
+
+    def _records(self, repo: GitRepository, layout: Layout) -> dict[str, Document]:
+        artifacts = artifacts_at(repo, [(tag.commit, model) for (model, _), tag in self.versions.items()])
+        files: dict[str, Document] = {}
+        for ((model, version), tag), artifact in zip(self.versions.items(), artifacts, strict=True):
+            said = self.said[tag.name]
+            code = Code(commit=tag.commit)
+            record = Record(model, version, artifact, code=code, notes=said.message, adopted=said.adopted)
+            files[layout.record(model, version)] = format_record(record)
+        return files
+
+    def _archives(self, layout: Layout) -> dict[str, Document]:
+        marks: dict[ModelName, dict[Version, ArchivedMark]] = {}
+        for (model, version), tag in self.gone.items():
+            said = self.said[tag.name]
+            mark = ArchivedMark(said.message or "deregistered in GTO", said.by, said.adopted.at)
+            marks.setdefault(model, {})[version] = mark
+        return {layout.stage(model, ARCHIVED): format_archived(found) for model, found in marks.items()}
 
 
-def adopt(repo: GitRepository, made: Receipt) -> Receipt:
-    """Writes what GTO's tags say into the registry; what it knows already stays.
+def plan_adoption(repo: GitRepository, known: Collection[ModelName]) -> Adoption:
+    """Returns what GTO's tags say of models that the registry does not know yet; few Git calls, whatever their number.
 
     Args:
-        repo: The repository, which is a registry by now.
-        made: The receipt of making it, which this one extends.
+        repo: The repository with the tags.
+        known: Models that are registered; what is known of them stays.
+
+    Raises:
+        IncompleteHistoryError: The clone is shallow.
     """
-    publisher = Publisher(repo)
-    with publisher.locked():
-        reader = Reader(repo)
-        settings = reader.settings()
-        layout = settings.policy.layout
-        known = reader.state(settings.tip, settings.policy).models
-        tags, notices = _read_tags(repo)
-        new = [tag for tag in tags if not (tag.says.model in known and known[tag.says.model].records)]
-        versions = {(tag.says.model, tag.says.version): tag for tag in new if tag.says.version}
-        if not versions:
-            return replace(made, notices=(*made.notices, *notices, "no version of GTO's is left to adopt"))
-        tip = _commit_records(publisher, repo, settings.tip, layout, versions)
-        stages = {tag.says.stage for tag in new if tag.says.stage}
-        tip, moved = _commit_stages(publisher, repo, tip, layout, new, versions)
-        undeclared = sorted(stage for stage in stages if stage not in settings.policy.stages)
-        if undeclared:
-            notices = (*notices, f"declare these stages in registry.yaml to promote into them: {', '.join(undeclared)}")
-        local = settings.tip if settings.is_local else None
-        update = RefUpdate(f"refs/heads/{settings.branch}", tip, local)
-        publisher.flush()
-        paths = [
-            change.path
-            for commit in repo.log(tip, [layout.root, DVC_FILE], since=settings.tip)
-            for change in commit.changes
-        ]
-        publisher.publish([update], paths=tuple(dict.fromkeys(paths)), reason="mreg init --adopt")
-    summary = f"adopted {len(versions)} versions and {moved} stage changes of GTO's"
-    return replace(made, commit=tip, adopted=len(versions) + moved, notices=(*made.notices, *notices, summary))
-
-
-def _read_tags(repo: GitRepository) -> tuple[list[_GtoTag], tuple[str, ...]]:
-    refs = [ref for ref in repo.tags() if any(mark in ref.name for mark in "@#")]
-    contents = repo.read([ref.oid for ref in refs])
-    tags, notices = [], []
-    for ref, content in zip(refs, contents, strict=True):
-        says = parse_tag_name(ref.name)
-        if ref.kind != "tag" or says is None or content is None:
-            notices.append(
-                f"{ref.name} was left out: "
-                + ("its name is outside mreg's grammar" if says is None else "it is not annotated")
-            )
-            continue
-        tagger = next(
-            (line[7:] for line in content.decode("utf-8", "replace").split("\n") if line.startswith("tagger ")), ""
+    if repo.is_shallow:
+        raise IncompleteHistoryError(
+            "this clone is shallow and may lack what GTO has tagged", hint="git fetch --unshallow --tags"
         )
-        if tagger:
-            tags.append(_GtoTag(ref.name, says, ref.target, Identity.parse(tagger)))
-    # GTO takes the order of stage tags from the tagger's second; the number breaks ties.
-    return sorted(tags, key=lambda tag: (tag.tagger.time, tag.says.number, tag.name)), tuple(notices)
+    found = read_gto_tags(repo)
+    notices = [f"the tag {name} was left out: {why}" for name, why in found.left_out.items()]
+    models, refused = _choose_models(found.tags, known)
+    notices += refused
+    tags = [tag for tag in found.tags if tag.says.model in models]
+    versions: dict[tuple[ModelName, Version], GtoTag] = {}
+    for tag in sorted(tags, key=lambda tag: (tag.time, tag.name)):
+        if tag.says.action is GtoAction.REGISTER and tag.says.version:
+            versions.setdefault((tag.says.model, tag.says.version), tag)
+    versions = dict(sorted(versions.items()))
+    gone = {key: tag for key, tag in find_deregistered(tags).items() if key in versions}
+    notices += [f"GTO hides {model}, which is deprecated there; here it is listed" for model in find_deprecated(tags)]
+    return Adoption(versions, tuple(replay(tags)), gone, found.said, tuple(notices))
 
 
-def _commit_records(
-    publisher: Publisher,
-    repo: GitRepository,
-    tip: str,
-    layout: Layout,
-    versions: Mapping[tuple[ModelName, Version], _GtoTag],
-) -> str:
-    files: dict[str, Document] = {}
-    for (model, version), tag in sorted(versions.items(), key=lambda item: item[0]):
-        record = Record(
-            model=model,
-            version=version,
-            artifact=_artifact_at(repo, tag.commit, model),
-            code=Code(commit=tag.commit),
-            adopted=tag.adopted,
-        )
-        files[layout.record(model, version)] = format_record(record)
-    models = len({model for model, _ in versions})
-    return publisher.commit(
-        parent=tip,
-        files={path: encode_document(document) for path, document in files.items()},
-        author=repo.author(),
-        committer=repo.committer(),
-        message=f"Adopt {len(files)} versions of {models} models from GTO\n\nMreg-Action: adopt\n",
-    )
-
-
-def _commit_stages(
-    publisher: Publisher,
-    repo: GitRepository,
-    tip: str,
-    layout: Layout,
-    tags: list[_GtoTag],
-    versions: Mapping[tuple[ModelName, Version], _GtoTag],
-) -> tuple[str, int]:
-    by_commit = {(model, tag.commit): version for (model, version), tag in versions.items()}
-    lanes: dict[tuple[ModelName, StageName], Lane] = {}
-    author, committer, moved = repo.author(), repo.committer(), 0
-    for tag in tags:
-        version = by_commit.get((tag.says.model, tag.commit))
-        if tag.says.stage is None or version is None:
-            continue
-        lane = lanes.setdefault((tag.says.model, tag.says.stage), Lane())
-        source, target = lane.current, None if tag.says.is_clear else version
-        if target == source or (tag.says.is_clear and source != version):
-            continue
-        action = lane.apply(target)
-        entry = StageEntry(
-            target, replaces=source, has_replaces=True, by=tag.tagger.email, at=tag.tagger.when, adopted=tag.adopted
-        )
-        subject = transition_subject(action, tag.says.model, tag.says.stage, source, target)
-        # Each commit builds on the tree of the one before, which must be readable.
-        publisher.flush()
-        tip = publisher.commit(
-            parent=tip,
-            files={layout.stage(tag.says.model, tag.says.stage): encode_document(format_stage(entry))},
-            author=author,
-            committer=committer,
-            message=f"{subject}\n\nAdopted from GTO's tag {tag.name}\n\nMreg-Action: adopt\n",
-        )
-        moved += 1
-    return tip, moved
-
-
-def _artifact_at(repo: GitRepository, commit: str, model: ModelName) -> Artifact:
-    """Returns what DVC knew of a model's bytes at a commit; a bare name where it knew nothing."""
-    (dvc_yaml,) = repo.read([f"{commit}:{DVC_FILE}"])
-    path = _artifact_path(dvc_yaml, model)
-    name = path.rstrip("/").rpartition("/")[2] or "model"
-    pointer, lock = repo.read([f"{commit}:{path}.dvc", f"{commit}:dvc.lock"])
-    out = _find_out(pointer, name) or _find_out(lock, path) or {}
-    md5, size, count = out.get("md5"), out.get("size"), out.get("nfiles")
-    return Artifact(
-        path=name,
-        size=size if isinstance(size, int) else 0,
-        md5=md5 if isinstance(md5, str) else "",
-        sha256="",
-        files=count if isinstance(count, int) else None,
-    )
-
-
-def _artifact_path(dvc_yaml: bytes | None, model: ModelName) -> str:
-    path = find_artifact(dvc_yaml, model).get("path")
-    return path if isinstance(path, str) and path else "model"
-
-
-def _find_out(data: bytes | None, path: str) -> dict[str, object] | None:
-    document = _load(data)
-    stages = document.get("stages")
-    holders = [document, *(stages.values() if isinstance(stages, dict) else ())]
-    for holder in holders:
-        outs = holder.get("outs") if isinstance(holder, dict) else None
-        for out in outs if isinstance(outs, list) else ():
-            if isinstance(out, dict) and out.get("path") == path:
-                return out
-    return None
-
-
-def _load(data: bytes | None) -> dict[str, object]:
-    try:
-        document = yaml.load_foreign(data or b"", DVC_FILE)
-    except DataError:
-        return {}
-    return document if isinstance(document, dict) else {}
+def _choose_models(tags: Collection[GtoTag], known: Collection[ModelName]) -> tuple[set[ModelName], list[str]]:
+    registered = {tag.says.model for tag in tags if tag.says.action is GtoAction.REGISTER}
+    others = sorted({tag.says.model for tag in tags} - registered - set(known))
+    notices = [f"{model} was left out: GTO has no version of it" for model in others]
+    chosen: list[ModelName] = []
+    for model in sorted(registered - set(known)):
+        clash = find_folder_clash(model, [*chosen, *known])
+        if clash:
+            notices.append(f"{model} was left out: beside {clash}, one would be a folder of the other")
+        else:
+            chosen.append(model)
+    return set(chosen), notices

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mreg.core.history import Finding, Timeline, Transition
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.policy import Policy
@@ -18,7 +20,8 @@ __all__ = ["list_models", "list_versions", "readable_records", "show_version", "
 def list_models(state: RegistryState) -> ModelList:
     """Returns one summary a model, from the manifest alone."""
     summaries = tuple(_summarise(model, state.policy) for model in state.models.values() if model.records)
-    return ModelList(summaries, state.commit, state.findings)
+    ghosts = [finding for model in state.models.values() for finding in _ghosts(model, state.policy)]
+    return ModelList(summaries, state.commit, (*state.findings, *ghosts))
 
 
 def list_versions(reader: Reader, state: RegistryState, model: ModelName) -> VersionList:
@@ -28,12 +31,10 @@ def list_versions(reader: Reader, state: RegistryState, model: ModelName) -> Ver
         NotFoundError: The model is not registered.
     """
     found = state.model(model)
-    layout = state.policy.layout
-    blobs = [(layout.record(model, version), oid) for version, oid in found.records.items()]
-    summaries, findings = [], list(state.findings)
-    for version, record in zip(found.records, reader.records(blobs), strict=True):
+    summaries, findings = [], [*state.findings, *_ghosts(found, state.policy)]
+    for version, record in zip(found.records, reader.records_of(state, model, found.versions), strict=True):
         if isinstance(record, DataError):
-            findings.append(Finding(record.code, layout.record(model, version), record.message))
+            findings.append(Finding(record.code, state.policy.layout.record(model, version), record.message))
         readable = None if isinstance(record, DataError) else record
         summaries.append(VersionSummary(version, found.stages_of(version), version in found.archived, readable))
     return VersionList(model, tuple(summaries[::-1]), state.commit, tuple(findings))
@@ -59,6 +60,8 @@ def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelNam
     except IncompleteHistoryError as error:
         notices = (f"{error.message}: {error.hint}",)
     appearance = timeline.appearances.get((model, version))
+    if appearance and appearance.record != found.records[version]:
+        notices = (f"the record was changed after {appearance.commit.oid[:12]} registered it: mreg doctor",)
     tag = version_tag(model, version)
     (oid,) = reader.repo.resolve([f"refs/tags/{tag}"])
     return VersionDetails(
@@ -77,6 +80,14 @@ def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelNam
 def transitions_of(timeline: Timeline, stage: StageName | None) -> tuple[Transition, ...]:
     """Returns the transitions of one stage, or of all, newest first."""
     return tuple(each for each in reversed(timeline.transitions) if stage is None or each.stage == stage)
+
+
+def _ghosts(model: ModelState, policy: Policy) -> Iterator[Finding]:
+    """Yields the stages that hold what was never registered: a hand edit, or a record that was deleted."""
+    for stage, entry in sorted(model.entries.items()):
+        if entry.version is not None and entry.version not in model.records:
+            place = policy.layout.stage(model.model, stage)
+            yield Finding("unknown-version", place, f"{model.model} {entry.version} is not registered")
 
 
 def _summarise(state: ModelState, policy: Policy) -> ModelSummary:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mreg.core.history import Finding
 from mreg.core.results import Check, Diagnosis
 from mreg.errors import MregError
 from mreg.registry.artifacts import open_store
@@ -75,7 +77,7 @@ def _unfinished(repo: GitRepository) -> Check:
 
 
 def _branches(repo: GitRepository, settings: Settings) -> Iterator[Check]:
-    branch = settings.branch
+    branch, name = settings.branch, shlex.quote(settings.branch)
     local, remote = repo.resolve([f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"])
     if remote is None or local is None or local == remote:
         yield Check("registry branch", ok=True, message=f"{branch} is at {settings.tip[:12]}")
@@ -83,16 +85,24 @@ def _branches(repo: GitRepository, settings: Settings) -> Iterator[Check]:
     behind = _count(repo, f"{local}..{remote}")
     ahead = _count(repo, f"{remote}..{local}")
     if behind and ahead:
-        message = f"{branch} and origin/{branch} have diverged: {ahead} commits here, {behind} there"
-        yield Check(
-            "registry branch", ok=False, message=message, fix=f"git pull --no-rebase origin {branch} && mreg sync"
-        )
+        message = f"{branch} and origin/{branch} have diverged: {_amount(ahead, 'commit')} here, {behind} there"
+        # A merge would put the local commits before those that others have seen, and renumber their tags.
+        fix = f"git fetch origin && git reset --keep origin/{name}   # then run what was refused again"
+        yield Check("registry branch", ok=False, message=message, fix=fix)
     elif behind:
-        message = f"{branch} is {behind} commits behind origin/{branch}"
-        yield Check("registry branch", ok=False, message=message, fix=f"git fetch origin {branch}:{branch}")
+        message = f"{branch} is {_amount(behind, 'commit')} behind origin/{branch}"
+        # Git does not fetch into a branch that is checked out.
+        checked_out = repo.head_branch() == branch
+        fix = f"git pull --ff-only origin {name}" if checked_out else f"git fetch origin {name}:{name}"
+        yield Check("registry branch", ok=False, message=message, fix=fix)
     else:
-        message = f"{branch} has {ahead} commits that origin/{branch} lacks: git push origin {branch} --follow-tags"
+        lacking = f"{branch} has {_amount(ahead, 'commit')} that origin/{branch} lacks"
+        message = f"{lacking}: git push --atomic --follow-tags origin {name}"
         yield Check("registry branch", ok=True, message=message)
+
+
+def _amount(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _count(repo: GitRepository, commits: str) -> int:
@@ -102,11 +112,11 @@ def _count(repo: GitRepository, commits: str) -> int:
 def _files(repo: GitRepository, settings: Settings) -> Iterator[Check]:
     state = Reader(repo).state(settings.tip, settings.policy)
     for finding in state.findings:
-        fix = f"git log -p -- {finding.place}"
-        yield Check("registry files", ok=False, message=f"{finding.place}: {finding.message}", fix=fix)
+        yield _fault("registry files", finding, f"git log -p {settings.tip[:12]} --")
     if not state.findings:
         count = sum(len(model.records) for model in state.models.values())
-        yield Check("registry files", ok=True, message=f"{len(state.models)} models, {count} versions")
+        message = f"{_amount(len(state.models), 'model')}, {_amount(count, 'version')}"
+        yield Check("registry files", ok=True, message=message)
 
 
 def _tags(repo: GitRepository, settings: Settings) -> Iterator[Check]:
@@ -114,14 +124,23 @@ def _tags(repo: GitRepository, settings: Settings) -> Iterator[Check]:
         return
     reader, layout = Reader(repo), settings.policy.layout
     timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
-    plan = Tagger(reader, Publisher(repo)).plan(timeline)
+    plan = Tagger(reader, Publisher(repo)).plan(timeline, layout)
     if plan.missing:
-        message = f"{len(plan.missing)} tags are missing, first {plan.missing[0].name}"
+        verb = "is" if len(plan.missing) == 1 else "are"
+        message = f"{_amount(len(plan.missing), 'tag')} {verb} missing, first {plan.missing[0].name}"
         yield Check("tags", ok=False, message=message, fix="git fetch --tags && mreg sync")
-    for finding in (*timeline.findings, *plan.findings):
-        yield Check("tags", ok=False, message=f"{finding.place}: {finding.message}", fix=f"git show {finding.place}")
+    for finding in timeline.findings:
+        yield _fault("history", finding, f"git log -p {settings.tip[:12]} --")
+    for finding in plan.findings:
+        yield _fault("tags", finding, "git show --no-patch")
     if not plan.missing and not plan.findings:
         yield Check("tags", ok=True, message=f"all {plan.present} are there")
+
+
+def _fault(name: str, finding: Finding, command: str) -> Check:
+    # The place may be any text: a stray file's name, a tag's.
+    message = finding.message if finding.message.startswith(finding.place) else f"{finding.place}: {finding.message}"
+    return Check(name, ok=False, message=message, fix=f"{command} {shlex.quote(finding.place)}")
 
 
 def _remote(repo: GitRepository) -> Check:

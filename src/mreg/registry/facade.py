@@ -15,8 +15,10 @@ from os import PathLike
 from pathlib import Path
 
 from mreg.core.names import (
+    ARCHIVED,
     Bump,
     ModelName,
+    StageName,
     parse_model_name,
     parse_selector,
     parse_stage_name,
@@ -25,19 +27,15 @@ from mreg.core.names import (
 from mreg.core.plan import Plan
 from mreg.core.policy import OnReplace
 from mreg.core.record import Dataset
-from mreg.core.results import Pulled, Receipt, SyncReport
+from mreg.core.results import LinkMode, Pulled, Receipt, SyncReport
 from mreg.core.text import check_line, check_text
 from mreg.core.transitions import plan_archive, plan_clear, plan_promote, plan_rollback
-from mreg.registry.initialising import initialise
-from mreg.registry.pulling import Pulling
+from mreg.errors import NamingError, UsageError
 from mreg.registry.queries import Queries
-from mreg.registry.registering import Facts, Registering
 from mreg.registry.writer import View, Writer
 from mreg.stores.hashing import Progress
-from mreg.stores.measures import as_metrics, as_params
-from mreg.stores.placing import LinkMode
 
-__all__ = ["LinkMode", "Registry"]
+__all__ = ["Registry"]
 
 
 class Registry(Queries):
@@ -68,6 +66,8 @@ class Registry(Queries):
             NotARegistryError: This is no Git repository.
             RefusedError: GTO has tagged models here, and ``adopt`` was not asked for.
         """
+        from mreg.registry.initialising import initialise
+
         initialise(Path(path), remote=remote, adopting=adopt, branch=branch)
         return cls.open(path)
 
@@ -123,6 +123,14 @@ class Registry(Queries):
             RefusedError: The version exists, the bytes are registered already, or the stage's rule says no.
             StorageError: The bytes could not be stored or uploaded.
         """
+        from mreg.registry.registering import Facts, Registering
+        from mreg.stores.measures import as_metrics, as_params
+
+        if stage is None and (reason or approved_by):
+            raise UsageError(
+                "a reason and approvers are those of a promotion, and no stage is named",
+                hint="name it with --stage; what there is to say of the version itself goes to --notes",
+            )
         facts = Facts(
             metrics=as_metrics(metrics or {}, "metrics"),
             params=as_params(params or {}, "params"),
@@ -137,9 +145,9 @@ class Registry(Queries):
             model=parse_model_name(model),
             source=Path(path),
             facts=facts,
-            version=parse_version(version) if version else None,
+            version=parse_version(version) if version is not None else None,
             bump=bump,
-            stage=parse_stage_name(stage) if stage else None,
+            stage=_parse_target(stage, model) if stage is not None else None,
             reason=check_text(reason, "reason"),
             approved_by=[check_line(who, "name of the approver") for who in approved_by],
             force=force,
@@ -176,7 +184,7 @@ class Registry(Queries):
             UsageError: The reason is missing.
             ConflictError: The branch kept moving.
         """
-        wanted, target = parse_selector(selector), parse_stage_name(stage)
+        wanted, target = parse_selector(selector), _parse_target(stage, selector)
         approvers = [check_line(who, "name of the approver") for who in approved_by]
         text = check_text(reason, "reason")
 
@@ -185,7 +193,9 @@ class Registry(Queries):
             version = view.registry.select(wanted)
             statement = view.statement(text, approvers)
             lane = view.lane(target)
-            return plan_promote(view.policy, view.model, lane, version, target, statement, on_replace=on_replace)
+            plan = plan_promote(view.policy, view.model, lane, version, target, statement, on_replace=on_replace)
+            view.require_record(version)
+            return plan
 
         return self._write(wanted.model, build, branch, dry_run=dry_run)
 
@@ -216,14 +226,16 @@ class Registry(Queries):
             NotFoundError: The model, the version or the stage does not exist.
             UsageError: The reason is missing.
         """
-        name, target = parse_model_name(model), parse_stage_name(stage)
-        version = parse_version(to) if to else None
+        name, target = parse_model_name(model), _parse_target(stage, model)
+        version = parse_version(to) if to is not None else None
         approvers = [check_line(who, "name of the approver") for who in approved_by]
         text = check_text(reason, "reason")
 
         def build(view: View) -> Plan:
             statement = view.statement(text, approvers)
-            return plan_rollback(view.policy, view.registered(), view.lane(target), target, statement, to=version)
+            plan = plan_rollback(view.policy, view.registered(), view.lane(target), target, statement, to=version)
+            view.require_record(plan.version)
+            return plan
 
         return self._write(name, build, branch, dry_run=dry_run)
 
@@ -235,7 +247,7 @@ class Registry(Queries):
         Raises:
             NotFoundError: The model or the stage does not exist.
         """
-        name, target, text = parse_model_name(model), parse_stage_name(stage), check_text(reason, "reason")
+        name, target, text = parse_model_name(model), _parse_target(stage, model), check_text(reason, "reason")
 
         def build(view: View) -> Plan:
             return plan_clear(view.policy, view.registered(), target, view.statement(text))
@@ -292,6 +304,8 @@ class Registry(Queries):
             RefusedError: The destination is not a version of this model.
             StorageError: The remote or the disk failed.
         """
+        from mreg.registry.pulling import Pulling
+
         wanted = parse_selector(selector)
         reader, state, _ = self._state(wanted.model)
         request = Pulling(reader, state, wanted, link, force, progress)
@@ -307,6 +321,16 @@ class Registry(Queries):
 
     def _write(self, model: ModelName, build: Callable[[View], Plan], branch: str | None, *, dry_run: bool) -> Receipt:
         return Writer(self._repo).write(model, build, branch=branch, dry_run=dry_run)
+
+
+def _parse_target(stage: str, selector: str) -> StageName:
+    if stage == ARCHIVED:
+        raise NamingError(
+            f"{stage!r} is not a stage, but a mark that many versions can bear",
+            hint=f"mreg archive {parse_selector(selector)} --reason 'why'   # with --undo: takes it out again",
+            details={"stage": stage},
+        )
+    return parse_stage_name(stage)
 
 
 def _parse_dataset(dataset: str | Dataset | None) -> Dataset | None:

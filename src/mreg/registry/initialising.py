@@ -1,19 +1,21 @@
-"""Making a registry of a Git repository: the files of ``mreg init``, in one commit."""
+"""Making a registry of a Git repository: the files of ``mreg init``, in one commit, and what GTO tagged, in more."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mreg.core.gto import parse_gto_name
 from mreg.core.layout import SETTINGS_FILE
 from mreg.core.names import StageName
 from mreg.core.plan import Plan
 from mreg.core.policy import DEFAULT_BRANCH, Policy
 from mreg.core.results import Receipt
-from mreg.core.tags import parse_tag_name
-from mreg.errors import NotARegistryError, RefusedError
-from mreg.registry.adopting import adopt
+from mreg.errors import NotARegistryError, RefusedError, UsageError
+from mreg.registry.adopting import Adoption, plan_adoption
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.writer import encode_document
 from mreg.stores.dvc import dvc_files
@@ -25,7 +27,7 @@ __all__ = ["initialise"]
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _DVC_FILES = (".dvc/config", ".dvc/.gitignore", ".dvcignore")
 _GITIGNORE = (
-    "# `dvc pull` puts the newest version's bytes here; Git keeps the pointers alone.\nartifact/*\n!artifact/*.dvc\n"
+    "# `dvc pull` puts the newest version's bytes here; Git keeps the pointers alone.\n**/artifact/*\n!**/artifact/*.dvc\n"
 )
 
 
@@ -54,28 +56,66 @@ def initialise(
         RefusedError: GTO has tagged models here and ``adopting`` was not asked for.
     """
     repo = GitRepository(path)
+    if remote is not None and not (remote.strip() and remote.isprintable()):
+        message = f"{remote!r} is no URL or path of a DVC remote: it is empty, or holds a control character"
+        raise UsageError(message, hint="mreg init --remote s3://bucket/path")
     if remote is not None and not _URL.match(remote):
         remote = str((path / remote).absolute())
     if dry_run:
-        start = _start(repo, branch)
-        return Receipt(_plan(repo, start, remote), start.branch, None, dry_run=True)
+        start, plan, adoption = _decide(repo, remote, branch, adopting=adopting)
+        return _receipt(plan, start.branch, None, adoption, dry_run=True)
     publisher = Publisher(repo)
     with publisher.locked():
-        start = _start(repo, branch)
-        if start.settings is None and not adopting:
-            _refuse_gto_tags(repo)
-        plan = _plan(repo, start, remote)
-        commit, tip = None, start.tip
+        start, plan, adoption = _decide(repo, remote, branch, adopting=adopting)
+        paths, tip = list(plan.documents), start.tip
         if plan.changed:
             files = {name: encode_document(document) for name, document in plan.documents.items()}
-            commit = tip = publisher.commit(
-                parent=start.tip, files=files, author=repo.author(), committer=repo.committer(), message=plan.message
+            tip = publisher.commit(
+                parent=tip, files=files, author=repo.author(), committer=repo.committer(), message=plan.message
             )
-            update = RefUpdate(f"refs/heads/{start.branch}", commit, start.local)
-            publisher.publish([update], paths=tuple(files), reason=f"mreg: {plan.subject}")
-    if not adopting or tip is None:
-        return Receipt(plan, start.branch, commit)
-    return adopt(repo, Receipt(plan, start.branch, commit))
+        if adoption and adoption.versions and tip:
+            layout = (start.settings.policy if start.settings else Policy()).layout
+            tip, adopted = adoption.commit(publisher, repo, tip, layout)
+            paths += adopted
+        if tip and tip != start.tip:
+            update = RefUpdate(f"refs/heads/{start.branch}", tip, start.local)
+            publisher.publish([update], paths=tuple(paths), reason=f"mreg: {plan.subject or 'adopt from GTO'}")
+    return _receipt(plan, start.branch, tip if tip != start.tip else None, adoption)
+
+
+def _decide(
+    repo: GitRepository, remote: str | None, branch: str | None, *, adopting: bool
+) -> tuple[_Start, Plan, Adoption | None]:
+    start = _start(repo, branch)
+    if not adopting:
+        if start.settings is None:
+            _refuse_gto_tags(repo)
+        return start, _plan(repo, start, remote), None
+    if start.settings is None:
+        adoption = plan_adoption(repo, ())
+        return start, _plan(repo, start, remote, stages=adoption.stages), adoption
+    policy = start.settings.policy
+    models = Reader(repo).state(start.tip, policy).models
+    adoption = plan_adoption(repo, [name for name, model in models.items() if model.records])
+    undeclared = sorted(set(adoption.stages) - set(policy.stages))
+    if undeclared:
+        notice = f"declare these stages in {SETTINGS_FILE} to promote into them: {', '.join(undeclared)}"
+        adoption = replace(adoption, notices=(*adoption.notices, notice))
+    return start, _plan(repo, start, remote), adoption
+
+
+def _receipt(
+    plan: Plan, branch: str, commit: str | None, adoption: Adoption | None, *, dry_run: bool = False
+) -> Receipt:
+    if adoption is None:
+        return Receipt(plan, branch, commit, dry_run=dry_run)
+    summary = "no version of GTO's is left to adopt"
+    if adoption.versions:
+        summary = f"{len(adoption.versions)} versions and {adoption.moves} stage changes come from GTO's tags"
+        plan = replace(plan, subject=plan.subject or "Adopt what GTO has tagged", notices=())
+    notices = (*adoption.notices, summary)
+    adopted = len(adoption.versions) + adoption.moves
+    return Receipt(plan, branch, commit, dry_run=dry_run, notices=notices, adopted=adopted)
 
 
 def _start(repo: GitRepository, branch: str | None) -> _Start:
@@ -86,42 +126,44 @@ def _start(repo: GitRepository, branch: str | None) -> _Start:
         repo.check_branch_name(name)
         local = repo.branch_tip(name)
         remote = repo.resolve([f"refs/remotes/origin/{name}"])[0]
-        head = repo.head() if repo.head_branch() is None else None
-        return _Start(name, local or remote or head, local, None)
+        return _Start(name, local or remote or repo.head(), local, None)
     return _Start(settings.branch, settings.tip, settings.tip if settings.is_local else None, settings)
 
 
-def _plan(repo: GitRepository, start: _Start, remote: str | None) -> Plan:
+def _plan(repo: GitRepository, start: _Start, remote: str | None, *, stages: Sequence[StageName] = ()) -> Plan:
     policy = start.settings.policy if start.settings else Policy(branch=start.branch)
     documents: dict[str, bytes] = {}
-    if start.settings is None:
-        documents[SETTINGS_FILE] = settings_text(start.branch, tuple(policy.stages)).encode()
     ignore_path = f"{policy.root}/.gitignore"
-    names = [*_DVC_FILES, ignore_path]
+    names = [SETTINGS_FILE, *_DVC_FILES, ignore_path]
     found = repo.read([f"{start.tip}:{name}" for name in names]) if start.tip else [None] * len(names)
     present = {
         name: data.decode("utf-8", "replace") for name, data in zip(names, found, strict=True) if data is not None
     }
+    if start.settings is None:
+        if SETTINGS_FILE in present:
+            raise RefusedError(
+                f"{start.branch} has a {SETTINGS_FILE} already, and the registry branch that it names has none",
+                hint=f"git show {shlex.quote(start.branch)}:{SETTINGS_FILE}   # correct branch: there, or merge it",
+                details={"file": SETTINGS_FILE, "branch": start.branch},
+            )
+        documents[SETTINGS_FILE] = settings_text(start.branch, stages or policy.stages).encode()
     if ".dvc/config" not in present or remote is not None:
-        existing = {name: text for name, text in present.items() if name != ignore_path}
+        existing = {name: text for name, text in present.items() if name in _DVC_FILES}
         for name, text in dvc_files(remote, repo.worktree or repo.git_dir, existing=existing).items():
             documents[name] = text.encode()
     if ignore_path not in present:
         documents[ignore_path] = _GITIGNORE.encode()
-    subject = (
-        "Make this repository a model registry" if start.settings is None else "Set the DVC remote of the registry"
-    )
+    if not documents:
+        return Plan(None, notices=("this is a model registry already",))
+    subject = "Set the DVC remote of the registry" if start.settings else "Make this repository a model registry"
     body = f"Artifacts are stored in the DVC remote {remote}." if remote else ""
-    notices = () if documents else ("this is a model registry already",)
-    return Plan(
-        None, subject=subject, body=body, trailers=(("Mreg-Action", "init"),), documents=documents, notices=notices
-    )
+    return Plan(None, subject=subject, body=body, trailers=(("Mreg-Action", "init"),), documents=documents)
 
 
 def _refuse_gto_tags(repo: GitRepository) -> None:
-    tags = [tag for tag in repo.tags() if parse_tag_name(tag.name) and tag.kind == "tag"]
-    if tags:
-        models = sorted({name.model for tag in tags if (name := parse_tag_name(tag.name))})
+    names = [parse_gto_name(tag.name) for tag in repo.tags() if tag.kind == "tag"]
+    models = sorted({name.model for name in names if name})
+    if models:
         raise RefusedError(
             f"GTO has tagged {len(models)} models here ({', '.join(models[:5])})",
             hint="mreg init --adopt   # writes their versions and stages into the registry",
@@ -129,7 +171,7 @@ def _refuse_gto_tags(repo: GitRepository) -> None:
         )
 
 
-def settings_text(branch: str, stages: tuple[StageName, ...]) -> str:
+def settings_text(branch: str, stages: Iterable[StageName]) -> str:
     """Returns a first ``registry.yaml``."""
     lines = [
         "# The settings of this model registry.  Every key is in registry.example.yaml of mreg.",

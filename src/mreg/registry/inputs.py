@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mreg.core.fields import Plain
-from mreg.stores.measures import parse_assignments, read_measures
+from mreg.stores.measures import as_metrics, as_params, parse_assignments, read_measures
 
 __all__ = ["gather_measures"]
 
@@ -23,7 +23,9 @@ def gather_measures(files: Sequence[Path], pairs: Sequence[str], what: str) -> d
         NotFoundError: A file is not there.
         UsageError: A file or a pair cannot be read.
     """
+    # Checked source by source, so that an error names the file or the flag.
+    check: Callable[[Mapping[str, object], str], Mapping[str, Plain]] = as_metrics if what == "metric" else as_params
     values: dict[str, Plain] = {}
     for file in files:
-        values |= read_measures(file, what)
-    return {**values, **parse_assignments(pairs, what)}
+        values |= check(read_measures(file, f"{what}s"), str(file))
+    return {**values, **check(parse_assignments(pairs, what), f"--{what}")}

@@ -10,15 +10,15 @@ from typing import TypeVar
 from mreg.core.filelist import hash_file_list, parse_file_list
 from mreg.core.names import Selector
 from mreg.core.record import Artifact, ArtifactFile, Record
-from mreg.core.results import Pulled
+from mreg.core.results import LinkMode, Pulled
 from mreg.core.state import RegistryState
-from mreg.errors import CorruptArtifactError, DataError, NotFoundError
+from mreg.errors import CorruptArtifactError, DataError, NotFoundError, RefusedError
 from mreg.registry.artifacts import open_stats, open_store
 from mreg.registry.reader import Reader
 from mreg.stores.artifact import Ingested, ingest_cached
 from mreg.stores.dvc import DvcStore
 from mreg.stores.hashing import Progress
-from mreg.stores.placing import LinkMode, Placed, Placing, place
+from mreg.stores.placing import Placed, Placing, place
 from mreg.stores.statcache import StatCache
 
 __all__ = ["Pulling"]
@@ -52,11 +52,29 @@ class Pulling:
         version = self.state.select(self.selector)
         record = self.reader.record(self.state, self.selector.model, version)
         target = output or into / record.artifact.path
+        if target.is_dir() and not record.artifact.is_directory:
+            target /= record.artifact.path  # as cp does
+        self._refuse_to_replace(target)
         content = self._content(record)
         known = self._known() if target.exists() and not self.force else ()
         placed = self._fetching(lambda: self._place(content, target, known), record.artifact)
         artifact = content.artifact
         return Pulled(record.model, version, placed.path, placed.changed, artifact.sha256, artifact.size)
+
+    def _refuse_to_replace(self, target: Path) -> None:
+        # Whatever --force says: nobody means these, and what was there would be gone.
+        repo = self.reader.repo
+        kept = [place.resolve() for place in (repo.worktree, repo.common_dir, repo.git_dir) if place]
+        why = ""
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            why = "it is neither a file nor a directory"
+        elif any(place.is_relative_to(target.resolve()) for place in kept) or (target / ".git").exists():
+            why = "a Git repository is in it"
+        elif target.resolve().is_relative_to(repo.common_dir.resolve()) and not repo.is_bare:
+            why = "it belongs to Git"
+        if why:
+            hint = f"mreg pull {self.selector} --output model   # or another path"
+            raise RefusedError(f"{str(target)!r} is never replaced: {why}", hint=hint, details={"path": str(target)})
 
     def _place(self, content: Ingested, target: Path, known: Collection[str]) -> Placed:
         how = Placing(self.link, self.force, known)
@@ -77,6 +95,13 @@ class Pulling:
                 f"the record of {record.model} {record.version} names no bytes: DVC did not track them",
                 hint=f"mreg show {record.model}@{record.version}",
                 details={"model": record.model, "version": str(record.version)},
+            )
+        if not artifact.sha256 and record.adopted is None:
+            path = self.state.policy.layout.record(record.model, record.version)
+            raise DataError(
+                f"{path}: artifact.sha256 is missing, so nothing proves what the bytes of {record.version} are",
+                hint=f"git log -p -- {path}",
+                details={"file": path, "key": "artifact.sha256"},
             )
         if not artifact.sha256:
             # Adopted from GTO, whose MD5 is all that is known; what is placed equals what carries that name.
@@ -101,9 +126,8 @@ class Pulling:
 
     def _known(self) -> set[str]:
         model = self.state.models[self.selector.model]
-        layout = self.state.policy.layout
-        blobs = [(layout.record(model.model, version), oid) for version, oid in model.records.items()]
-        return {each.artifact.sha256 for each in self.reader.records(blobs) if not isinstance(each, DataError)}
+        records = self.reader.records_of(self.state, model.model, model.versions)
+        return {each.artifact.sha256 for each in records if not isinstance(each, DataError)}
 
     @property
     def _store(self) -> DvcStore:

@@ -103,13 +103,13 @@ class Queries:
             NotFoundError: The model is not registered, or the stage is neither declared nor ever used.
             IncompleteHistoryError: The clone is shallow.
         """
-        name = parse_model_name(model) if model else None
+        name = parse_model_name(model) if model is not None else None
         reader, state, settings = self._state(name)
         if name is not None:
             state.model(name)
         layout = settings.policy.layout
         timeline = reader.timeline(reader.commits(settings.tip, layout, [name] if name else ()), layout)
-        wanted = _parse_stage(stage) if stage else None
+        wanted = _parse_stage(stage) if stage is not None else None
         found = answers.transitions_of(timeline, wanted)
         if wanted and not found and wanted != ARCHIVED:
             settings.policy.stage(wanted)
@@ -157,7 +157,7 @@ class Queries:
         """
         name = parse_model_name(model)
         reader, state, settings = self._state(name)
-        target = parse_stage_name(stage) if stage else None
+        target = parse_stage_name(stage) if stage is not None else None
         if target and state.model(name).holder(target) is None:
             settings.policy.stage(target)
         found = answers.list_versions(reader, state, name)
@@ -172,8 +172,8 @@ class Queries:
     ) -> tuple[Reader, RegistryState, Settings]:
         reader = Reader(self._repo)
         settings = reader.settings()
-        commit = reader.commit_at(settings.tip, at) if at else settings.tip
-        policy = reader.policy_at(commit) if at else settings.policy
+        commit = settings.tip if at is None else reader.commit_at(settings.tip, at)
+        policy = settings.policy if at is None else reader.policy_at(commit)
         state = reader.state(commit, policy, [model] if model else ())
         if model is not None and model not in state.models:
             # Only an unknown name pays for reading them all: the error then names the nearest.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timezone
@@ -19,6 +21,9 @@ from mreg.stores import yaml
 from mreg.stores.git.repository import GitRepository, TreeFile
 
 __all__ = ["Reader", "Settings"]
+
+_UNSHALLOW = "git fetch --unshallow   # in GitHub Actions: actions/checkout with fetch-depth: 0"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Reader:
     def __init__(self, repo: GitRepository) -> None:
         """Keeps the repository; nothing is read yet."""
         self.repo = repo
-        self._manifests: dict[tuple[bool, str], Manifest | DataError] = {}
+        self._manifests: dict[tuple[str, str], Manifest | DataError] = {}
 
     def settings(self) -> Settings:
         """Returns the settings at the tip of the registry branch.
@@ -70,7 +75,7 @@ class Reader:
             DataError: They cannot be read.
         """
         (data,) = self.repo.read([f"{commit}:{SETTINGS_FILE}"])
-        return Policy() if data is None else yaml.read(data, SETTINGS_FILE, parse_policy)
+        return Policy() if data is None else _parse_settings(data)
 
     def state(self, commit: str | None, policy: Policy, models: Sequence[ModelName] = ()) -> RegistryState:
         """Returns what the registry says at a commit; two Git calls.
@@ -113,7 +118,7 @@ class Reader:
         if self.repo.is_shallow and since is None:
             raise IncompleteHistoryError(
                 "this clone is shallow and lacks history that the answer needs",
-                hint="git fetch --unshallow   (in GitHub Actions: actions/checkout with fetch-depth: 0)",
+                hint=_UNSHALLOW,
             )
         folders = [f"{layout.model(model)}/{part}" for model in models for part in ("versions", "stages")]
         return self.repo.log(tip, folders or [layout.root], since=since)
@@ -136,10 +141,9 @@ class Reader:
         Raises:
             DataError: It cannot be read; ``details`` names key and line.
         """
-        key = (path.endswith(f"/{ARCHIVED}.yaml"), oid)
-        if key not in self._manifests:
+        if (path, oid) not in self._manifests:
             self._prefetch([(path, oid)])
-        found = self._manifests[key]
+        found = self._manifests[path, oid]
         if isinstance(found, DataError):
             raise found
         return found
@@ -152,7 +156,7 @@ class Reader:
             try:
                 records.append(yaml.read(_required(data, path, oid), path, parse_record))
             except DataError as error:
-                records.append(error)
+                records.append(_with_hint(error, path))
         return records
 
     def record(self, state: RegistryState, model: ModelName, version: Version) -> Record:
@@ -161,17 +165,27 @@ class Reader:
         Raises:
             DataError: It cannot be read, or names another model or version than its path.
         """
-        path = state.policy.layout.record(model, version)
-        (found,) = self.records([(path, state.models[model].records[version])])
+        (found,) = self.records_of(state, model, [version])
         if isinstance(found, DataError):
             raise found
-        if (found.model, found.version) != (model, version):
-            raise DataError(
-                f"{path} is the record of {found.model} {found.version}",
-                hint=f"git log -- {path}",
-                details={"file": path, "key": "version"},
-            )
         return found
+
+    def records_of(
+        self, state: RegistryState, model: ModelName, versions: Sequence[Version]
+    ) -> list[Record | DataError]:
+        """Returns some records of a model, or why one cannot be read; one Git call.
+
+        A record that names another model or version than its path counts as one that cannot be read.
+        """
+        paths = [state.policy.layout.record(model, version) for version in versions]
+        blobs = [state.models[model].records[version] for version in versions]
+        found = self.records(list(zip(paths, blobs, strict=True)))
+        return [
+            record
+            if isinstance(record, DataError) or (record.model, record.version) == (model, version)
+            else _misplaced(record, path)
+            for record, path, version in zip(found, paths, versions, strict=True)
+        ]
 
     def commit_at(self, tip: str, text: str) -> str:
         """Returns the commit that a date (the end of that day, UTC), a time or a revision names.
@@ -182,10 +196,16 @@ class Reader:
         """
         moment = _parse_moment(text)
         if moment is None:
-            return self.repo.commit_of(text)
+            try:
+                return self.repo.commit_of(text)
+            except NotFoundError as error:
+                hint = "write a date as 2026-11-20, a time as 2026-11-20T09:12:00Z, a commit as Git names it"
+                raise NotFoundError(
+                    f"{text!r} is neither a date nor a commit", hint=hint, details=error.details
+                ) from None
         if self.repo.is_shallow:
             raise IncompleteHistoryError(
-                "this clone is shallow and lacks history that the answer needs", hint="git fetch --unshallow"
+                "this clone is shallow and lacks history that the answer needs", hint=_UNSHALLOW
             )
         commit = self.repo.commit_at(tip, moment)
         if commit is None:
@@ -201,25 +221,30 @@ class Reader:
             commit, settings = found[2 * index : 2 * index + 2]
             if commit is None or settings is None:
                 continue
-            policy = yaml.read(settings[1], SETTINGS_FILE, parse_policy)
+            policy = _parse_settings(settings[1])
             if place == "HEAD" and policy.branch == branch and self.repo.head_branch() not in {None, branch}:
                 # A feature branch that brings the first registry.yaml: there is no registry before it lands.
                 continue
             return Settings(policy, policy.branch, commit[0], is_local=place.startswith("refs/heads/"))
+        if branch != DEFAULT_BRANCH and found[0] is None and found[2] is None:
+            raise DataError(
+                f"{SETTINGS_FILE}: branch: the registry branch is {branch}, and there is no such branch",
+                hint=f"git branch {shlex.quote(branch)}   # or correct branch: in {SETTINGS_FILE}, and commit",
+                details={"file": SETTINGS_FILE, "key": "branch"},
+            )
         raise NotARegistryError(
             f"{self.repo.worktree or self.repo.git_dir} holds no registry: no {SETTINGS_FILE} on {branch}",
-            hint="mreg init   (or: mreg init --adopt, where GTO has tagged models)",
+            hint="mreg init   # or mreg init --adopt, where GTO has tagged models",
             details={"path": str(self.repo.worktree or self.repo.git_dir)},
         )
 
     def _prefetch(self, blobs: Iterable[tuple[str, str]]) -> None:
-        wanted = {(path.endswith(f"/{ARCHIVED}.yaml"), oid): path for path, oid in blobs}
-        missing = [key for key in wanted if key not in self._manifests]
-        for key, data in zip(missing, self.repo.read([oid for _, oid in missing]), strict=True):
+        missing = [key for key in dict.fromkeys(blobs) if key not in self._manifests]
+        for (path, oid), data in zip(missing, self.repo.read([oid for _, oid in missing]), strict=True):
             try:
-                self._manifests[key] = yaml.read(_required(data, wanted[key], key[1]), wanted[key], _parser(key[0]))
+                self._manifests[path, oid] = yaml.read(_required(data, path, oid), path, _parser(path))
             except DataError as error:
-                self._manifests[key] = error
+                self._manifests[path, oid] = error
 
 
 class _ModelBuilder:
@@ -278,8 +303,8 @@ def _parse_marks(fields: Fields) -> Manifest:
     return Manifest(archived=parse_archived(fields))
 
 
-def _parser(is_archived: bool) -> Callable[[Fields], Manifest]:
-    return _parse_marks if is_archived else _parse_entry
+def _parser(path: str) -> Callable[[Fields], Manifest]:
+    return _parse_marks if path.endswith(f"/{ARCHIVED}.yaml") else _parse_entry
 
 
 def _required(data: bytes | None, path: str, oid: str) -> bytes:
@@ -288,7 +313,26 @@ def _required(data: bytes | None, path: str, oid: str) -> bytes:
     return data
 
 
+def _parse_settings(data: bytes) -> Policy:
+    try:
+        return yaml.read(data, SETTINGS_FILE, parse_policy)
+    except DataError as error:
+        raise _with_hint(error, SETTINGS_FILE) from error
+
+
+def _misplaced(record: Record, path: str) -> DataError:
+    details = {"file": path, "key": "version"}
+    return _with_hint(DataError(f"{path} is the record of {record.model} {record.version}", details=details), path)
+
+
+def _with_hint(error: DataError, path: str) -> DataError:
+    hint = error.hint or f"git log -p -- {shlex.quote(path)}   # mreg reads what is committed"
+    return DataError(error.message, hint=hint, details=error.details)
+
+
 def _parse_moment(text: str) -> datetime | None:
+    if not _DAY.match(text):  # Python 3.11 takes more for a date than 3.10, abbreviated commits among it
+        return None
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

@@ -18,7 +18,7 @@ from mreg.core.record import Artifact, Dataset, Record
 from mreg.core.registration import Content, check_new_model, plan_register, refuse_unchanged
 from mreg.core.results import Receipt
 from mreg.core.tags import version_tag
-from mreg.errors import DataError, RefusedError
+from mreg.errors import DataError, NotFoundError, RefusedError
 from mreg.registry.artifacts import open_stats, open_store
 from mreg.registry.provenance import Provenance, gather
 from mreg.registry.seals import dvc_entry, pointer_path
@@ -75,6 +75,8 @@ class Registering:
             StorageError: The bytes could not be stored or uploaded.
         """
         writer = Writer(self.repo)
+        if not dry_run:
+            writer.recover()  # before anything is refused
         tracked = find_tracked(self.repo.worktree, self.source) if self.repo.worktree else None
         source = tracked.path if tracked else self.source
         # What can be refused without reading a gigabyte is refused before.
@@ -92,16 +94,28 @@ class Registering:
 
     def _survey(self, source: Path, tracked: Tracked | None) -> Ingested:
         if tracked and not source.exists():
+            if not tracked.md5:
+                raise NotFoundError(
+                    f"{source} is not here, and DVC 2 named its bytes in a way that DVC 3 does not read",
+                    hint=f"dvc pull {source} && dvc commit -f {source}",
+                    details={"path": str(source)},
+                )
             return Ingested(Artifact(source.name, tracked.size or 0, tracked.md5, "", files=tracked.files), ())
         survey = survey_artifact(source, open_store(self.repo).cache().root)
         files = len(survey.files) if survey.is_directory else None
         return Ingested(Artifact(survey.name, survey.size, "", "", files=files), ())
 
     def _ingest(self, source: Path, tracked: Tracked | None) -> Ingested:
-        cache, stats = open_store(self.repo).cache(), open_stats(self.repo)
-        if tracked and not source.exists():
+        store, stats = open_store(self.repo), open_stats(self.repo)
+        cache = store.cache()
+        if tracked is None or source.exists():
+            return ingest(source, cache, stats=stats, progress=self.progress)
+        # DVC knows it and it is not checked out: its bytes are in the cache, or else on the remote.
+        try:
             return ingest_cached(source.name, tracked.md5, cache, stats=stats, progress=self.progress)
-        return ingest(source, cache, stats=stats, progress=self.progress)
+        except NotFoundError:
+            store.download(tracked.md5, size=tracked.size or 0, progress=self.progress)
+            return ingest_cached(source.name, tracked.md5, cache, stats=stats, progress=self.progress)
 
     def _upload(self, content: Ingested) -> Sequence[str]:
         if not self.upload:
@@ -125,7 +139,7 @@ class _Plans:
         asked, layout = self.asked, view.policy.layout
         if not view.model.records:
             check_new_model(view.policy, asked.model, view.neighbours())
-        version = choose_version(view.model, asked.version, asked.bump, force=asked.force)
+        version = choose_version(view.model, asked.version, asked.bump, force=asked.force, once=view.once())
         _refuse_foreign_tag(view, version)
         record = self.record = self._describe(view, version)
         if record.artifact.sha256:
@@ -187,6 +201,7 @@ def _warnings(content: Ingested, tracked: Tracked | None) -> list[str]:
     reason = unsafe_reason(content.artifact.format)
     if reason:
         found.append(f"{content.artifact.path}: {reason}; load it only from people you trust")
-    if tracked and tracked.md5 and tracked.md5 != content.artifact.md5:
-        found.append(f"{content.artifact.path} has changed since DVC tracked it, so its lineage was left out")
+    if tracked and tracked.md5 != content.artifact.md5:
+        why = "has changed since DVC tracked it" if tracked.md5 else "was tracked by DVC 2 (dvc commit renews that)"
+        found.append(f"{content.artifact.path} {why}, so its lineage was left out")
     return found

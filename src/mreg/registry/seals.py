@@ -9,7 +9,9 @@ of the history like the tags themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from functools import cache
 
 from mreg.core.history import Appearance, Timeline
 from mreg.core.layout import DVC_FILE, Layout
@@ -23,7 +25,9 @@ from mreg.stores.git.objects import Identity
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.pointer import format_pointer
 
-__all__ = ["dvc_entry", "pointer_path", "version_commits"]
+__all__ = ["Key", "dvc_entry", "is_seal", "pointer_path", "read_records", "version_commits"]
+
+Key = tuple[ModelName, Version]
 
 
 def pointer_path(layout: Layout, record: Record) -> str:
@@ -36,38 +40,58 @@ def dvc_entry(layout: Layout, record: Record) -> dict[str, str]:
     return {"path": layout.artifact(record.model, record.artifact.path), "type": "model"}
 
 
+def read_records(
+    reader: Reader, timeline: Timeline, layout: Layout, wanted: Iterable[Key]
+) -> dict[Key, Record | DataError]:
+    """Returns the records of some versions as they appeared, or why one cannot be read; one Git call."""
+    keys = [key for key in dict.fromkeys(wanted) if key in timeline.appearances]
+    blobs = [(layout.record(*key), timeline.appearances[key].record) for key in keys]
+    found = dict(zip(keys, reader.records(blobs), strict=True))
+    for key, record in found.items():
+        if isinstance(record, Record) and (record.model, record.version) != key:
+            path = layout.record(*key)
+            found[key] = DataError(f"{path} is the record of {record.model} {record.version}", details={"file": path})
+    return found
+
+
 def version_commits(
-    reader: Reader,
-    publisher: Publisher,
-    timeline: Timeline,
-    layout: Layout,
-    wanted: Iterable[tuple[ModelName, Version]],
-) -> dict[tuple[ModelName, Version], str]:
+    reader: Reader, publisher: Publisher, timeline: Timeline, layout: Layout, records: Mapping[Key, Record]
+) -> dict[Key, str]:
     """Returns the commits that the tags of some versions point at, building the seals that are needed.
 
-    A version whose record cannot be read is left out.
+    A version that no seal can be built for is left out: its commit has a folder where a file must be, or the reverse.
     """
-    appearances = [timeline.appearances[key] for key in dict.fromkeys(wanted) if key in timeline.appearances]
-    blobs = [(layout.record(each.model, each.version), each.record) for each in appearances]
-    found = reader.records(blobs)
-    pairs = [
-        (each, record) for each, record in zip(appearances, found, strict=True) if not isinstance(record, DataError)
+    names = [
+        f"{timeline.appearances[key].commit.oid}:{path}"
+        for key, record in records.items()
+        for path in (pointer_path(layout, record), DVC_FILE)
     ]
-    names = [f"{each.commit.oid}:{path}" for each, record in pairs for path in (pointer_path(layout, record), DVC_FILE)]
     contents = reader.repo.read(names)
     newest = _newest_by_commit(timeline)
-    commits: dict[tuple[ModelName, Version], str] = {}
-    for index, (each, record) in enumerate(pairs):
+    find_path = cache(lambda dvc_yaml, model: find_artifact(dvc_yaml, model).get("path"))
+    commits: dict[Key, str] = {}
+    for index, (key, record) in enumerate(records.items()):
+        appearance = timeline.appearances[key]
         pointer, dvc_yaml = contents[2 * index : 2 * index + 2]
-        path = find_artifact(dvc_yaml, record.model).get("path")
-        fits = pointer == format_pointer(record.artifact).encode() and path == dvc_entry(layout, record)["path"]
         if record.adopted and record.adopted.commit:
-            commits[each.model, each.version] = record.adopted.commit
-        elif fits and newest[each.commit.oid, each.model] == each.version:
-            commits[each.model, each.version] = each.commit.oid
+            commits[key] = record.adopted.commit
+        elif (
+            newest[appearance.commit.oid, record.model] == record.version
+            and pointer == format_pointer(record.artifact).encode()
+            and find_path(dvc_yaml, record.model) == dvc_entry(layout, record)["path"]
+        ):
+            commits[key] = appearance.commit.oid
         else:
-            commits[each.model, each.version] = _seal(publisher, layout, each, record, dvc_yaml)
+            with suppress(DataError):
+                commits[key] = _seal(publisher, layout, appearance, record, dvc_yaml)
     return commits
+
+
+def is_seal(content: bytes | None, appearance: Appearance) -> bool:
+    """Returns whether a commit is a seal of a version, as far as its parent and its message tell."""
+    head, _, message = (content or b"").decode("utf-8", "replace").partition("\n\n")
+    parents = [line for line in head.split("\n") if line.startswith("parent ")]
+    return parents == [f"parent {appearance.commit.oid}"] and message == _message(appearance)
 
 
 def _newest_by_commit(timeline: Timeline) -> dict[tuple[str, ModelName], Version]:
@@ -87,5 +111,8 @@ def _seal(publisher: Publisher, layout: Layout, each: Appearance, record: Record
     name, email = tagger_of(each.commit.author, each.commit.email)
     who = Identity(name, email, int(each.commit.time.timestamp()))
     files = {pointer_path(layout, record): format_pointer(record.artifact).encode(), DVC_FILE: document}
-    message = f"Seal {each.model} {each.version}\n\nMreg-Commit: {each.commit.oid}\n"
-    return publisher.unsigned_commit(parent=each.commit.oid, files=files, who=who, message=message)
+    return publisher.unsigned_commit(parent=each.commit.oid, files=files, who=who, message=_message(each))
+
+
+def _message(each: Appearance) -> str:
+    return f"Seal {each.model} {each.version}\n\nMreg-Commit: {each.commit.oid}\n"

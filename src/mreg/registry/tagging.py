@@ -1,21 +1,31 @@
-"""Tags from history: which ones a history calls for, which are missing, which are not what they should be."""
+"""Tags from history: which ones a history calls for, which are missing, which are not what they should be.
+
+No tag is moved, deleted or made a second time.  A tag that is there under a name that the history calls for must say
+what mreg would write, signed or not, on a commit of its version; else the name is taken, and that is a finding.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
-from mreg.core.history import Finding, Timeline, Transition
+from mreg.core.gto import GtoAction, parse_gto_name
+from mreg.core.history import AdoptedTag, Appearance, Finding, Timeline, Transition
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName
-from mreg.core.tags import DerivedTag, derive_tags, parse_tag_name
+from mreg.core.record import Record
+from mreg.core.tags import DerivedTag, derive_tags
+from mreg.errors import DataError
 from mreg.registry.reader import Reader
-from mreg.registry.seals import version_commits
-from mreg.stores.git.objects import Identity
+from mreg.registry.seals import Key, is_seal, read_records, version_commits
+from mreg.stores.git.objects import Identity, encode_tag
 from mreg.stores.git.publishing import NewTag, Publisher, RefUpdate
 from mreg.stores.git.repository import TagRef, tag_patterns
 
 __all__ = ["TagPlan", "Tagger"]
+
+_PREFIX = "refs/tags/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +33,17 @@ class TagPlan:
     """The tags that a history calls for, against those that are there."""
 
     missing: tuple[DerivedTag, ...]
-    """Oldest first."""
+    """Those that can be made, oldest first."""
     present: int
+    """How many are there, and as they should be."""
     findings: tuple[Finding, ...]
+    records: Mapping[Key, Record] = field(default_factory=dict)
+    """Of the versions that ``missing`` is about."""
 
     @property
     def transitions(self) -> tuple[Transition, ...]:
         """The transitions whose tags are missing, oldest first."""
-        return tuple(tag.event for tag in self.missing if isinstance(tag.event, Transition))
+        return tuple(dict.fromkeys(tag.event for tag in self.missing if isinstance(tag.event, Transition)))
 
 
 class Tagger:
@@ -41,41 +54,146 @@ class Tagger:
         self._reader = reader
         self._publisher = publisher
 
-    def plan(self, timeline: Timeline, models: Sequence[ModelName] = ()) -> TagPlan:
-        """Returns which tags are missing; one Git call, whatever their number.
+    def plan(self, timeline: Timeline, layout: Layout, models: Sequence[ModelName] = ()) -> TagPlan:
+        """Returns which tags are missing; a fixed small number of Git calls, whatever their number.
 
         Args:
             timeline: The history of the models, or of all where ``models`` is empty.
+            layout: Where the registry's files are.
             models: Only these models' tags are read.
         """
-        refs = {ref.name: ref for ref in self._reader.repo.tags(tag_patterns(models) if models else ["refs/tags/"])}
+        refs = {ref.name: ref for ref in self._reader.repo.tags(tag_patterns(models) if models else [_PREFIX])}
         derived = list(derive_tags(timeline))
-        missing = tuple(tag for tag in derived if tag.name not in refs)
-        names = {tag.name for tag in derived} | {each.adopted for each in timeline.transitions if each.adopted}
-        findings = tuple(_judge(refs.values(), names, set(models)))
-        return TagPlan(missing, len(derived) - len(missing), findings)
+        there = [tag for tag in derived if tag.name in refs]
+        absent = [tag for tag in derived if tag.name not in refs]
+        doubtful = self._find_doubtful(there, refs, timeline)
+        records = read_records(self._reader, timeline, layout, map(_key, (*doubtful, *absent)))
+        taken = [tag for tag, is_right in doubtful.items() if not _is_adopted(tag, refs, records, says_right=is_right)]
+        findings = list(_judge(refs.values(), {tag.name for tag in derived}, timeline))
+        findings += [_taken(tag) for tag in taken if refs[tag.name].kind == "tag"]
+        blocked = self._find_blocked(absent, refs)
+        missing: list[DerivedTag] = []
+        for tag in absent:
+            record = records.get(_key(tag))
+            if not isinstance(record, Record):
+                findings.append(_unreadable(tag, record, layout))
+            elif record.adopted and isinstance(tag.event, Appearance):
+                findings += [] if record.adopted.tag in refs else [_lost(record.adopted.tag)]
+            elif tag.name in blocked:
+                findings.append(_taken(tag))
+            else:
+                missing.append(tag)
+        readable = {key: record for key, record in records.items() if isinstance(record, Record)}
+        wanted = {key: readable[key] for key in map(_key, missing)}
+        return TagPlan(tuple(missing), len(there) - len(taken), tuple(dict.fromkeys(findings)), wanted)
 
-    def build(self, tags: Sequence[DerivedTag], timeline: Timeline, layout: Layout) -> list[RefUpdate]:
-        """Builds tag objects, and returns the refs to be made for them."""
-        wanted = [(tag.model, tag.version) for tag in tags]
-        commits = version_commits(self._reader, self._publisher, timeline, layout, wanted)
+    def build(self, plan: TagPlan, timeline: Timeline, layout: Layout) -> list[RefUpdate]:
+        """Builds the missing tags, and returns the refs to be made for them."""
+        commits = version_commits(self._reader, self._publisher, timeline, layout, plan.records)
         updates = []
-        for tag in tags:
-            target = commits.get((tag.model, tag.version))
+        for tag in plan.missing:
+            target = commits.get(_key(tag))
             if target is not None:
-                tagger = Identity(tag.tagger, tag.email, tag.time)
-                oid = self._publisher.tag(NewTag(tag.name, target, tagger, tag.message))
-                updates.append(RefUpdate(f"refs/tags/{tag.name}", oid, None))
+                oid = self._publisher.tag(NewTag(tag.name, target, _tagger(tag), tag.message))
+                updates.append(RefUpdate(_PREFIX + tag.name, oid, None))
         return updates
 
+    def _find_doubtful(
+        self, tags: Sequence[DerivedTag], refs: Mapping[str, TagRef], timeline: Timeline
+    ) -> dict[DerivedTag, bool]:
+        """Returns the tags that say something else, or point elsewhere; true where what they say is right."""
+        contents = self._reader.repo.read([refs[tag.name].oid for tag in tags])
+        doubtful: dict[DerivedTag, bool] = {}
+        for tag, content in zip(tags, contents, strict=True):
+            is_right = _says_right(tag, refs[tag.name], content)
+            appearance = timeline.appearances.get(_key(tag))
+            if not is_right or appearance is None or refs[tag.name].target != appearance.commit.oid:
+                doubtful[tag] = is_right
+        elsewhere = [tag for tag, is_right in doubtful.items() if is_right and _key(tag) in timeline.appearances]
+        commits = self._reader.repo.read([refs[tag.name].target for tag in elsewhere])
+        for tag, commit in zip(elsewhere, commits, strict=True):
+            if is_seal(commit, timeline.appearances[_key(tag)]):
+                del doubtful[tag]
+        return doubtful
 
-def _judge(refs: Iterable[TagRef], derived: set[str], models: set[ModelName]) -> Iterable[Finding]:
+    def _find_blocked(self, tags: Sequence[DerivedTag], refs: Iterable[str]) -> set[str]:
+        """Returns the tags that cannot be beside another: ``fraud`` is a file, ``fraud/eu@v1.0.0`` is in a folder."""
+        folders = {folder for tag in tags for folder in _folders(tag.name)}
+        found = self._reader.repo.resolve([_PREFIX + folder for folder in folders])
+        files = {folder for folder, oid in zip(folders, found, strict=True) if oid}
+        above = {folder for name in refs for folder in _folders(name)}
+        return {tag.name for tag in tags if tag.name in above or files.intersection(_folders(tag.name))}
+
+
+def _key(tag: DerivedTag) -> Key:
+    return (tag.model, tag.version)
+
+
+def _folders(name: str) -> list[str]:
+    return [str(folder) for folder in PurePosixPath(name).parents[:-1]]
+
+
+def _tagger(tag: DerivedTag) -> Identity:
+    return Identity(tag.tagger, tag.email, tag.time)
+
+
+def _says_right(tag: DerivedTag, ref: TagRef, content: bytes | None) -> bool:
+    expected = encode_tag(name=tag.name, target=ref.target, tagger=_tagger(tag), message=tag.message)
+    rest = (content or b"")[len(expected) :]
+    return content is not None and content.startswith(expected) and (not rest or rest.startswith(b"-----BEGIN "))
+
+
+def _is_adopted(
+    tag: DerivedTag, refs: Mapping[str, TagRef], records: Mapping[Key, Record | DataError], *, says_right: bool
+) -> bool:
+    record, ref = records.get(_key(tag)), refs[tag.name]
+    if not isinstance(record, Record) or record.adopted is None or ref.kind != "tag":
+        return False
+    is_gto = isinstance(tag.event, Appearance) and record.adopted.tag == tag.name
+    return (is_gto or says_right) and ref.target == record.adopted.commit
+
+
+def _judge(refs: Iterable[TagRef], derived: set[str], timeline: Timeline) -> Iterator[Finding]:
+    adopted = {each.adopted for each in timeline.transitions if each.adopted}
+    adopted |= {each.name for each in timeline.events if isinstance(each, AdoptedTag)}
+    adopted_up_to: dict[ModelName, int] = {}
+    for name in filter(None, map(parse_gto_name, adopted)):
+        adopted_up_to[name.model] = max(adopted_up_to.get(name.model, 0), name.number)
+    models = {model for model, _ in timeline.appearances}
+    names = set()
     for ref in refs:
-        name = parse_tag_name(ref.name)
-        if name is None or (models and name.model not in models):
-            continue
-        place = f"refs/tags/{ref.name}"
+        names.add(ref.name)
+        says = parse_gto_name(ref.name)
+        if says is None or (says.stage is None and says.model not in models):
+            continue  # a monorepo has tags such as parser@v1.0.0 that are no model's
         if ref.kind != "tag":
-            yield Finding("lightweight-tag", place, "it is not an annotated tag, so GTO and DVC do not see it")
-        elif ref.name not in derived and name.stage is not None:
-            yield Finding("unexplained-tag", place, "the history of the registry branch does not call for it")
+            yield Finding("lightweight-tag", _PREFIX + ref.name, "it is not annotated, so GTO and DVC do not see it")
+            continue
+        if ref.name in derived or ref.name in adopted or says.action is GtoAction.DEPRECATE:
+            continue
+        is_archived = says.version in timeline.archived.get(says.model, {}) and says.action is GtoAction.DEREGISTER
+        # Where the adoption was squashed, the history names the last tag of each stage alone.
+        is_earlier = says.stage is not None and says.number <= adopted_up_to.get(says.model, -1)
+        if not is_archived and not is_earlier:
+            message = "the history of the registry branch does not call for it, and GTO and DVC go by it"
+            yield Finding("unexplained-tag", _PREFIX + ref.name, message)
+    yield from map(_lost, sorted(adopted - names))
+
+
+def _taken(tag: DerivedTag) -> Finding:
+    subject = tag.message.partition("\n")[0]
+    message = f"another tag is in the way of {subject!r}: delete it and run mreg sync"
+    return Finding("taken-tag", _PREFIX + tag.name, message)
+
+
+def _lost(name: str) -> Finding:
+    message = "this clone lacks the tag of GTO that the registry was adopted from: git fetch --tags"
+    return Finding("missing-tag", _PREFIX + name, message)
+
+
+def _unreadable(tag: DerivedTag, error: DataError | None, layout: Layout) -> Finding:
+    if error is not None:
+        return Finding(error.code, layout.record(tag.model, tag.version), error.message)
+    stage = tag.event.stage if isinstance(tag.event, Transition) else None
+    place = layout.stage(tag.model, stage) if stage else layout.record(tag.model, tag.version)
+    return Finding("unknown-version", place, f"{tag.model} {tag.version} is not registered, so {tag.name} was not made")

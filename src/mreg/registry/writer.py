@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mreg.core.history import Commit, Lane, Timeline
-from mreg.core.names import ModelName, StageName
+from mreg.core.names import ModelName, StageName, Version
 from mreg.core.plan import Document, Plan, Statement
 from mreg.core.policy import Policy
 from mreg.core.results import Receipt, SyncReport
@@ -46,6 +46,19 @@ class View:
         if self.model.records:
             return self.model
         return self.reader.state(self.registry.commit, self.policy).model(self.model.model)
+
+    def require_record(self, version: Version | None) -> None:
+        """Passes a version whose record can be read: nobody could pull another.
+
+        Raises:
+            DataError: It cannot, or names another version.
+        """
+        if version is not None and version in self.model.records:
+            self.reader.record(self.registry, self.model.model, version)
+
+    def once(self) -> list[Version]:
+        """Returns every version of the model that history knows, those whose record was deleted since included."""
+        return [version for model, version in self.timeline.appearances if model == self.model.model]
 
     def neighbours(self) -> list[ModelName]:
         """Returns the other models in folders above and below this one's; one Git call."""
@@ -121,6 +134,16 @@ class Writer:
                     continue
         raise ConflictError(f"{base.branch} moved {_ATTEMPTS} times while mreg was writing", hint="try again")
 
+    def recover(self) -> None:
+        """Completes or undoes what a killed command had begun.
+
+        Raises:
+            ConflictError: Another process kept writing.
+            StorageError: The repository cannot be written to.
+        """
+        with Publisher(self._repo).locked():
+            pass
+
     def sync(self, *, dry_run: bool = False) -> SyncReport:
         """Makes the tags that the registry branch calls for and this clone lacks.
 
@@ -144,11 +167,14 @@ class Writer:
         layout = settings.policy.layout
         timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
         tagger = Tagger(reader, publisher)
-        plan = tagger.plan(timeline)
+        plan = tagger.plan(timeline, layout)
+        created = tuple(tag.name for tag in plan.missing)
         if plan.missing and not dry_run:
-            publisher.publish(tagger.build(plan.missing, timeline, layout), reason="mreg sync")
+            updates = tagger.build(plan, timeline, layout)
+            publisher.publish(updates, reason="mreg sync")
+            created = tuple(update.ref.removeprefix("refs/tags/") for update in updates)
         return SyncReport(
-            created=tuple(tag.name for tag in plan.missing),
+            created=created,
             present=plan.present,
             transitions=plan.transitions,
             findings=(*timeline.findings, *plan.findings),
@@ -186,8 +212,8 @@ class Writer:
             new = view.reader.commits(commit, layout, [view.model.model], since=base.tip)
             timeline = view.reader.timeline([*commits, *new], layout)
             tagger = Tagger(view.reader, publisher)
-            tags = tagger.plan(timeline, [view.model.model])
-            updates += tagger.build(tags.missing, timeline, layout)
+            tags = tagger.plan(timeline, layout, [view.model.model])
+            updates += tagger.build(tags, timeline, layout)
             notices = tuple(f"{finding.place}: {finding.message}" for finding in tags.findings)
         publisher.publish(updates, paths=tuple(files), reason=f"mreg: {plan.subject}")
         names = tuple(update.ref.removeprefix("refs/tags/") for update in updates[1:])

@@ -104,13 +104,11 @@ def _remarks(result: Comparison) -> Iterator[tuple[str, Cell]]:
             yield title, Cell(", ".join(f"{name}={format_plain(value)}" for name, value in facts.same.items()))
     for name, metric in result.metrics.items():
         if metric.missing:
-            yield f"{name} is missing in", Cell(", ".join(metric.missing))
+            yield "missing", Cell(f"{name} in {', '.join(metric.missing)}")
     undirected = [name for name, metric in result.metrics.items() if metric.rule.direction is None]
     if undirected:
-        yield (
-            "metrics without a direction",
-            Cell(", ".join(undirected) + ": give --higher or --lower, or registry.yaml"),
-        )
+        names = ", ".join(undirected)
+        yield "no direction", Cell(f"{names}: give --higher or --lower, or set metrics: in registry.yaml")
     for notice in result.notices:
         yield "note", Cell(notice)
 

@@ -82,7 +82,7 @@ def metric_cell(metrics: Mapping[str, Number], name: str, rules: Mapping[str, Me
 
 def view_history(result: History) -> Page:
     """Returns one row a transition, and what could not be read."""
-    head = transitions_grid("", result.transitions) if result.transitions else Line(Cell("no stage was ever changed"))
+    head = transitions_grid("", result.transitions) if result.transitions else Line(Cell("no transitions"))
     return (head, findings_grid(result.findings))
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mreg.cli.app import run_command
+from mreg.cli.options import directory_of
 from mreg.registry.demonstration import prepare, train
 
 __all__ = ["demo"]
@@ -31,7 +33,8 @@ def demo(
     \b
     mreg demo
     """
-    scratch = prepare(directory)
+    here = directory_of(context)
+    scratch = prepare(here / directory if directory else None)
     typer.echo(f"A Git repository in {scratch.repository}, and a directory as its DVC remote.\n")
     run = _Runner(context, scratch.repository)
     run("init", "--remote", str(scratch.remote))
@@ -61,5 +64,5 @@ class _Runner:
 
     def __call__(self, *words: str) -> None:
         typer.echo(f"$ mreg {shlex.join(words)}")
-        self._mreg.main(["-C", str(self._repository), *words], prog_name="mreg", standalone_mode=False)
+        run_command(self._mreg, ["-C", str(self._repository), *words])
         typer.echo("")

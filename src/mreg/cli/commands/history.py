@@ -21,7 +21,9 @@ def history(
     ] = None,
     stage: Annotated[
         str | None,
-        typer.Argument(metavar="[STAGE]", help="Only this stage, or archived.", autocompletion=completion.stages),
+        typer.Argument(
+            metavar="[STAGE]", help="Only this stage, or archived.", autocompletion=completion.stages_and_archive
+        ),
     ] = None,
     output: Format = OutputFormat.TABLE,
 ) -> None:

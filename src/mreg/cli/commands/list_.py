@@ -33,4 +33,4 @@ def list_(
     """
     registry = open_queries(context)
     policy = registry.policy
-    show_result(registry.versions(model, at=at) if model else registry.list(at=at), output, policy)
+    show_result(registry.list(at=at) if model is None else registry.versions(model, at=at), output, policy)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from mreg.cli.options import Format, OutputFormat, Selector, directory_of
+from mreg.cli.options import Format, OutputFormat, Selector, directory_of, parse_path
 from mreg.cli.output import show_result, transfer_bar
-from mreg.registry.facade import LinkMode, Registry
+from mreg.core.results import LinkMode
+from mreg.registry.facade import Registry
 
 __all__ = ["pull"]
 
@@ -19,7 +20,13 @@ def pull(
     selector: Selector,
     target: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="PATH", help="Where to; by default the artifact's name, here."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Where to; by default the artifact's name, here.",
+            parser=parse_path,
+        ),
     ] = None,
     link: Annotated[LinkMode, typer.Option("--link", help="Copy the bytes out of the cache, or link.")] = LinkMode.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there, whatever it is.")] = False,

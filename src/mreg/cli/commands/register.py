@@ -18,6 +18,7 @@ from mreg.cli.options import (
     OutputFormat,
     Reason,
     directory_of,
+    parse_path,
 )
 from mreg.cli.output import show_result, transfer_bar
 from mreg.core.names import Bump
@@ -30,10 +31,19 @@ _Pairs = list[str] | None
 _Files = list[Path] | None
 
 
+def _parse_moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time such as 2026-11-20T09:12:00Z") from None
+
+
 def register(
     context: typer.Context,
     model: Model,
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="One file or directory, or a .dvc file.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="One file or directory, or a .dvc file.", parser=parse_path)
+    ],
     metric: Annotated[_Pairs, typer.Option("--metric", metavar="K=V", help="A metric; may be repeated.")] = None,
     metrics: Annotated[
         _Files, typer.Option("--metrics", metavar="FILE", help="Metrics from a JSON, YAML or TOML file.")
@@ -48,7 +58,12 @@ def register(
     notes: Annotated[str, typer.Option("--notes", help="Free text.", show_default=False)] = "",
     trained_at: Annotated[
         datetime | None,
-        typer.Option("--trained-at", help="When; by default when the artifact was last written."),
+        typer.Option(
+            "--trained-at",
+            metavar="TIME",
+            help="When, such as 2026-11-20T09:12:00Z; by default when the artifact was last written.",
+            parser=_parse_moment,
+        ),
     ] = None,
     version: Annotated[str | None, typer.Option("--version", metavar="VERSION", help="Such as v2.1.0-rc.1.")] = None,
     bump: Annotated[Bump, typer.Option("--bump", help="Which part of the newest version is raised.")] = Bump.MAJOR,
