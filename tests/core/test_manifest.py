@@ -51,10 +51,20 @@ def test_archived_format_reads_back_in_ascending_order(marks: Mapping[Version, A
 
 def test_stage_format_shows_what_is_there_in_order() -> None:
     entry = StageEntry(
-        V2, V1, True, "better", "ada@example.com", NOON, ("bob", "eve"), True, Adopted("a#b#1", NOON, "0f")
+        V2, V1, True, "better", "ada@example.com", NOON, ("bob", "eve"), True, "SIG", Adopted("a#b#1", NOON, "0f")
     )
     document = format_stage(entry)
-    assert list(document) == ["version", "replaces", "reason", "by", "at", "approved_by", "hold", "adopted"]
+    assert list(document) == [
+        "version",
+        "replaces",
+        "reason",
+        "by",
+        "at",
+        "approved_by",
+        "hold",
+        "signature",
+        "adopted",
+    ]
     assert document["at"] == "2026-11-20T12:00:00Z"
     assert format_stage(StageEntry(None)) == {"version": "none"}
     assert format_stage(StageEntry(None, None, True)) == {"version": "none", "replaces": "none"}

@@ -139,7 +139,7 @@ def test_render_columns_history() -> None:
         "2026-11-20T12:00:00Z  churn  production  promote (adopted)  - → v2.0.0  jane@example.com  -            "
         "why     dddddddddddd"
     )
-    assert render_columns(History(())) == "no stage was ever changed"
+    assert render_columns(History(())) == "no transitions"
 
 
 def test_render_columns_compare() -> None:
@@ -166,11 +166,11 @@ def test_render_columns_compare() -> None:
         f"code.commit  {'1' * 40}  {'2' * 40}  {'3' * 40}\n"
         f"code.dirty   {'false':40}  {'true':40}  false\n"
         "\n"
-        "params that agree            seed=1, words=retrained on October data\n"
-        "lineage that agrees          code.entrypoint=retrained on October data, dataset.name=customers, "
+        "params that agree    seed=1, words=retrained on October data\n"
+        "lineage that agrees  code.entrypoint=retrained on October data, dataset.name=customers, "
         "dataset.path=data/train.parquet, dataset.version=2026-10, environment.packages.scikit-learn=1.7.2, "
         "environment.python=3.11.7, run.tool=ci, run.url=https://ci.example/1, trained_at=2026-11-20T12:00:00Z\n"
-        "metrics without a direction  loss: give --higher or --lower, or registry.yaml"
+        "no direction         loss: give --higher or --lower, or set metrics: in registry.yaml"
     )
 
 
@@ -182,8 +182,8 @@ def test_render_columns_compare_says_ties_gaps_and_repeats() -> None:
     ).splitlines()
     assert "auc         higher  0.000   0.000 =  1.000 ▲ +1.000  v3.0.0" in lines
     assert "latency_ms  lower   1 ms    1 ms =   missing         tie: v1.0.0, v2.0.0" in lines
-    assert "latency_ms is missing in     v3.0.0" in lines
-    assert "note                         a version that was named more than once is shown once" in lines
+    assert "missing              latency_ms in v3.0.0" in lines
+    assert "note                 a version that was named more than once is shown once" in lines
 
 
 def test_render_columns_best() -> None:

@@ -61,6 +61,8 @@ class StageEntry:
     """When the statement was made; nothing is ordered by it."""
     approved_by: tuple[str, ...] = ()
     hold: bool = False
+    signature: str = ""
+    """Of the statement; kept as it is, and proves nothing to this version of mreg."""
     adopted: Adopted | None = None
 
     def speaks_for(self, source: Version | None, before: StageEntry | None) -> bool:
@@ -131,6 +133,7 @@ def parse_stage(fields: Fields) -> StageEntry:
         at=fields.moment("at"),
         approved_by=fields.texts("approved_by"),
         hold=fields.boolean("hold"),
+        signature=fields.text("signature"),
         adopted=parse_adopted(fields.section("adopted")),
     )
     fields.finish()
@@ -147,6 +150,8 @@ def format_stage(entry: StageEntry) -> dict[str, Plain]:
         document["approved_by"] = list(entry.approved_by)
     if entry.hold:
         document["hold"] = True
+    if entry.signature:
+        document["signature"] = entry.signature
     if entry.adopted:
         document["adopted"] = format_adopted(entry.adopted)
     return document

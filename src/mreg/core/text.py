@@ -46,7 +46,8 @@ def check_text(text: str, what: str) -> str:
         UsageError: It is too long, or holds a hidden or control character or a secret.
     """
     if len(text) > MAX_LENGTH:
-        raise UsageError(f"the {what} has {len(text)} characters, and {MAX_LENGTH} is the most")
+        message = f"the {what} has {len(text)} characters, and {MAX_LENGTH} is the most"
+        raise UsageError(message, hint="say it in short, and name where the rest can be read", details={"what": what})
     for position, char in enumerate(text):
         if char.isascii() and (char.isprintable() or char in "\n\t"):
             continue
@@ -77,7 +78,8 @@ def check_line(text: str, what: str) -> str:
     """
     line = check_text(text, what)
     if not line or "\n" in line:
-        raise UsageError(f"the {what} must be one line of text", details={"what": what})
+        hint = "write it in one line"
+        raise UsageError(f"the {what} must be one line of text", hint=hint, details={"what": what})
     return line
 
 
