@@ -70,6 +70,7 @@ def _attempt(command: Callable[[], object], *, wants_json: bool) -> int:  # noqa
 
 
 def _print(error: MregError, *, wants_json: bool) -> None:
+    error.hint = error.hint or ("mreg --help" if isinstance(error, UsageError) else "mreg doctor")
     sys.stderr.write(render_error(error, as_json=wants_json) + "\n")
 
 

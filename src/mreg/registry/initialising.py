@@ -26,9 +26,11 @@ __all__ = ["initialise"]
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _DVC_FILES = (".dvc/config", ".dvc/.gitignore", ".dvcignore")
-_GITIGNORE = (
-    "# `dvc pull` puts the newest version's bytes here; Git keeps the pointers alone.\n**/artifact/*\n!**/artifact/*.dvc\n"
-)
+_GITIGNORE = """\
+# `dvc pull` puts the newest version's bytes here; Git keeps the pointers alone.
+**/artifact/*
+!**/artifact/*.dvc
+"""
 
 
 @dataclass(frozen=True, slots=True)

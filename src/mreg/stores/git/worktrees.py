@@ -139,7 +139,7 @@ class Worktree:
             self.release()
         elif self._draft.exists():
             # Someone took a killed process's lock away: their index counts, as far as it allows the merge.
-            self._git.complete("read-tree", "-m", old or empty_tree(self._repo.object_format), new)
+            self._git.complete("read-tree", "-m", "-i", old or empty_tree(self._repo.object_format), new)
             self._drop_draft()
 
     def undo(self, changes: Sequence[FileChange]) -> None:

@@ -1,0 +1,140 @@
+"""Taking artifacts in and putting them in place, beside what the same bytes cost other programs, in one run.
+
+    python benchmarks/artifact.py [--mib 1024] [--files 10000] [--repeat 3] [--folder /var/tmp]
+
+Prints wall and CPU seconds, medians, and ratios of one run on one machine.  Every run writes to a fresh folder and
+nothing is deleted before the end: ext4 is slow to make files where it has just deleted many.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mreg.stores.artifact import ingest, ingest_cached
+from mreg.stores.cache import Cache
+from mreg.stores.placing import place
+
+DVC = Path(sys.executable).with_name("dvc")
+ENV = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+FILE_SIZE = 4096
+
+Step = Callable[[Path, Path], object]
+"""Takes the source and a fresh folder."""
+
+
+def main() -> None:
+    """Measures one large file and many small ones."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mib", type=int, default=1024)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mreg-bench-", dir=arguments.folder) as name:
+        scratch = Path(name)
+        large = scratch / "model.bin"
+        with large.open("wb") as file:
+            for _ in range(arguments.mib):
+                file.write(os.urandom(1 << 20))
+        steps = {"sums at once, then cp": _sums_and_copy, "cp": _copy, **MREG, "dvc add": _dvc_add}
+        _report(f"one file of {arguments.mib} MiB", large, steps, scratch, arguments.repeat)
+        small = scratch / "model"
+        for number in range(arguments.files):
+            path = small / f"{number % 100:02}" / f"{number}.bin"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(os.urandom(FILE_SIZE))
+        steps = {"read and hash": _read_and_hash, "cp": _copy, **MREG, "dvc add": _dvc_add}
+        _report(f"{arguments.files} files of {FILE_SIZE} bytes", small, steps, scratch, arguments.repeat)
+
+
+def _sums_and_copy(source: Path, fresh: Path) -> None:
+    sums = [subprocess.Popen([program, source], stdout=subprocess.DEVNULL) for program in ("sha256sum", "md5sum")]
+    for each in sums:
+        each.wait()
+    _copy(source, fresh)
+
+
+def _copy(source: Path, fresh: Path) -> None:
+    subprocess.run(["cp", "-r", source, fresh / "copy"], check=True)
+
+
+def _read_and_hash(source: Path, _fresh: Path) -> None:
+    for folder, _, names in os.walk(source):
+        for name in names:
+            file = os.open(f"{folder}/{name}", os.O_RDONLY)
+            content = os.read(file, FILE_SIZE)
+            os.close(file)
+            hashlib.md5(content, usedforsecurity=False).hexdigest()
+            hashlib.sha256(content).hexdigest()
+
+
+def _ingest(source: Path, fresh: Path) -> None:
+    ingest(source, Cache(fresh / "cache"))
+
+
+def _ingest_again(source: Path, fresh: Path) -> None:
+    ingest(source, Cache(fresh.parent / "kept"))
+
+
+def _place(source: Path, fresh: Path) -> None:
+    cache = Cache(fresh.parent / "kept")
+    place(ingest_cached(source.name, KEPT[source], cache), cache, fresh / "placed")
+
+
+def _dvc_add(source: Path, fresh: Path) -> None:
+    subprocess.run([DVC, "add", "--quiet", "--no-relink", source.name], cwd=fresh, env=ENV, check=True)
+
+
+MREG: dict[str, Step] = {"ingest": _ingest, "ingest again": _ingest_again, "verify and place": _place}
+KEPT: dict[Path, str] = {}
+"""The MD5 of each source, whose objects are in the folder ``kept``."""
+
+
+def _prepare(step: Step, source: Path, fresh: Path) -> None:
+    if step is _dvc_add:
+        subprocess.run(["git", "init", "--quiet"], cwd=fresh, check=True)
+        subprocess.run([DVC, "init", "--quiet"], cwd=fresh, env=ENV, check=True)
+        _copy(source, fresh)
+        (fresh / "copy").rename(fresh / source.name)
+
+
+def _report(title: str, source: Path, steps: dict[str, Step], scratch: Path, repeat: int) -> None:
+    KEPT[source] = ingest(source, Cache(scratch / "kept")).artifact.md5
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
+    for _ in range(repeat):
+        for name, step in steps.items():
+            fresh = Path(tempfile.mkdtemp(dir=scratch))
+            _prepare(step, source, fresh)
+            os.sync()
+            runs[name].append(_measure(step, source, fresh))
+    print(f"\n{title}: seconds of wall, of CPU, and ratios of wall to the first line")
+    walls = {name: statistics.median(wall for wall, _ in found) for name, found in runs.items()}
+    for name, found in runs.items():
+        cpu = statistics.median(cpu for _, cpu in found)
+        print(f"  {name:24} {walls[name]:8.2f} {cpu:8.2f} {walls[name] / next(iter(walls.values())):8.2f}")
+
+
+def _measure(step: Step, source: Path, fresh: Path) -> tuple[float, float]:
+    cpu, wall = sum(_cpu()), time.perf_counter()
+    step(source, fresh)
+    return time.perf_counter() - wall, sum(_cpu()) - cpu
+
+
+def _cpu() -> Iterator[float]:
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        used = resource.getrusage(who)
+        yield used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main()
