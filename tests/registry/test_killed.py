@@ -246,7 +246,7 @@ class TestKilled:
         self._sweep(Trial.prepare(scene, victims, COMMANDS[name]), ("open ", "os.mkdir ", "os.rmdir "))
 
     def _sweep(self, trial: Trial, kinds: tuple[str, ...]) -> None:
-        outcomes: list[str] = []
+        outcomes: list[bool] = []
         for number, step in enumerate(trial.steps, 1):
             if step.startswith(kinds):
                 killed = trial.run(stop=number)
