@@ -183,6 +183,11 @@ def test_recognise_file_takes_any_broken_file(start: bytes, rest: bytes) -> None
     assert isinstance(recognise_file("model.pkl", start + rest), str)
 
 
+def test_recognise_file_bears_escapes_that_python_warns_of() -> None:
+    head = b"\x80\x02]q\x00S'a\\=b'\n."
+    assert recognise_file("model.bin", head) == "pickle"
+
+
 def test_recognise_directory_joins_the_formats_of_its_files() -> None:
     files = [("config.json", ""), ("a.safetensors", "safetensors"), ("b.safetensors", "safetensors")]
     assert recognise_directory(files) == "safetensors"
