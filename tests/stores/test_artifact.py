@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dvc.utils.serialize import dumps_yaml, parse_yaml
 from hypothesis import HealthCheck, given, settings
@@ -170,6 +171,27 @@ def test_ingest_names_the_format(tmp_path: Path, cache: Cache, model_file: Path)
     make(tmp_path / "model" / "model.pkl", model_file.read_bytes())
     make(tmp_path / "model" / "w.safetensors", b"\x02" + bytes(7) + b"{}")
     assert ingest(tmp_path / "model", cache).artifact.format == "pickle+safetensors"
+
+
+def test_ingest_looks_into_archives_of_arrays(tmp_path: Path, cache: Cache) -> None:
+    numbers, objects = np.arange(10_000), np.array([{"threshold": 0.5}], dtype=object)
+    for name, arrays, expected in (("a", (numbers,), "numpy"), ("b", (numbers, objects), "numpy+pickle")):
+        np.savez(tmp_path / f"{name}.npz", *arrays)
+        np.savez_compressed(tmp_path / f"{name}-compressed.npz", *arrays)
+        assert ingest(tmp_path / f"{name}.npz", cache).artifact.format == expected
+        assert ingest(tmp_path / f"{name}-compressed.npz", cache).artifact.format == expected
+
+
+@pytest.mark.parametrize("method", [0, 8, 12, 14, 99])
+def test_ingest_bears_a_broken_archive(tmp_path: Path, cache: Cache, method: int) -> None:
+    path = tmp_path / "broken.npz"
+    np.savez_compressed(path, np.arange(100))
+    content = bytearray(path.read_bytes())
+    central = content.index(b"PK\x01\x02")
+    content[8:10] = content[central + 10 : central + 12] = method.to_bytes(2, "little")
+    content[60:central] = bytes(central - 60)
+    path.write_bytes(content)
+    assert ingest(path, cache).artifact.format == "numpy"
 
 
 def test_ingest_follows_links_that_stay_inside_or_lead_to_the_cache(tmp_path: Path, cache: Cache) -> None:

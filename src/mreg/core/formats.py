@@ -14,7 +14,8 @@ import lzma
 import pickletools
 import re
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 
 __all__ = ["HEAD_SIZE", "ZIP_STARTS", "recognise_directory", "recognise_file", "unsafe_reason"]
 
@@ -24,13 +25,15 @@ HEAD_SIZE = 4096
 _START = re.compile(
     rb"""(?P<hdf5>\x89HDF\r\n\x1a\n)|(?P<gguf>GGUF)|(?P<catboost>CBM1)|(?P<lightgbm>tree\nversion=v)
     |(?P<tflite>.{4}TFL3)
-    |(?P<numpy_pickle>\x93NUMPY[^}]*'descr':\ '\|O')|(?P<numpy>\x93NUMPY)  # with '|O' an array of Python objects
     |(?P<xgboost>\s*\{\s*"learner"\s*:|\{L\x00{7}\x07learner\{)  # JSON and UBJSON
     """,
     re.DOTALL | re.VERBOSE,
 )
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 """How a file starts whose ``members`` ``recognise_file`` wants to see."""
+_NUMPY = b"\x93NUMPY"
+_OBJECTS = re.compile(rb"""[|<>=,'"\d]O\d*['",]|object|\\""")
+"""In a NumPy header: the type of Python objects, with a size as Python 2 wrote it or without; or an escape."""
 _COMPRESSED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b|BZh|\xfd7zXZ\x00|\x5d\x00\x00|\x04\x22\x4d\x18|ZF")
 """zlib, gzip, bz2, xz, lzma, lz4 and joblib's own zlib file of before 0.10."""
 _PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".p", ".joblib", ".dill", ".cloudpickle"})
@@ -49,20 +52,22 @@ _UNSAFE = {
 }
 
 
-def recognise_file(name: str, head: bytes, members: Collection[str] = ()) -> str:
+def recognise_file(name: str, head: bytes, members: Mapping[str, bytes] = MappingProxyType({})) -> str:
     """Returns the format of one file, such as ``joblib`` or ``onnx``; empty where unknown.
 
     Args:
         name: The file's name; only its suffix counts.
         head: The first ``HEAD_SIZE`` bytes, or all where there are fewer.
-        members: The names inside, where the file is a ZIP archive.
+        members: The names inside, where the file is a ZIP archive; with the first ``HEAD_SIZE`` bytes of each ``.npy``.
     """
     suffixes = {f".{part}" for part in name.lower().split(".")[1:]}
     if head.startswith(ZIP_STARTS):
         return _recognise_zip(members)
     start = _START.match(head)
     if start and start.lastgroup:
-        return start.lastgroup.replace("_", "+")
+        return start.lastgroup
+    if head.startswith(_NUMPY):
+        return "numpy+pickle" if _holds_objects(head) else "numpy"
     if _is_safetensors(head):
         return "safetensors"
     return "onnx" if _is_onnx(head, named=".onnx" in suffixes) else _recognise_pickle(head, suffixes)
@@ -90,7 +95,16 @@ def unsafe_reason(format_name: str) -> str:
     return "; ".join(dict.fromkeys(_UNSAFE[part] for part in parts if part in _UNSAFE))
 
 
-def _recognise_zip(members: Collection[str]) -> str:
+def _holds_objects(head: bytes) -> bool:
+    """True for a NumPy array of Python objects, which are pickled; and for a header too long to be sure."""
+    if not head.startswith(_NUMPY):
+        return False
+    start = 10 if head[6:7] == b"\x01" else 12
+    end = start + int.from_bytes(head[8:start], "little")
+    return end > len(head) or _OBJECTS.search(head, start, end) is not None
+
+
+def _recognise_zip(members: Mapping[str, bytes]) -> str:
     names = set(members)
     inner = {name.partition("/")[2] for name in names}  # torch puts all into one folder, named after the file
     if "constants.pkl" in inner and any(name.startswith("code/") for name in inner):
@@ -102,7 +116,7 @@ def _recognise_zip(members: Collection[str]) -> str:
     if "config.json" in names and "model.weights.h5" in names:
         return "keras"
     if names and all(name.endswith(".npy") for name in names):
-        return "numpy"
+        return "numpy+pickle" if any(map(_holds_objects, members.values())) else "numpy"
     return "pickle" if any(name.endswith(tuple(_PICKLE_SUFFIXES)) for name in names) else ""
 
 

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import time
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -200,12 +202,22 @@ def _describe(name: str, taken: Sequence[_Taken], *, is_directory: bool) -> Inge
 
 
 def _recognise(name: str, head: bytes, cache: Cache, md5: str) -> str:
-    return recognise_file(name, head, _zip_members(cache.path(md5)) if head.startswith(ZIP_STARTS) else ())
+    return recognise_file(name, head, _zip_members(cache.path(md5)) if head.startswith(ZIP_STARTS) else {})
 
 
-def _zip_members(place: Path) -> Sequence[str]:
+def _zip_members(place: Path) -> Mapping[str, bytes]:
     try:
         with zipfile.ZipFile(place) as archive:
-            return archive.namelist()
+            return {name: _member_head(archive, name) for name in archive.namelist()}
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
-        return ()
+        return {}
+
+
+def _member_head(archive: zipfile.ZipFile, name: str) -> bytes:
+    if not name.endswith(".npy"):
+        return b""
+    try:
+        with archive.open(name) as member:
+            return member.read(HEAD_SIZE)
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, lzma.LZMAError, zlib.error):
+        return b""  # cut off, encrypted, or packed in a way that Python does not know
