@@ -32,6 +32,19 @@ def test_pull_takes_its_path_from_the_directory_of_c(churn: Path, mreg_here: Mre
     assert (churn / "model.bin").read_bytes() == b"churn 1"
 
 
+def test_pull_replaces_a_directory_by_a_file_where_it_had_put_it(churn: Path, mreg_here: Mreg, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "weights").write_bytes(b"weights")
+    mreg_here("register", "churn", str(tmp_path / "folder"), check=0)
+    served = tmp_path / "served"
+    for selector in ("churn@v1", "churn@v4", "churn@v2", "churn@v4"):
+        assert mreg_here("pull", selector, "-o", "../served", check=0).out == f"{served}\n"
+    assert [path.name for path in served.iterdir()] == ["weights"]
+    (served / "notes").write_text("mine")
+    assert mreg_here("pull", "churn@v1", "-o", "../served", check=0).out == f"{served}/model.bin\n"
+    assert sorted(path.name for path in served.iterdir()) == ["model.bin", "notes", "weights"]
+
+
 def test_pull_never_replaces_a_repository_or_a_device(churn: Path, mreg_here: Mreg, git: Git, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

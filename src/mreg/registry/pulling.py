@@ -16,6 +16,7 @@ from mreg.errors import CorruptArtifactError, DataError, NotFoundError, RefusedE
 from mreg.registry.artifacts import open_stats, open_store
 from mreg.registry.reader import Reader
 from mreg.stores.artifact import Ingested, ingest_cached
+from mreg.stores.destination import Destination
 from mreg.stores.dvc import DvcStore
 from mreg.stores.hashing import Progress
 from mreg.stores.placing import Placed, Placing, place
@@ -52,8 +53,8 @@ class Pulling:
         version = self.state.select(self.selector)
         record = self.reader.record(self.state, self.selector.model, version)
         target = output or into / record.artifact.path
-        if target.is_dir() and not record.artifact.is_directory:
-            target /= record.artifact.path  # as cp does
+        if target.is_dir() and not record.artifact.is_directory and not self._is_placed(target):
+            target /= record.artifact.path  # as cp does, save that one version replaces another
         self._refuse_to_replace(target)
         content = self._content(record)
         known = self._known() if target.exists() and not self.force else ()
@@ -79,6 +80,9 @@ class Pulling:
     def _place(self, content: Ingested, target: Path, known: Collection[str]) -> Placed:
         how = Placing(self.link, self.force, known)
         return place(content, self._store.cache(), target, how=how, stats=self._stats, progress=self.progress)
+
+    def _is_placed(self, folder: Path) -> bool:
+        return Destination(folder.absolute(), self._store.cache().root, self._stats).is_placed_directory()
 
     def _fetching(self, look: Callable[[], T], artifact: Artifact) -> T:
         """Looks in the cache; where the bytes are not there, or not themselves, fetches them and looks once more."""

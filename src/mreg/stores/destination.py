@@ -69,6 +69,17 @@ class Destination:
         is_placed = self._entry.is_placed and self._entry.equals({file.path: file.stamp for file in survey.files})
         return Occupant(stat.S_ISDIR(mode), is_placed, survey)
 
+    def is_placed_directory(self) -> bool:
+        """True where mreg put a directory, and nobody changed it; reads no bytes.
+
+        Raises:
+            StorageError: The system refuses to tell.
+        """
+        if not self._entry.is_placed:
+            return False  # a folder of the user's may be large: not even looked at
+        occupant = self.look()
+        return occupant is not None and occupant.is_directory and occupant.is_free and occupant.survey is not None
+
     def hash(self, survey: Survey) -> str:
         """Returns the SHA-256 that a record would have of what is there; empty where it is going away.
 
