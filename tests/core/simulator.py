@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from mreg.core.fields import Fields, Plain
-from mreg.core.history import Commit, FileChange, Finding, Timeline, Transition, fold
+from mreg.core.fold import fold
+from mreg.core.history import Commit, FileChange, Finding, Timeline, Transition
 from mreg.core.layout import Layout, PathKind
 from mreg.core.manifest import Manifest, parse_archived, parse_stage
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version

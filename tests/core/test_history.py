@@ -98,6 +98,7 @@ def test_fold_tells_the_whole_story_of_a_promotion() -> None:
         commit=registry.commits[-1].oid,
         author="Ada",
         email=ADA,
+        statement=registry.state().entries[PRODUCTION],
     )
     assert plan.changes[0].action is PROMOTE
 

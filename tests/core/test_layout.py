@@ -42,7 +42,10 @@ def test_locate_has_one_reading(one: ModelName, other: ModelName, version: Versi
         ),
         ("registry/churn/artifact/.dvc.dvc", Place(PathKind.POINTER, CHURN)),
         ("registry/churn/artifact/модель.dvc", Place(PathKind.POINTER, CHURN)),
-        ("registry/churn/approvals/v3.0.0/production/0a1b.yaml", Place(PathKind.APPROVAL, CHURN)),
+        (
+            "registry/churn/approvals/v3.0.0/production/0a1b.yaml",
+            Place(PathKind.APPROVAL, CHURN, Version(3), StageName("production")),
+        ),
     ],
 )
 def test_locate_path_is(path: str, place: Place) -> None:
@@ -74,6 +77,12 @@ def test_locate_path_is(path: str, place: Place) -> None:
         "registry/churn/artifact/sub/model.pkl.dvc",
         "registry/churn/artifact/.gitignore",
         "registry/churn/approvals/README.md",
+        "registry/churn/approvals/0a1b.yaml",
+        "registry/churn/approvals/v3/production/0a1b.yaml",
+        "registry/churn/approvals/v3.0.0/0a1b.yaml",
+        "registry/churn/approvals/v3.0.0/archived/0a1b.yaml",
+        "registry/churn/approvals/v3.0.0/production/more/0a1b.yaml",
+        "registry/churn/approvals/v3.0.0/production/.yaml",
         "registry/churn/approvals",
     ],
 )

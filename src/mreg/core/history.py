@@ -1,41 +1,30 @@
-"""The fold: from the first-parent history of the registry branch to what the registry says.
+"""What the first-parent history of the registry branch says: commits, versions, transitions.
 
-Rules:
-    * Order is that of the history; no time is compared with another.
-    * What counts is the tree: a commit changes a stage if and only if the version in its stage file differs from its
-      first parent's.  Messages, trailers and tags decide nothing.
-    * A stage's transitions replay as a stack: a version that is not in it is pushed (promote); one that is, pops down
-      to it (rollback); emptying the stage leaves the stack.
-    * A statement (``by``, ``reason``, ``approved_by``) counts for the change that it was written for: the file never
-      said the same before, and what it says it replaces was replaced.  Else who and why are the commit's.
-    * ``adopted`` counts once: a stage file that still names the tag of an earlier change was edited by hand.
-    * A file that cannot be read is a finding and changes nothing; the rest still reads.
+``core.fold`` makes a ``Timeline`` of commits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from mreg.core.layout import Layout, PathKind
-from mreg.core.manifest import ArchivedMark, Manifest, StageEntry
-from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.errors import DataError
+from mreg.core.manifest import ArchivedMark, StageEntry
+from mreg.core.names import ModelName, StageName, Version
 
 __all__ = [
     "Action",
     "AdoptedTag",
     "Appearance",
+    "ApprovalFile",
     "Commit",
     "FileChange",
     "Finding",
     "Lane",
-    "ManifestReader",
+    "Stay",
     "Timeline",
     "Transition",
-    "fold",
 ]
 
 
@@ -116,6 +105,33 @@ class Transition:
     """E-mail address of the commit's author."""
     adopted: str = ""
     """The tag of GTO that this change was read from; empty for all others."""
+    statement: StageEntry | None = None
+    """What the stage file says, where that was written for this change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A time that a version spent in a stage."""
+
+    stage: StageName
+    entered: datetime
+    left: datetime | None = None
+    """``None`` where it is there still."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalFile:
+    """One approval file that is there."""
+
+    path: str
+    oid: str
+    """Object id of the blob as it was committed first."""
+    commit: Commit
+    """The first-parent commit that brought it."""
+    position: int
+    """Of that commit in the history that was folded."""
+    is_changed: bool = False
+    """True where a later commit changed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +156,12 @@ class Lane:
     """Every version that the stage ever held."""
     adopted: set[str] = field(default_factory=set)
     """Tags of GTO that the stage file has named."""
+    position: int = field(default=-1, compare=False)
+    """Of the commit that changed the stage last."""
+    entered: datetime | None = None
+    """When ``current`` came."""
+    stays: dict[Version, list[Stay]] = field(default_factory=dict)
+    """The times that versions spent here and that are over."""
 
     def apply(self, target: Version | None) -> Action:
         """Moves the stage to ``target`` and says which action that is."""
@@ -165,10 +187,6 @@ class Lane:
         return next((version for version in reversed(below) if version not in skip), None)
 
 
-ManifestReader = Callable[[str, str], Manifest]
-"""Gives the manifest file of a blob (path, object id), or raises DataError."""
-
-
 @dataclass(slots=True)
 class Timeline:
     """What the history says."""
@@ -183,124 +201,14 @@ class Timeline:
     archived: dict[ModelName, dict[Version, ArchivedMark]] = field(default_factory=dict)
     marks: set[tuple[ModelName, Version, ArchivedMark]] = field(default_factory=set)
     """Every mark that was ever there."""
+    approvals: dict[tuple[ModelName, Version, StageName], dict[str, ApprovalFile]] = field(default_factory=dict)
+    """The approval files that are there, by path, in the folder of what they are for."""
+    records: dict[tuple[ModelName, Version], str] = field(default_factory=dict)
+    """Object id of each record that is there."""
+    position: int = 0
+    """How many commits were folded."""
     findings: list[Finding] = field(default_factory=list)
 
     def lane(self, model: ModelName, stage: StageName) -> Lane:
         """Returns the stage as it stands at the end; an empty one where it was never entered."""
         return self.lanes.get((model, stage), Lane())
-
-
-def fold(commits: Iterable[Commit], layout: Layout, read: ManifestReader) -> Timeline:
-    """Replays commits, oldest first.
-
-    Args:
-        commits: The first-parent history, or the part of it that touches the models asked for.
-        layout: Where the registry's files are.
-        read: Gives the parsed manifest file of a blob.
-    """
-    timeline = Timeline()
-    for commit in commits:
-        # Versions come first: a squashed pull request can register and promote in one commit.
-        timeline.events += _appear(timeline, commit, layout)
-        moves = list(_move(timeline, commit, layout, read))
-        timeline.events += moves
-        timeline.transitions += moves
-    return timeline
-
-
-def _appear(timeline: Timeline, commit: Commit, layout: Layout) -> Iterator[Appearance]:
-    born = []
-    for change in commit.changes:
-        place = layout.locate(change.path)
-        if place is None or place.kind is not PathKind.RECORD or place.version is None:
-            continue
-        if change.new is None:
-            problem = Finding("record-deleted", change.path, f"commit {commit.oid[:12]} deletes a record")
-            timeline.findings.append(problem)
-        elif change.old is None and (place.model, place.version) not in timeline.appearances:
-            born.append(Appearance(place.model, place.version, commit, change.new))
-        else:
-            why = f"commit {commit.oid[:12]} writes a record that was there before"
-            timeline.findings.append(Finding("record-changed", change.path, why))
-    for event in sorted(born, key=lambda event: (event.model, event.version)):
-        timeline.appearances[event.model, event.version] = event
-        yield event
-
-
-def _move(timeline: Timeline, commit: Commit, layout: Layout, read: ManifestReader) -> Iterator[Transition]:
-    for change in sorted(commit.changes, key=lambda change: change.path):
-        place = layout.locate(change.path)
-        if place is None or place.kind is not PathKind.STAGE or place.stage is None:
-            continue
-        try:
-            after = read(change.path, change.new) if change.new else Manifest()
-        except DataError as error:
-            timeline.findings.append(Finding(error.code, change.path, f"commit {commit.oid[:12]}: {error.message}"))
-            continue
-        if place.stage == ARCHIVED:
-            yield from _move_archived(timeline, commit, place.model, after)
-        else:
-            yield from _move_stage(timeline, commit, (place.model, place.stage), after.entry)
-
-
-def _move_stage(
-    timeline: Timeline, commit: Commit, key: tuple[ModelName, StageName], entry: StageEntry | None
-) -> Iterator[Transition]:
-    lane = timeline.lanes.setdefault(key, Lane())
-    before, source = lane.entry, lane.current
-    is_new = entry not in lane.seen
-    lane.entry = entry
-    if entry:
-        lane.seen.add(entry)
-    target = entry.version if entry else None
-    adopted = entry.adopted if entry and entry.adopted and entry.adopted.tag not in lane.adopted else None
-    if adopted:
-        lane.adopted.add(adopted.tag)
-    if target == source:
-        if adopted:
-            timeline.events.append(AdoptedTag(key[0], adopted.tag, adopted.at or commit.time))
-        return
-    action = lane.apply(target)
-    statement = entry if entry and is_new and entry.speaks_for(source, before) else None
-    yield Transition(
-        model=key[0],
-        stage=key[1],
-        action=action,
-        source=source,
-        target=target,
-        by=(statement.by if statement else "") or commit.email,
-        at=(adopted.at if adopted and adopted.at else commit.time),
-        reason=(statement.reason if statement else "") or commit.subject,
-        approved_by=statement.approved_by if statement else (),
-        commit=commit.oid,
-        author=commit.author,
-        email=commit.email,
-        adopted=adopted.tag if adopted else "",
-    )
-
-
-def _move_archived(timeline: Timeline, commit: Commit, model: ModelName, after: Manifest) -> Iterator[Transition]:
-    before = timeline.archived.get(model, {})
-    timeline.archived[model] = dict(after.archived)
-    for version in sorted({*before, *after.archived}):
-        mark, was = after.archived.get(version), before.get(version)
-        is_new = mark is not None and (model, version, mark) not in timeline.marks
-        if mark is not None:
-            timeline.marks.add((model, version, mark))
-        if (mark is None) == (was is None):
-            continue
-        statement = mark if is_new else None
-        yield Transition(
-            model=model,
-            stage=ARCHIVED,
-            action=Action.ARCHIVE if mark else Action.CLEAR,
-            source=None if mark else version,
-            target=version if mark else None,
-            by=(statement.by if statement else "") or commit.email,
-            at=commit.time,
-            reason=(statement.reason if statement else "") or commit.subject,
-            approved_by=(),
-            commit=commit.oid,
-            author=commit.author,
-            email=commit.email,
-        )

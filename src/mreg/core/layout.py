@@ -3,6 +3,7 @@
 Rules:
     * ``<root>/<model>/versions/v3.0.0.yaml`` is a record, ``…/v3.0.0.files`` the file list of a directory artifact.
     * ``<root>/<model>/stages/<stage>.yaml`` is a manifest file; ``archived.yaml`` holds the archived versions.
+    * ``<root>/<model>/approvals/v3.0.0/production/<id>.yaml`` is one approval.
     * ``<root>/<model>/artifact/<basename>.dvc`` is the DVC pointer of the newest version.
     * The names of these folders are reserved, so a path has one reading.
 """
@@ -74,6 +75,10 @@ class Layout:
         """Returns the path of a manifest file."""
         return f"{self.root}/{model}/stages/{stage}.yaml"
 
+    def approval(self, model: ModelName, version: Version, stage: StageName, name: str) -> str:
+        """Returns the path of an approval; the name is that of its file, without the ending."""
+        return f"{self.root}/{model}/approvals/{version}/{stage}/{name}.yaml"
+
     def artifact(self, model: ModelName, basename: str) -> str:
         """Returns where DVC thinks that the newest version's bytes are; the pointer is this and ``.dvc``."""
         return f"{self.root}/{model}/artifact/{basename}"
@@ -109,8 +114,13 @@ def _place(model: ModelName, folder: str, rest: str) -> Place | None:
         if folder == "stages" and suffix == "yaml":
             stage = ARCHIVED if stem == ARCHIVED else parse_stage_name(stem)
             return Place(PathKind.STAGE, model, stage=stage)
+        if folder == "approvals" and suffix == "yaml":
+            parts = stem.split("/")
+            version, stage = parse_version(parts[0]), parse_stage_name("/".join(parts[1:-1]))
+            is_canonical = str(version) == parts[0] and parts[-1] != ""
+            return Place(PathKind.APPROVAL, model, version, stage) if is_canonical else None
     except NamingError:
         return None
     if folder == "artifact" and suffix == "dvc" and stem and "/" not in stem:
         return Place(PathKind.POINTER, model)
-    return Place(PathKind.APPROVAL, model) if folder == "approvals" and suffix == "yaml" else None
+    return None

@@ -3,22 +3,34 @@
 Rules:
     * Every key is optional but ``schema``; unknown keys are errors that name the nearest known one.
     * The stages come in the order of the file, which is the order that a version is meant to take.
-    * The rules in force for a change are those of its parent commit.
+    * The rules in force for a change are those of its parent commit, the people and keys among them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from mreg.core.fields import Fields
 from mreg.core.layout import DVC_FILE, SETTINGS_FILE, Layout
 from mreg.core.names import ModelName, StageName, parse_stage_name
+from mreg.core.people import People, parse_people
+from mreg.core.rules import Gate, parse_gates
+from mreg.core.sinks import Sink, parse_sinks
 from mreg.errors import NamingError, NotFoundError
 
-__all__ = ["Direction", "MetricRule", "OnReplace", "Policy", "StageRule", "parse_policy"]
+__all__ = [
+    "ApprovalRule",
+    "Direction",
+    "MetricRule",
+    "OnReplace",
+    "Policy",
+    "Signatures",
+    "StageRule",
+    "parse_policy",
+]
 
 SCHEMA = 1
 DEFAULT_BRANCH = "main"
@@ -26,6 +38,7 @@ _DEFAULT_STAGES = (StageName("staging"), StageName("production"))
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _BRANCH = re.compile(r"[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _FORMAT = re.compile(r"[,_]?(?:\.[0-9]{1,2})?[eEfFgG%]?")
+_AUTHOR = "author"
 
 
 class Direction(str, Enum):
@@ -54,6 +67,25 @@ class MetricRule:
     """Of Python's format specifications the grouping, the precision and the kind: ``.3f``, ``,.0f``, ``.1%``."""
 
 
+class Signatures(str, Enum):
+    """Whether the statements of a stage's changes and approvals must be signed."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRule:
+    """Who must agree before a version enters a stage."""
+
+    count: int = 0
+    """Persons, not keys or addresses."""
+    by: tuple[str, ...] = ()
+    """Roles; empty for anyone."""
+    not_author: bool = False
+    """True where whoever proposes the promotion cannot approve it."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageRule:
     """What one stage asks for."""
@@ -61,6 +93,13 @@ class StageRule:
     origin: tuple[StageName, ...] = ()
     """``from:``: a version enters only out of one of these; empty allows any."""
     on_replace: OnReplace = OnReplace.KEEP
+    gates: tuple[Gate, ...] = ()
+    approvals: ApprovalRule = ApprovalRule()
+    who: tuple[str, ...] = ()
+    """Roles that may change the stage; empty for anyone."""
+    signatures: Signatures = Signatures.OPTIONAL
+    auto: bool = False
+    """True where ``sync`` promotes what passes the gates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +114,10 @@ class Policy:
     metrics: Mapping[str, MetricRule] = field(default_factory=dict)
     naming: str = ""
     """A regular expression that every model name must match as a whole; empty allows all."""
+    people: People = field(default_factory=People)
+    notify: tuple[Sink, ...] = ()
+    push: bool = False
+    """True where writers push what they land."""
 
     @property
     def layout(self) -> Layout:
@@ -122,12 +165,17 @@ def parse_policy(fields: Fields) -> Policy:
         raise fields.error(
             "schema", f"schema {schema} is not known to this mreg, which reads {SCHEMA}", hint="pip install -U mreg"
         )
+    metrics, people = _parse_metrics(fields), parse_people(fields)
+    stages = _parse_stages(fields, people, [name for name, rule in metrics.items() if rule.direction])
     policy = Policy(
         root=_parse_root(fields),
         branch=_parse_branch(fields),
-        stages=_parse_stages(fields),
-        metrics=_parse_metrics(fields),
+        stages=stages,
+        metrics=metrics,
         naming=_parse_naming(fields),
+        people=people,
+        notify=parse_sinks(fields, stages),
+        push=fields.boolean("push"),
     )
     fields.finish()
     return policy
@@ -149,7 +197,7 @@ def _parse_branch(fields: Fields) -> str:
     return branch
 
 
-def _parse_stages(fields: Fields) -> dict[StageName, StageRule]:
+def _parse_stages(fields: Fields, people: People, directions: Collection[str]) -> dict[StageName, StageRule]:
     if not fields.has("stages"):
         return dict(Policy().stages)
     sections = fields.sections("stages")
@@ -164,6 +212,11 @@ def _parse_stages(fields: Fields) -> dict[StageName, StageRule]:
         rules[names[name]] = StageRule(
             origin=_parse_origin(section, names[name], names),
             on_replace=section.choice("on_replace", OnReplace, OnReplace.KEEP),
+            gates=parse_gates(section, names, directions),
+            approvals=_parse_approvals(section, people),
+            who=_parse_roles(section, "who", people),
+            signatures=section.choice("signatures", Signatures, Signatures.OPTIONAL),
+            auto=section.boolean("auto"),
         )
         section.finish()
     if not rules:
@@ -180,6 +233,37 @@ def _parse_origin(section: Fields, stage: StageName, names: Mapping[str, StageNa
         if name == stage:
             raise section.error("from", "a version does not enter a stage from that stage")
     return tuple(names[name] for name in origin)
+
+
+def _parse_approvals(stage: Fields, people: People) -> ApprovalRule:
+    section = stage.section("approvals")
+    if section is None:
+        return ApprovalRule()
+    rule = ApprovalRule(section.required_integer("count"), _parse_roles(section, "by", people), _parse_not(section))
+    section.finish()
+    if rule.by:
+        able = {name for role in rule.by for name in people.roles[role]}
+        if len(able) < rule.count:
+            message = f"{rule.count} persons must approve, and {' and '.join(rule.by)} has {len(able)}"
+            raise section.error("count", message, hint="add people to the role, or lower count:")
+    return rule
+
+
+def _parse_not(section: Fields) -> bool:
+    excluded = section.texts("not")
+    for word in excluded:
+        if word != _AUTHOR:
+            raise section.error("not", f"{word!r} is not known here", hint=f"not: [{_AUTHOR}]")
+    return bool(excluded)
+
+
+def _parse_roles(section: Fields, key: str, people: People) -> tuple[str, ...]:
+    roles = section.texts(key)
+    for role in roles:
+        if role not in people.roles:
+            known = ", ".join(people.roles) or "none"
+            raise section.error(key, f"role {role!r} is not declared in roles:", hint=f"the roles are: {known}")
+    return roles
 
 
 def _parse_metrics(fields: Fields) -> dict[str, MetricRule]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timezone
 
 from mreg.core.fields import Fields
-from mreg.core.history import Commit, Finding, Timeline, fold
+from mreg.core.fold import fold
+from mreg.core.history import Commit, Finding, Timeline
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
 from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, parse_archived, parse_stage
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
@@ -120,7 +121,7 @@ class Reader:
                 "this clone is shallow and lacks history that the answer needs",
                 hint=_UNSHALLOW,
             )
-        folders = [f"{layout.model(model)}/{part}" for model in models for part in ("versions", "stages")]
+        folders = [f"{layout.model(model)}/{part}" for model in models for part in ("versions", "stages", "approvals")]
         return self.repo.log(tip, folders or [layout.root], since=since)
 
     def timeline(self, commits: Iterable[Commit], layout: Layout) -> Timeline:

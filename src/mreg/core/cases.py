@@ -1,0 +1,156 @@
+"""Cases: each transition with what the history knew just before the commit that makes it.
+
+Rules:
+    * A commit is judged as a whole: what its parent held decides, and nothing that the commit itself brings but the
+      record, the statement and the approvals.
+    * An approval is fresh from the commit that brings it until its stage changes.
+    * Who makes a transition says its statement, where one speaks for it; else the author of the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from mreg.core.approvals import Vote
+from mreg.core.fold import ManifestReader, advance
+from mreg.core.gates import Case, Scan
+from mreg.core.history import ApprovalFile, Commit, Lane, Stay, Timeline, Transition
+from mreg.core.layout import Layout, PathKind
+from mreg.core.names import ModelName, StageName, Version
+from mreg.core.people import Actor, Proof, identify
+from mreg.core.policy import Policy
+from mreg.core.record import Record
+from mreg.core.rules import MetricGate
+from mreg.core.statements import Namespace, artifact_name, encode_transition
+
+__all__ = ["Evidence", "open_cases"]
+
+
+class Evidence(Protocol):
+    """What lies outside the history of paths and blobs."""
+
+    def record(self, model: ModelName, version: Version, oid: str) -> Record | None:
+        """Returns the record in a blob; ``None`` where it cannot be read."""
+
+    def vote(self, file: ApprovalFile) -> Vote:
+        """Returns an approval, who committed it and what its signature shows."""
+
+    def proof(self, statement: bytes, kind: Namespace, signature: str) -> Proof:
+        """Returns what a signature over a statement shows."""
+
+    def scan(self, record: Record) -> Scan | None:
+        """Returns what a scanner says of a version's bytes; ``None`` where nobody scans."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """One model just before a commit."""
+
+    holders: dict[StageName, Version]
+    positions: dict[StageName, int]
+    archived: frozenset[Version]
+
+    @classmethod
+    def of(cls, timeline: Timeline, model: ModelName, policy: Policy) -> _Before:
+        lanes = {stage: timeline.lanes.get((model, stage), _EMPTY) for stage in policy.stages}
+        return cls(
+            holders={stage: lane.current for stage, lane in lanes.items() if lane.current is not None},
+            positions={stage: lane.position for stage, lane in lanes.items()},
+            archived=frozenset(timeline.archived.get(model, ())),
+        )
+
+
+_EMPTY = Lane()
+
+
+def open_cases(
+    timeline: Timeline,
+    commit: Commit,
+    layout: Layout,
+    read: ManifestReader,
+    *,
+    policy: Policy,
+    evidence: Evidence,
+) -> list[tuple[Transition, Case]]:
+    """Adds one commit to a timeline, and returns its transitions with their cases.
+
+    Args:
+        timeline: The history up to the commit's parent; it is changed.
+        commit: What is added.
+        layout: Where the registry's files are.
+        read: Gives the parsed manifest file of a blob.
+        policy: The rules in force: those of the commit's parent.
+        evidence: Records, approvals, signatures and scans.
+    """
+    places = (layout.locate(change.path) for change in commit.changes)
+    models = {place.model for place in places if place and place.kind is PathKind.STAGE}
+    before = {model: _Before.of(timeline, model, policy) for model in models}
+    transitions = advance(timeline, commit, layout, read)
+    return [(each, _open_case(timeline, commit, each, before[each.model], policy, evidence)) for each in transitions]
+
+
+def _open_case(
+    timeline: Timeline, commit: Commit, move: Transition, before: _Before, policy: Policy, evidence: Evidence
+) -> Case:
+    record = _find_record(timeline, move.model, move.target, evidence)
+    case = Case(
+        policy=policy,
+        model=move.model,
+        stage=move.stage,
+        action=move.action,
+        source=move.source,
+        target=move.target,
+        at=commit.time,
+        actor=_find_actor(policy, move, record, evidence),
+        record=record,
+    )
+    rule = policy.stages.get(move.stage)
+    if rule is None or move.target is None:
+        return case
+    wanted = {gate.no_worse_than for gate in rule.gates if isinstance(gate, MetricGate) and gate.no_worse_than}
+    return replace(
+        case,
+        is_archived=move.target in before.archived,
+        origins=frozenset(stage for stage, version in before.holders.items() if version == move.target),
+        holders={
+            stage: _find_record(timeline, move.model, before.holders[stage], evidence)
+            for stage in wanted
+            if stage in before.holders
+        },
+        stays=tuple(_find_stays(timeline, move.model, move.target, policy)),
+        votes=tuple(_find_votes(timeline, move, before, evidence)),
+        scan=evidence.scan(record) if record else None,
+    )
+
+
+def _find_record(timeline: Timeline, model: ModelName, version: Version | None, evidence: Evidence) -> Record | None:
+    oid = timeline.records.get((model, version)) if version is not None else None
+    return evidence.record(model, version, oid) if version is not None and oid is not None else None
+
+
+def _find_actor(policy: Policy, move: Transition, record: Record | None, evidence: Evidence) -> Actor:
+    entry = move.statement
+    if entry is None or not entry.signature:
+        return identify(policy.people, move.by, None)
+    artifact = artifact_name(record.artifact if record else None)
+    statement = encode_transition(move.model, move.stage, artifact, entry)
+    return identify(policy.people, move.by, evidence.proof(statement, Namespace.TRANSITION, entry.signature))
+
+
+def _find_stays(timeline: Timeline, model: ModelName, version: Version, policy: Policy) -> Iterator[Stay]:
+    for stage in policy.stages:
+        lane = timeline.lanes.get((model, stage), _EMPTY)
+        yield from lane.stays.get(version, ())
+        came_before = lane.position < timeline.position - 1  # not with the commit that is judged
+        if lane.current == version and lane.entered is not None and came_before:
+            yield Stay(stage, lane.entered)
+
+
+def _find_votes(timeline: Timeline, move: Transition, before: _Before, evidence: Evidence) -> Iterator[Vote]:
+    if move.target is None:
+        return
+    since = before.positions.get(move.stage, -1)
+    for file in timeline.approvals.get((move.model, move.target, move.stage), {}).values():
+        yield replace(evidence.vote(file), is_fresh=file.position > since, is_changed=file.is_changed)

@@ -1,0 +1,190 @@
+"""The fold: from the first-parent history of the registry branch to what the registry says.
+
+Rules:
+    * Order is that of the history; no time is compared with another.
+    * What counts is the tree: a commit changes a stage if and only if the version in its stage file differs from its
+      first parent's.  Messages, trailers and tags decide nothing.
+    * A stage's transitions replay as a stack: a version that is not in it is pushed (promote); one that is, pops down
+      to it (rollback); emptying the stage leaves the stack.
+    * A statement (``by``, ``reason``, ``approved_by``) counts for the change that it was written for: the file never
+      said the same before, and what it says it replaces was replaced.  Else who and why are the commit's.
+    * ``adopted`` counts once: a stage file that still names the tag of an earlier change was edited by hand.
+    * A file that cannot be read is a finding and changes nothing; the rest still reads.
+    * An approval is there from the commit that adds it until one deletes it; one that changes it is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from mreg.core.history import (
+    Action,
+    AdoptedTag,
+    Appearance,
+    ApprovalFile,
+    Commit,
+    Finding,
+    Lane,
+    Stay,
+    Timeline,
+    Transition,
+)
+from mreg.core.layout import Layout, PathKind
+from mreg.core.manifest import Manifest, StageEntry
+from mreg.core.names import ARCHIVED, ModelName, StageName
+from mreg.errors import DataError
+
+__all__ = ["ManifestReader", "advance", "fold"]
+
+ManifestReader = Callable[[str, str], Manifest]
+"""Gives the manifest file of a blob (path, object id), or raises DataError."""
+
+
+def fold(commits: Iterable[Commit], layout: Layout, read: ManifestReader) -> Timeline:
+    """Replays commits, oldest first.
+
+    Args:
+        commits: The first-parent history, or the part of it that touches the models asked for.
+        layout: Where the registry's files are.
+        read: Gives the parsed manifest file of a blob.
+    """
+    timeline = Timeline()
+    for commit in commits:
+        advance(timeline, commit, layout, read)
+    return timeline
+
+
+def advance(timeline: Timeline, commit: Commit, layout: Layout, read: ManifestReader) -> list[Transition]:
+    """Adds one commit to a timeline, and returns the transitions that it makes."""
+    # Versions come first: a squashed pull request can register and promote in one commit.
+    timeline.events += _appear(timeline, commit, layout)
+    _collect_approvals(timeline, commit, layout)
+    moves = list(_move(timeline, commit, layout, read))
+    timeline.events += moves
+    timeline.transitions += moves
+    timeline.position += 1
+    return moves
+
+
+def _appear(timeline: Timeline, commit: Commit, layout: Layout) -> Iterator[Appearance]:
+    born = []
+    for change in commit.changes:
+        place = layout.locate(change.path)
+        if place is None or place.kind is not PathKind.RECORD or place.version is None:
+            continue
+        if change.new is None:
+            timeline.records.pop((place.model, place.version), None)
+        else:
+            timeline.records[place.model, place.version] = change.new
+        if change.new is None:
+            problem = Finding("record-deleted", change.path, f"commit {commit.oid[:12]} deletes a record")
+            timeline.findings.append(problem)
+        elif change.old is None and (place.model, place.version) not in timeline.appearances:
+            born.append(Appearance(place.model, place.version, commit, change.new))
+        else:
+            why = f"commit {commit.oid[:12]} writes a record that was there before"
+            timeline.findings.append(Finding("record-changed", change.path, why))
+    for event in sorted(born, key=lambda event: (event.model, event.version)):
+        timeline.appearances[event.model, event.version] = event
+        yield event
+
+
+def _collect_approvals(timeline: Timeline, commit: Commit, layout: Layout) -> None:
+    for change in commit.changes:
+        place = layout.locate(change.path)
+        if place is None or place.kind is not PathKind.APPROVAL or place.version is None or place.stage is None:
+            continue
+        files = timeline.approvals.setdefault((place.model, place.version, place.stage), {})
+        before = files.pop(change.path, None)
+        if change.new is None:
+            continue
+        if before is not None:
+            files[change.path] = replace(before, is_changed=True)
+            why = f"commit {commit.oid[:12]} changes an approval that was there before"
+            timeline.findings.append(Finding("approval-changed", change.path, why))
+        else:
+            files[change.path] = ApprovalFile(change.path, change.new, commit, timeline.position)
+
+
+def _move(timeline: Timeline, commit: Commit, layout: Layout, read: ManifestReader) -> Iterator[Transition]:
+    for change in sorted(commit.changes, key=lambda change: change.path):
+        place = layout.locate(change.path)
+        if place is None or place.kind is not PathKind.STAGE or place.stage is None:
+            continue
+        try:
+            after = read(change.path, change.new) if change.new else Manifest()
+        except DataError as error:
+            timeline.findings.append(Finding(error.code, change.path, f"commit {commit.oid[:12]}: {error.message}"))
+            continue
+        if place.stage == ARCHIVED:
+            yield from _move_archived(timeline, commit, place.model, after)
+        else:
+            yield from _move_stage(timeline, commit, (place.model, place.stage), after.entry)
+
+
+def _move_stage(
+    timeline: Timeline, commit: Commit, key: tuple[ModelName, StageName], entry: StageEntry | None
+) -> Iterator[Transition]:
+    lane = timeline.lanes.setdefault(key, Lane())
+    before, source = lane.entry, lane.current
+    is_new = entry not in lane.seen
+    lane.entry = entry
+    if entry:
+        lane.seen.add(entry)
+    target = entry.version if entry else None
+    adopted = entry.adopted if entry and entry.adopted and entry.adopted.tag not in lane.adopted else None
+    if adopted:
+        lane.adopted.add(adopted.tag)
+    if target == source:
+        if adopted:
+            timeline.events.append(AdoptedTag(key[0], adopted.tag, adopted.at or commit.time))
+        return
+    if source is not None and lane.entered is not None:
+        lane.stays.setdefault(source, []).append(Stay(key[1], lane.entered, commit.time))
+    lane.entered, lane.position = commit.time, timeline.position
+    action = lane.apply(target)
+    statement = entry if entry and is_new and entry.speaks_for(source, before) else None
+    yield Transition(
+        model=key[0],
+        stage=key[1],
+        action=action,
+        source=source,
+        target=target,
+        by=(statement.by if statement else "") or commit.email,
+        at=(adopted.at if adopted and adopted.at else commit.time),
+        reason=(statement.reason if statement else "") or commit.subject,
+        approved_by=statement.approved_by if statement else (),
+        commit=commit.oid,
+        author=commit.author,
+        email=commit.email,
+        adopted=adopted.tag if adopted else "",
+        statement=statement,
+    )
+
+
+def _move_archived(timeline: Timeline, commit: Commit, model: ModelName, after: Manifest) -> Iterator[Transition]:
+    before = timeline.archived.get(model, {})
+    timeline.archived[model] = dict(after.archived)
+    for version in sorted({*before, *after.archived}):
+        mark, was = after.archived.get(version), before.get(version)
+        is_new = mark is not None and (model, version, mark) not in timeline.marks
+        if mark is not None:
+            timeline.marks.add((model, version, mark))
+        if (mark is None) == (was is None):
+            continue
+        statement = mark if is_new else None
+        yield Transition(
+            model=model,
+            stage=ARCHIVED,
+            action=Action.ARCHIVE if mark else Action.CLEAR,
+            source=None if mark else version,
+            target=version if mark else None,
+            by=(statement.by if statement else "") or commit.email,
+            at=commit.time,
+            reason=(statement.reason if statement else "") or commit.subject,
+            approved_by=(),
+            commit=commit.oid,
+            author=commit.author,
+            email=commit.email,
+        )
