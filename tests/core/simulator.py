@@ -8,17 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
+from mreg.core.approvals import Vote, encode_approval, parse_approval
+from mreg.core.cases import open_cases
 from mreg.core.fields import Fields, Plain
 from mreg.core.fold import fold
-from mreg.core.history import Commit, FileChange, Finding, Timeline, Transition
+from mreg.core.gates import Case, Scan, judge
+from mreg.core.history import ApprovalFile, Commit, FileChange, Finding, Timeline, Transition
 from mreg.core.layout import Layout, PathKind
 from mreg.core.manifest import Manifest, parse_archived, parse_stage
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
+from mreg.core.people import Proof
 from mreg.core.plan import Plan, Statement
 from mreg.core.policy import OnReplace, Policy
+from mreg.core.record import Artifact, Record
+from mreg.core.refusals import refuse
 from mreg.core.state import ModelState
+from mreg.core.statements import Namespace
 from mreg.core.transitions import plan_archive, plan_clear, plan_promote, plan_rollback
-from mreg.errors import DataError
+from mreg.errors import DataError, RefusedError
 
 CHURN = ModelName("churn")
 STAGING, PRODUCTION = StageName("staging"), StageName("production")
@@ -37,6 +44,10 @@ class Simulator:
     """A registry branch: every method that changes something makes one commit."""
 
     policy: Policy = field(default_factory=Policy)
+    facts: dict[tuple[ModelName, Version], Record] = field(default_factory=dict)
+    """Records that say more than that the version is there."""
+    proofs: dict[tuple[bytes, str], Proof] = field(default_factory=dict)
+    """What a signature over a statement shows; any other shows nothing."""
     commits: list[Commit] = field(default_factory=list)
     tree: dict[str, str] = field(default_factory=dict)
     """Text by path, as the last commit has it."""
@@ -64,11 +75,24 @@ class Simulator:
         return made
 
     def apply(self, plan: Plan, *, email: str = ADA) -> Plan:
-        """Commits what a plan wants, if anything."""
+        """Commits what a plan wants, if anything, and if every gate allows it."""
         documents = {path: None if document is None else _text(document) for path, document in plan.documents.items()}
         if plan.changed:
-            self.commit(documents, email=email, subject=plan.subject)
+            before, tree, now = self.timeline(), dict(self.tree), self.now
+            made = self.commit(documents, email=email, subject=plan.subject)
+            try:
+                for case in self.cases(before, made):
+                    refuse(case, judge(case))
+            except RefusedError:
+                self.commits.pop()
+                self.tree, self.now = tree, now
+                raise
         return plan
+
+    def cases(self, before: Timeline, commit: Commit) -> list[Case]:
+        """Returns what a commit is judged by; ``before`` is the history up to its parent, and is changed."""
+        found = open_cases(before, commit, self.layout, self.manifest, policy=self.policy, evidence=Witness(self))
+        return [case for _, case in found]
 
     def register(self, *versions: Version, model: ModelName = CHURN) -> Commit:
         paths = [self.layout.record(model, version) for version in versions]
@@ -120,6 +144,9 @@ class Simulator:
     def archive(self, version: Version, *, undo: bool = False) -> Plan:
         return self.apply(plan_archive(self.policy, self.state(), version, self.statement(), undo=undo))
 
+    def text_of(self, oid: str) -> str:
+        return self._blobs[oid]
+
     def manifest(self, path: str, oid: str) -> Manifest:
         """Reads a manifest file, as ``ManifestReader`` asks."""
         fields = Fields(json.loads(self._blobs[oid]), where=path)
@@ -165,6 +192,31 @@ class Simulator:
         if manifest.entry:
             return replace(state, entries={**state.entries, stage: manifest.entry})
         return replace(state, archived={**state.archived, **manifest.archived})
+
+
+@dataclass
+class Witness:
+    """The evidence of a simulated registry."""
+
+    registry: Simulator
+    scanned: Scan | None = None
+
+    def record(self, model: ModelName, version: Version, oid: str) -> Record | None:
+        plain = Record(model, version, Artifact("model.bin", 7, "", oid_of(f"{model} {version}"), format="onnx"))
+        return self.registry.facts.get((model, version), plain)
+
+    def vote(self, file: ApprovalFile) -> Vote:
+        approval = parse_approval(Fields(json.loads(self.registry.text_of(file.oid)), where=file.path))
+        proof = self.proof(encode_approval(approval), Namespace.APPROVAL, approval.signature)
+        authors = frozenset({file.commit.email})
+        return Vote(file.path, approval, authors=authors, proof=proof if approval.signature else None)
+
+    def proof(self, statement: bytes, kind: Namespace, signature: str) -> Proof:
+        unknown = Proof(fault="the signature is not one of this statement")
+        return self.registry.proofs.get((statement, f"{kind.value} {signature}"), unknown)
+
+    def scan(self, record: Record) -> Scan | None:
+        return self.scanned
 
 
 def _text(document: Mapping[str, Plain] | bytes) -> str:

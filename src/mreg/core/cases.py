@@ -16,8 +16,9 @@ from typing import Protocol
 from mreg.core.approvals import Vote
 from mreg.core.fold import ManifestReader, advance
 from mreg.core.gates import Case, Scan
-from mreg.core.history import ApprovalFile, Commit, Lane, Stay, Timeline, Transition
+from mreg.core.history import Action, ApprovalFile, Commit, Lane, Stay, Timeline, Transition
 from mreg.core.layout import Layout, PathKind
+from mreg.core.manifest import ArchivedMark
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.people import Actor, Proof, identify
 from mreg.core.policy import Policy
@@ -50,7 +51,7 @@ class _Before:
 
     holders: dict[StageName, Version]
     positions: dict[StageName, int]
-    archived: frozenset[Version]
+    archived: dict[Version, ArchivedMark]
 
     @classmethod
     def of(cls, timeline: Timeline, model: ModelName, policy: Policy) -> _Before:
@@ -58,7 +59,7 @@ class _Before:
         return cls(
             holders={stage: lane.current for stage, lane in lanes.items() if lane.current is not None},
             positions={stage: lane.position for stage, lane in lanes.items()},
-            archived=frozenset(timeline.archived.get(model, ())),
+            archived=dict(timeline.archived.get(model, {})),
         )
 
 
@@ -112,7 +113,7 @@ def _open_case(
     wanted = {gate.no_worse_than for gate in rule.gates if isinstance(gate, MetricGate) and gate.no_worse_than}
     return replace(
         case,
-        is_archived=move.target in before.archived,
+        is_archived=_is_archived(move, before),
         origins=frozenset(stage for stage, version in before.holders.items() if version == move.target),
         holders={
             stage: _find_record(timeline, move.model, before.holders[stage], evidence)
@@ -123,6 +124,12 @@ def _open_case(
         votes=tuple(_find_votes(timeline, move, before, evidence)),
         scan=evidence.scan(record) if record else None,
     )
+
+
+def _is_archived(move: Transition, before: _Before) -> bool:
+    # A rollback may go to what a stage archived by taking another version.
+    mark = before.archived.get(move.target) if move.target else None
+    return mark is not None and (move.action is Action.PROMOTE or mark.replaced_in is None)
 
 
 def _find_record(timeline: Timeline, model: ModelName, version: Version | None, evidence: Evidence) -> Record | None:

@@ -3,7 +3,8 @@
 Rules:
     * Deciding is pure: the same case gives the same findings in a terminal, in a pull request and years later.
     * Every gate is answered, not only the first that says no.
-    * A rollback is asked who makes it and for a signature, and nothing else: an outage is no time for metrics.
+    * A rollback is asked who makes it, for a signature, and whether its target was archived by hand; nothing else: an
+      outage is no time for metrics.
     * What cannot be measured does not pass; what cannot be measured any more (a scan, without the bytes) is unproven.
     * Durations are those of the committers' clocks, which anyone can set; findings say so.
 """
@@ -94,6 +95,7 @@ class Case:
     record: Record | None = None
     """Of ``target``; ``None`` where it cannot be read."""
     is_archived: bool = False
+    """True where ``target`` was archived; of a rollback, where a person archived it."""
     origins: frozenset[StageName] = frozenset()
     """The stages that held ``target``."""
     holders: Mapping[StageName, Record | None] = field(default_factory=dict)
@@ -133,6 +135,9 @@ def judge(case: Case) -> Judgement:
     if rule is None or case.stage == ARCHIVED:
         return Judgement(())
     findings = [*_judge_actor(case, rule)]
+    if case.is_archived:
+        why = f"take it out first: mreg archive {case.model}@{case.target} --undo"
+        findings.append(_answer("archived", "not archived", False, "archived", why))
     if case.action is not Action.PROMOTE or case.target is None:
         return Judgement(tuple(findings))
     findings += _judge_state(case, rule)
@@ -162,8 +167,6 @@ def _judge_state(case: Case, rule: StageRule) -> Iterator[GateFinding]:
         yield _answer(
             "record", "the record can be read", False, "it cannot", f"{case.model} {case.target} has no record"
         )
-    if case.is_archived:
-        yield _answer("archived", "not archived", False, "archived", "take it out first: mreg archive --undo")
     if rule.origin:
         found = set(rule.origin) & case.origins
         here = ", ".join(sorted(case.origins)) or "no stage"

@@ -16,6 +16,7 @@ from mreg.core.fields import Plain
 from mreg.core.history import Action
 from mreg.core.messages import format_message
 from mreg.core.names import Bump, ModelName, StageName, Version
+from mreg.core.record import Record
 from mreg.core.state import ModelState
 from mreg.errors import RefusedError
 
@@ -61,6 +62,10 @@ class Plan:
     changes: tuple[PlannedChange, ...] = ()
     notices: tuple[str, ...] = ()
     """What a person should know, such as why a version was not archived."""
+    record: Record | None = None
+    """Of the version that the plan registers."""
+    keeps_statement: bool = False
+    """True where the stage file goes on to say who put its version there: only a hold is set or released."""
 
     @property
     def changed(self) -> bool:

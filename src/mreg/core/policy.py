@@ -116,6 +116,8 @@ class Policy:
     """A regular expression that every model name must match as a whole; empty allows all."""
     people: People = field(default_factory=People)
     notify: tuple[Sink, ...] = ()
+    owners: tuple[str, ...] = ()
+    """Roles that may change ``registry.yaml``; empty for anyone."""
     push: bool = False
     """True where writers push what they land."""
 
@@ -175,6 +177,7 @@ def parse_policy(fields: Fields) -> Policy:
         naming=_parse_naming(fields),
         people=people,
         notify=parse_sinks(fields, stages),
+        owners=_parse_roles(fields, "owners", people),
         push=fields.boolean("push"),
     )
     fields.finish()

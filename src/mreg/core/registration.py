@@ -108,6 +108,7 @@ def plan_register(  # noqa: PLR0913 - all that a version is made of
             ("Mreg-Version", str(record.version)),
         ),
         documents=documents,
+        record=record,
     )
     if stage is None:
         return plan
@@ -119,4 +120,5 @@ def plan_register(  # noqa: PLR0913 - all that a version is made of
         subject=f"{subject} and promote it to {stage}",
         body="\n\n".join(part for part in (record.notes, reason) if part),
         documents={**documents, **moved.documents},
+        record=record,
     )

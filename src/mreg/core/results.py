@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from mreg.core.gates import GateFinding
 from mreg.core.history import Finding, Transition
 from mreg.core.manifest import ArchivedMark
 from mreg.core.names import ModelName, StageName, Version
@@ -135,6 +136,8 @@ class Receipt:
     """The new version's record, of ``register``."""
     adopted: int = 0
     """Versions and stage changes read from GTO's tags, of ``init``."""
+    findings: tuple[GateFinding, ...] = ()
+    """What the gates say; on another branch than the registry's also what would refuse it there."""
 
     @property
     def version(self) -> Version | None:

@@ -1,6 +1,7 @@
-"""Plans of transitions: promote, rollback, clear, archive.
+"""Plans of transitions: promote, rollback, clear, archive; and of holds.
 
 Rules:
+    * A plan says what would be done; whether it may be is for the gates (``core.gates``).
     * The version that a promotion replaces is archived only if no other stage holds it.
     * A rollback sets a hold, takes its target out of the archive if a stage put it there, and asks no metric.
     * A promotion releases the hold, also that of the version which the stage holds already; the stage file then goes
@@ -18,12 +19,12 @@ from mreg.core.layout import Layout
 from mreg.core.manifest import NO_VERSION, ArchivedMark, StageEntry, format_archived, format_stage
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from mreg.core.plan import Plan, PlannedChange, Statement
-from mreg.core.policy import OnReplace, Policy, StageRule
+from mreg.core.policy import OnReplace, Policy
 from mreg.core.state import ModelState
 from mreg.core.tags import transition_subject
 from mreg.errors import RefusedError, UsageError
 
-__all__ = ["plan_archive", "plan_clear", "plan_promote", "plan_rollback"]
+__all__ = ["plan_archive", "plan_clear", "plan_hold", "plan_promote", "plan_rollback"]
 
 
 def plan_promote(  # noqa: PLR0913 - each of these decides
@@ -41,7 +42,7 @@ def plan_promote(  # noqa: PLR0913 - each of these decides
     Raises:
         NotFoundError: The version or the stage does not exist.
         UsageError: The reason is missing.
-        RefusedError: The version is archived, or does not come from where the stage asks.
+        RefusedError: The version is archived; or it is there already and held, and who asks may not release the hold.
         DataError: The stage file or the archive cannot be read.
     """
     rule = policy.stage(stage)
@@ -53,9 +54,8 @@ def plan_promote(  # noqa: PLR0913 - each of these decides
     held = state.entries.get(stage)
     if held and version == source:
         if held.hold:
-            return _release(policy.layout, state, stage, replace(held, hold=False), statement)
+            return _hold(policy, state, stage, replace(held, hold=False), statement)
         return Plan(state.model, version, stage, notices=(f"{state.model} {version} is in {stage} already",))
-    _check_origin(rule, state, version, stage)
     plan = _move(policy.layout, state, PlannedChange(stage, lane.would(version), source, version), statement)
     should_archive = (on_replace or rule.on_replace) is OnReplace.ARCHIVE
     return _archive_replaced(policy.layout, state, plan, statement) if should_archive else plan
@@ -116,6 +116,26 @@ def plan_clear(policy: Policy, state: ModelState, stage: StageName, statement: S
     return _move(policy.layout, state, change, statement, hold=state.entries[stage].hold)
 
 
+def plan_hold(policy: Policy, state: ModelState, stage: StageName, statement: Statement, *, on: bool) -> Plan:
+    """Returns the plan that stops automatic promotions of a stage, or lets them go on.
+
+    Raises:
+        NotFoundError: The stage is not declared.
+        UsageError: The reason is missing.
+        RefusedError: Who asks may not change the stage.
+        DataError: The stage file cannot be read.
+    """
+    policy.stage(stage)
+    state.require_readable(stage)
+    off = "" if on else " --off"
+    _require_reason(statement, f"mreg hold {state.model} {stage}{off} --reason 'why'")
+    entry = state.entries.get(stage) or StageEntry(None)
+    if entry.hold == on:
+        word = "is held already" if on else "is not held"
+        return Plan(state.model, entry.version, stage, notices=(f"{state.model} {stage} {word}",))
+    return _hold(policy, state, stage, replace(entry, hold=on), statement)
+
+
 def plan_archive(
     policy: Policy, state: ModelState, version: Version, statement: Statement, *, undo: bool = False
 ) -> Plan:
@@ -157,17 +177,6 @@ def plan_archive(
     )
     plan = _with_archived(policy.layout.stage(state.model, ARCHIVED), plan, archived, change)
     return plan if undo or mark is None else replace(plan, changes=())
-
-
-def _check_origin(rule: StageRule, state: ModelState, version: Version, stage: StageName) -> None:
-    if not rule.origin or set(rule.origin) & set(state.stages_of(version)):
-        return
-    origin = " or ".join(rule.origin)
-    raise RefusedError(
-        f"{state.model} {version} is not in {origin}, and a version enters {stage} only from there",
-        hint=f"mreg promote {state.model}@{version} {rule.origin[0]} --reason 'why'",
-        details={"model": state.model, "version": str(version), "rule": "from", "from": list(rule.origin)},
-    )
 
 
 def _choose_target(state: ModelState, lane: Lane, stage: StageName, by_hand: Set[Version]) -> Version:
@@ -226,17 +235,26 @@ def _move(
     )
 
 
-def _release(layout: Layout, state: ModelState, stage: StageName, entry: StageEntry, statement: Statement) -> Plan:
+def _hold(policy: Policy, state: ModelState, stage: StageName, entry: StageEntry, statement: Statement) -> Plan:
+    rule, people = policy.stage(stage), policy.people
+    if rule.who and not people.has_role(people.find_by_email(statement.by), rule.who):
+        raise RefusedError(
+            f"{statement.by} may not change {stage}: that takes {' or '.join(rule.who)}",
+            hint=f"ask one of them: {', '.join(name for role in rule.who for name in people.roles[role])}",
+            details={"model": state.model, "stage": stage, "rule": "who"},
+        )
     # The statement of whoever put the version there stays: a new one would pass for that of the next hand edit.
     change = PlannedChange(stage, Action.PROMOTE, entry.version, entry.version)
+    verb = "Hold" if entry.hold else "Release the hold on"
     return Plan(
         model=state.model,
         version=entry.version,
         stage=stage,
-        subject=f"Release the hold on {state.model} {stage}",
+        subject=f"{verb} {state.model} {stage}",
         body=statement.reason,
-        trailers=_trailers("release", state.model, change, statement),
-        documents={layout.stage(state.model, stage): format_stage(entry)},
+        trailers=_trailers("hold" if entry.hold else "release", state.model, change, statement),
+        documents={policy.layout.stage(state.model, stage): format_stage(entry)},
+        keeps_statement=True,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timezone
 
@@ -21,7 +21,7 @@ from mreg.errors import DataError, IncompleteHistoryError, NotARegistryError, No
 from mreg.stores import yaml
 from mreg.stores.git.repository import GitRepository, TreeFile
 
-__all__ = ["Reader", "Settings"]
+__all__ = ["Reader", "Settings", "parse_manifest"]
 
 _UNSHALLOW = "git fetch --unshallow   # in GitHub Actions: actions/checkout with fetch-depth: 0"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
@@ -243,7 +243,7 @@ class Reader:
         missing = [key for key in dict.fromkeys(blobs) if key not in self._manifests]
         for (path, oid), data in zip(missing, self.repo.read([oid for _, oid in missing]), strict=True):
             try:
-                self._manifests[path, oid] = yaml.read(_required(data, path, oid), path, _parser(path))
+                self._manifests[path, oid] = parse_manifest(path, _required(data, path, oid))
             except DataError as error:
                 self._manifests[path, oid] = error
 
@@ -296,16 +296,21 @@ class _ModelBuilder:
         )
 
 
+def parse_manifest(path: str, data: bytes) -> Manifest:
+    """Returns what a file of ``stages/`` says.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    return yaml.read(data, path, _parse_marks if path.endswith(f"/{ARCHIVED}.yaml") else _parse_entry)
+
+
 def _parse_entry(fields: Fields) -> Manifest:
     return Manifest(entry=parse_stage(fields))
 
 
 def _parse_marks(fields: Fields) -> Manifest:
     return Manifest(archived=parse_archived(fields))
-
-
-def _parser(path: str) -> Callable[[Fields], Manifest]:
-    return _parse_marks if path.endswith(f"/{ARCHIVED}.yaml") else _parse_entry
 
 
 def _required(data: bytes | None, path: str, oid: str) -> bytes:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mreg.core.gates import GateFinding, Scan
 from mreg.core.history import Commit, Lane, Timeline
+from mreg.core.manifest import StageEntry
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.plan import Document, Plan, Statement
 from mreg.core.policy import Policy
+from mreg.core.record import Record
 from mreg.core.results import Receipt, SyncReport
 from mreg.core.state import ModelState, RegistryState
-from mreg.errors import ConflictError
+from mreg.errors import ConflictError, DataError
+from mreg.registry.judging import Bench, Signing
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.tagging import Tagger
 from mreg.stores import yaml
@@ -36,6 +40,9 @@ class View:
     """Empty where the model is not registered."""
     timeline: Timeline
     author: Identity
+    rules: Policy
+    """In force for the commit: those of the registry branch, wherever it goes."""
+    signing: Signing
 
     def registered(self) -> ModelState:
         """Returns the model if it is registered.
@@ -93,9 +100,15 @@ class _Base:
 class Writer:
     """Lands plans as commits, with the tags that they call for."""
 
-    def __init__(self, repo: GitRepository) -> None:
-        """Keeps the repository; nothing is read yet."""
+    def __init__(self, repo: GitRepository, *, scan: Callable[[Record], Scan | None] | None = None) -> None:
+        """Keeps the repository; nothing is read yet.
+
+        Args:
+            repo: The repository.
+            scan: Scans a version's bytes, where a gate asks for it; by default nobody does.
+        """
         self._repo = repo
+        self._scan = scan
 
     def write(
         self,
@@ -119,13 +132,17 @@ class Writer:
         """
         if dry_run:
             base = self._base(branch)
-            return Receipt(build(self._view(model, base)[0]), base.branch, None, dry_run=True)
+            view, _ = self._view(model, base, dry_run=True)
+            plan = _sign(view, build(view))
+            files = {path: encode_document(document) for path, document in plan.documents.items()}
+            findings = self._judge(base, view, plan, files) if plan.changed else ()
+            return Receipt(plan, base.branch, None, dry_run=True, findings=findings)
         publisher = Publisher(self._repo)
         with publisher.locked():
             for _ in range(_ATTEMPTS):
                 base = self._base(branch)
                 view, commits = self._view(model, base)
-                plan = build(view)
+                plan = _sign(view, build(view))
                 if not plan.changed:
                     return Receipt(plan, base.branch, None)
                 try:
@@ -189,17 +206,26 @@ class Writer:
         local = self._repo.branch_tip(branch)
         return _Base(settings, branch, local or settings.tip, local)
 
-    def _view(self, model: ModelName, base: _Base) -> tuple[View, list[Commit]]:
+    def _view(self, model: ModelName, base: _Base, *, dry_run: bool = False) -> tuple[View, list[Commit]]:
         reader = Reader(self._repo)
         policy = base.settings.policy if base.is_registry else reader.policy_at(base.tip)
         registry = reader.state(base.tip, policy, [model])
         commits = reader.commits(base.tip, policy.layout, [model])
         timeline = reader.timeline(commits, policy.layout)
         state = registry.models.get(model, ModelState(model))
-        return View(reader, policy, registry, state, timeline, self._repo.author()), commits
+        rules = base.settings.policy
+        signing = Signing(reader, rules, dry_run=dry_run)
+        return View(reader, policy, registry, state, timeline, self._repo.author(), rules, signing), commits
+
+    def _judge(self, base: _Base, view: View, plan: Plan, files: Mapping[str, bytes | None]) -> tuple[GateFinding, ...]:
+        """Returns the findings on a plan; on another branch than the registry's, a gate that says no stops nothing."""
+        bench = Bench(view.reader, view.rules, base.tip, view.signing, scan=self._scan)
+        who = (view.author, self._repo.committer())
+        return (bench.require if base.is_registry else bench.judge)(view.timeline, plan, files, who)
 
     def _land(self, publisher: Publisher, base: _Base, view: View, commits: list[Commit], plan: Plan) -> Receipt:
         files = {path: encode_document(document) for path, document in plan.documents.items()}
+        findings = self._judge(base, view, plan, files)
         commit = publisher.commit(
             parent=base.tip, files=files, author=view.author, committer=self._repo.committer(), message=plan.message
         )
@@ -217,7 +243,21 @@ class Writer:
             notices = tuple(f"{finding.place}: {finding.message}" for finding in tags.findings)
         publisher.publish(updates, paths=tuple(files), reason=f"mreg: {plan.subject}")
         names = tuple(update.ref.removeprefix("refs/tags/") for update in updates[1:])
-        return Receipt(plan, base.branch, commit, names, notices=notices)
+        return Receipt(plan, base.branch, commit, names, notices=notices, findings=findings)
+
+
+def _sign(view: View, plan: Plan) -> Plan:
+    def find_record(entry: StageEntry) -> Record | None:
+        if plan.record and plan.record.version == entry.version:
+            return plan.record
+        if entry.version is None or entry.version not in view.model.records:
+            return None
+        try:
+            return view.reader.record(view.registry, view.model.model, entry.version)
+        except DataError:
+            return None
+
+    return view.signing.sign_plan(plan, view.policy, find_record)
 
 
 def encode_document(document: Document) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,10 +10,12 @@ from mreg.core.history import Commit, FileChange
 from mreg.stores.git.objects import to_datetime
 
 __all__ = [
+    "ADDED_FORMAT",
     "LOG_FORMAT",
     "TAG_FORMAT",
     "TagRef",
     "TreeFile",
+    "parse_added",
     "parse_batch",
     "parse_changes",
     "parse_log",
@@ -21,10 +24,13 @@ __all__ = [
 ]
 
 LOG_FORMAT = "%H%x00%an%x00%ae%x00%ct%x00%s"
+ADDED_FORMAT = "%H%x00%ae%x00%(trailers:key=Co-authored-by,valueonly,separator=%x2C)"
 # `object`, not `*objectname`: that one reads the target too, and from Git 2.45 on peels all the way.
 TAG_FORMAT = "%(refname)%00%(objectname)%00%(objecttype)%00%(object)"
 
 _LOG_FIELDS = 5
+_ADDED_FIELDS = 3
+_ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>")
 _ABSENT = ("missing", "ambiguous")
 
 
@@ -79,6 +85,28 @@ def parse_log(out: bytes) -> Iterator[Commit]:
             at += 2
         time = to_datetime(int(stamp) if stamp.isdigit() else 0)
         yield Commit(oid, author, email, time, subject, tuple(_changes(tokens[first:at])))
+
+
+def parse_added(out: bytes, part: str) -> dict[tuple[str, str], frozenset[str]]:
+    """Returns who added each file, from ``log -z --raw`` with ``ADDED_FORMAT``.
+
+    Args:
+        out: What Git printed, newest first; the oldest addition of the same content counts.
+        part: What the path must hold.
+    """
+    tokens = out.split(b"\0")
+    added: dict[tuple[str, str], frozenset[str]] = {}
+    at = 0
+    while at + _ADDED_FIELDS <= len(tokens) and tokens[at]:
+        email, others = (token.decode("utf-8", "replace") for token in tokens[at + 1 : at + _ADDED_FIELDS])
+        who = frozenset(each.casefold() for each in (email, *_ADDRESS.findall(others)))
+        first = at = at + _ADDED_FIELDS
+        while at < len(tokens) and tokens[at].lstrip(b"\n").startswith(b":"):
+            at += 2
+        for change in _changes(tokens[first:at]):
+            if part in change.path and change.new:
+                added[change.path, change.new] = who
+    return added
 
 
 def parse_changes(out: bytes) -> list[FileChange]:

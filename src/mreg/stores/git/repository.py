@@ -13,10 +13,12 @@ from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
 from mreg.stores.git.discovery import ID_BYTES, discover, quarantine
 from mreg.stores.git.objects import Identity, empty_tree
 from mreg.stores.git.parsing import (
+    ADDED_FORMAT,
     LOG_FORMAT,
     TAG_FORMAT,
     TagRef,
     TreeFile,
+    parse_added,
     parse_batch,
     parse_changes,
     parse_log,
@@ -163,6 +165,36 @@ class GitRepository:
             *paths,
         )
         return list(parse_log(out))[::-1]
+
+    def authors_of(self, tip: str, folders: Sequence[str], *, under: str) -> dict[tuple[str, str], frozenset[str]]:
+        """Returns who added files below some folders, by path and object id, in one Git call.
+
+        Both parents of merges are followed.  A squash names those who shared in it as ``Co-authored-by``.
+
+        Args:
+            tip: The newest commit.
+            folders: Where to look.
+            under: Only files that have a folder of this name in their path.
+
+        Returns:
+            E-mail addresses in lower case.
+        """
+        out = self.runner.run(
+            "log",
+            "-z",
+            "--full-history",
+            "--raw",
+            "--diff-filter=A",
+            "--no-renames",
+            "--no-abbrev",
+            "--no-decorate",
+            "--encoding=UTF-8",
+            f"--format={ADDED_FORMAT}",
+            tip,
+            "--",
+            *folders,
+        )
+        return parse_added(out, f"/{under}/")
 
     def changes(self, old: str | None, new: str) -> list[FileChange]:
         """Returns the files that differ between two commits, in one Git call; ``None`` is a commit without files."""

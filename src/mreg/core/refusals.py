@@ -1,0 +1,62 @@
+"""Refusals: the error that says no, with every finding and the command that goes on from there."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from mreg.core.gates import Case, GateFinding, Judgement
+from mreg.core.history import Action
+from mreg.errors import RefusedError
+
+__all__ = ["format_finding", "refuse"]
+
+
+def refuse(case: Case, judgement: Judgement) -> None:
+    """Passes a transition that every gate allows.
+
+    Raises:
+        RefusedError: A gate says no; ``details`` has all findings, those that pass too.
+    """
+    refusals = judgement.refusals
+    if not refusals:
+        return
+    verb = {Action.PROMOTE: "may not enter", Action.ROLLBACK: "may not go back into", Action.CLEAR: "may not leave"}
+    what = f"{case.model} {case.target or case.source} {verb.get(case.action, 'may not change')} {case.stage}"
+    if len(refusals) == 1:
+        message = f"{what}: {format_finding(refusals[0])}"
+    else:
+        message = f"{what}: {len(refusals)} of {len(judgement.findings)} gates say no"
+    details: dict[str, Any] = {
+        "model": case.model,
+        "version": str(case.target or case.source),
+        "stage": case.stage,
+        "findings": [_plain(finding) for finding in judgement.findings],
+    }
+    raise RefusedError(message, hint=_hint(case, refusals[0]), details=details)
+
+
+def format_finding(finding: GateFinding) -> str:
+    """Returns a finding in one line: what is asked, what was found, why."""
+    return f"{finding.gate}: {finding.measured}" + (f" ({finding.why})" if finding.why else "")
+
+
+def _plain(finding: GateFinding) -> dict[str, str]:
+    return {item.name: str(getattr(finding, item.name)) for item in fields(finding)} | {
+        "outcome": finding.outcome.value
+    }
+
+
+def _hint(case: Case, first: GateFinding) -> str:
+    name = f"{case.model}@{case.target or case.source}"
+    branch = f"promote-{case.model.replace('/', '-')}"
+    rule = case.policy.stages[case.stage]
+    hints = {
+        "from": f"mreg promote {name} {next(iter(rule.origin), case.stage)} --reason 'why'",
+        "archived": f"mreg archive {name} --undo --reason 'why'",
+        "approvals": f"mreg approve {name} {case.stage}   # by each approver; then promote again",
+        "signature": "git config gpg.format ssh && git config user.signingkey ~/.ssh/id_ed25519.pub",
+        "who": f"mreg promote {name} {case.stage} --reason 'why' --branch {branch}   # and ask one of them",
+        "metric": f"mreg compare {case.model}@{case.stage} {name}" if case.source else f"mreg show {name}",
+    }
+    return hints.get(first.rule, f"mreg show {name}")

@@ -1,0 +1,161 @@
+"""Judging and signing a plan before it lands: the commit that it would be, read as everyone will read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mreg.core.cases import open_cases
+from mreg.core.fields import Fields
+from mreg.core.gates import Case, GateFinding, Judgement, Scan, judge
+from mreg.core.history import Commit, FileChange, Timeline
+from mreg.core.layout import PathKind
+from mreg.core.manifest import Manifest, StageEntry, format_stage, parse_stage
+from mreg.core.names import ARCHIVED, ModelName, StageName
+from mreg.core.people import Proof
+from mreg.core.plan import Document, Plan
+from mreg.core.policy import Policy, Signatures
+from mreg.core.record import Record
+from mreg.core.refusals import refuse
+from mreg.core.statements import Namespace, artifact_name, encode_transition
+from mreg.registry.evidence import StoredEvidence
+from mreg.registry.reader import Reader, parse_manifest
+from mreg.stores.git.objects import Identity, to_datetime
+
+if TYPE_CHECKING:
+    from mreg.stores.keys import Signer
+
+__all__ = ["Bench", "Signing"]
+
+_TRUE = {"true", "yes", "on", "1"}
+_UNMADE = "planned"
+"""What stands for a signature that a dry run does not make."""
+
+
+class Signing:
+    """Signs statements with the key that Git is configured to sign with, where the rules ask for it or Git does."""
+
+    def __init__(self, reader: Reader, rules: Policy, *, dry_run: bool) -> None:
+        """Keeps by which rules; no key is looked for before one is needed."""
+        self._repo = reader.repo
+        self._rules = rules
+        self._dry_run = dry_run
+
+    def sign(self, stage: StageName, statement: bytes, kind: Namespace) -> str:
+        """Returns the signature of a statement about a stage; empty where none is asked for.
+
+        Raises:
+            IdentityError: One is asked for, and Git is not configured to sign, or the key cannot be used.
+        """
+        rule = self._rules.stages.get(stage)
+        is_required = rule is not None and rule.signatures is Signatures.REQUIRED
+        if not is_required and not self._signs_by_default:
+            return ""
+        return _UNMADE if self._dry_run else self.signer.sign(statement, kind.value)
+
+    def sign_plan(self, plan: Plan, policy: Policy, records: Callable[[StageEntry], Record | None]) -> Plan:
+        """Returns a plan whose stage files are signed."""
+        signed: dict[str, Document] = {}
+        for path, document in plan.documents.items():
+            place = policy.layout.locate(path)
+            if place is None or place.kind is not PathKind.STAGE or place.stage in {None, ARCHIVED}:
+                continue
+            if not isinstance(document, Mapping) or plan.keeps_statement:
+                continue
+            entry = parse_stage(Fields(document, where=path))
+            record = records(entry)
+            name = artifact_name(record.artifact if record else None)
+            stage = place.stage or ARCHIVED
+            signature = self.sign(stage, encode_transition(place.model, stage, name, entry), Namespace.TRANSITION)
+            signed[path] = format_stage(replace(entry, signature=signature))
+        return replace(plan, documents={**plan.documents, **signed}) if signed else plan
+
+    def proof(self, signature: str) -> Proof | None:
+        """Returns what a signature that a dry run did not make would show; ``None`` for all others."""
+        return Proof(self.signer.key()) if signature == _UNMADE and self._dry_run else None
+
+    @cached_property
+    def signer(self) -> Signer:
+        """The key.
+
+        Raises:
+            IdentityError: Git is not configured to sign with one.
+        """
+        from mreg.stores.keys import find_signer  # noqa: PLC0415 - most registries have no signature
+
+        return find_signer(self._repo)
+
+    @cached_property
+    def _signs_by_default(self) -> bool:
+        settings = self._repo.settings()
+        signs = (settings.get(f"{kind}.gpgsign", "").lower() in _TRUE for kind in ("commit", "tag"))
+        return settings.get("gpg.format", "").lower() == "ssh" and any(signs)
+
+
+@dataclass(slots=True)
+class Bench:
+    """Judges the one commit that a plan would make."""
+
+    reader: Reader
+    rules: Policy
+    """In force: those of the registry branch."""
+    tip: str
+    signing: Signing
+    scan: Callable[[Record], Scan | None] | None = None
+    _files: dict[str, bytes] = field(default_factory=dict)
+
+    def judge(
+        self, timeline: Timeline, plan: Plan, files: Mapping[str, bytes | None], who: tuple[Identity, Identity]
+    ) -> tuple[GateFinding, ...]:
+        """Returns every finding on a plan.
+
+        Args:
+            timeline: The history that the commit builds on; it is changed.
+            plan: What is to be committed.
+            files: Its files as bytes.
+            who: Author and committer.
+        """
+        return tuple(finding for _, judged in self._judge(timeline, plan, files, who) for finding in judged.findings)
+
+    def require(
+        self, timeline: Timeline, plan: Plan, files: Mapping[str, bytes | None], who: tuple[Identity, Identity]
+    ) -> tuple[GateFinding, ...]:
+        """Returns every finding on a plan that may land.
+
+        Raises:
+            RefusedError: A gate says no; ``details`` has all findings.
+        """
+        judged = list(self._judge(timeline, plan, files, who))
+        for case, judgement in judged:
+            refuse(case, judgement)
+        return tuple(finding for _, judgement in judged for finding in judgement.findings)
+
+    def _judge(
+        self, timeline: Timeline, plan: Plan, files: Mapping[str, bytes | None], who: tuple[Identity, Identity]
+    ) -> Iterator[tuple[Case, Judgement]]:
+        author, committer = who
+        written = {f"planned {path}": data for path, data in files.items() if data is not None}
+        # The old ids do not matter: what is new to the fold are records and approvals, which are written once.
+        changes = [FileChange(path, None, None if data is None else f"planned {path}") for path, data in files.items()]
+        moment = to_datetime(committer.time)
+        commit = Commit("planned", author.name, author.email, moment, plan.subject, tuple(changes))
+        evidence = _PlannedEvidence(self, written, plan.model)
+
+        def read(path: str, oid: str) -> Manifest:
+            return parse_manifest(path, written[oid]) if oid in written else self.reader.manifest(path, oid)
+
+        for _, case in open_cases(timeline, commit, self.rules.layout, read, policy=self.rules, evidence=evidence):
+            yield case, judge(case)
+
+
+class _PlannedEvidence(StoredEvidence):
+    def __init__(self, bench: Bench, written: Mapping[str, bytes], model: ModelName | None) -> None:
+        layout = bench.rules.layout
+        folders = [layout.model(model)] if model else []
+        super().__init__(bench.reader, layout, bench.tip, folders=folders, planned=written, scan=bench.scan)
+        self._signing = bench.signing
+
+    def proof(self, statement: bytes, kind: Namespace, signature: str) -> Proof:
+        return self._signing.proof(signature) or super().proof(statement, kind, signature)
