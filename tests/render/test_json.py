@@ -204,6 +204,7 @@ def test_render_json_writer() -> None:
         "files": ["registry/churn/stages/production.yaml"],
         "record": None,
         "adopted": 0,
+        "findings": [],
         "notices": ["retrained on October data"],
     }
 

@@ -28,6 +28,8 @@ COMMANDS = (
     "rollback",
     "clear",
     "archive",
+    "approve",
+    "hold",
     "history",
     "pull",
     "sync",

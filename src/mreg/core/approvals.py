@@ -176,7 +176,7 @@ def count_votes(
     faults: list[tuple[str, str, str]] = []
     for vote in sorted(votes, key=lambda vote: vote.path):
         actor, fault = _weigh(rule, signatures, people, ballot, vote)
-        if fault or actor is None:
+        if actor is None or fault[0]:
             faults.append((fault[0], vote.path, fault[1]))
         elif actor.name not in approvers or (actor.is_proven and not approvers[actor.name].is_proven):
             approvers[actor.name] = actor
@@ -226,17 +226,30 @@ def _find_impostor(
     authors: Collection[str],
 ) -> tuple[str, str]:
     """Returns why an approval is not the vote of someone who may approve; two empty texts where it is."""
-    if actor.fault:
-        return ("approval-forged", actor.fault)
-    if not actor.is_proven:
-        if signatures is Signatures.REQUIRED:
-            return ("approval-unsigned", f"{actor.email} did not sign it, and {ballot.stage} asks for signatures")
-        own = {actor.email.casefold(), *(actor.person.emails if actor.person else ())}
-        if own.isdisjoint(authors):
-            who = ", ".join(sorted(authors)) or "nobody known"
-            return ("approval-forged", f"it says that {actor.email} approves, and {who} committed it")
+    fault = _find_forgery(signatures, ballot.stage, actor, authors)
+    if fault:
+        return fault
     if rule.by and not people.has_role(actor.person, rule.by):
         return ("approval-unlisted", f"{actor} is not in {' or '.join(rule.by)}")
     if rule.not_author and actor.name == ballot.author.name:
         return ("approval-self", f"{actor} proposes the promotion, and cannot approve it")
     return ("", "")
+
+
+def _find_forgery(
+    signatures: Signatures, stage: StageName, actor: Actor, authors: Collection[str]
+) -> tuple[str, str] | None:
+    """Returns why an approval is not by whom it names; ``None`` where it is, or may well be."""
+    if actor.fault:
+        return ("approval-forged", actor.fault)
+    if actor.is_proven:
+        return None
+    if signatures is Signatures.REQUIRED and actor.stranger:
+        return ("approval-unlisted", f"nobody in people: has the key {actor.stranger} that signed it")
+    if signatures is Signatures.REQUIRED:
+        return ("approval-unsigned", f"{actor.email} did not sign it, and {stage} asks for signatures")
+    own = {actor.email.casefold(), *(actor.person.emails if actor.person else ())}
+    if own.isdisjoint(authors):
+        who = ", ".join(sorted(authors)) or "nobody known"
+        return ("approval-forged", f"it says that {actor.email} approves, and {who} committed it")
+    return None

@@ -23,7 +23,7 @@ from mreg.core.names import ModelName, StageName, Version
 from mreg.core.people import Actor, Proof, identify
 from mreg.core.policy import Policy
 from mreg.core.record import Record
-from mreg.core.rules import MetricGate
+from mreg.core.rules import MetricGate, PickleGate, PickleMode
 from mreg.core.statements import Namespace, artifact_name, encode_transition
 
 __all__ = ["Evidence", "open_cases"]
@@ -122,7 +122,7 @@ def _open_case(
         },
         stays=tuple(_find_stays(timeline, move.model, move.target, policy)),
         votes=tuple(_find_votes(timeline, move, before, evidence)),
-        scan=evidence.scan(record) if record else None,
+        scan=evidence.scan(record) if record and PickleGate(PickleMode.SCAN) in rule.gates else None,
     )
 
 

@@ -157,9 +157,17 @@ def _judge_actor(case: Case, rule: StageRule) -> Iterator[GateFinding]:
             "who", f"changed by {roles}", able, str(actor), "" if able else f"{actor.email} is not in {roles}"
         )
     if rule.signatures is Signatures.REQUIRED or actor.fault:
-        measured = "signed" if actor.is_proven else "the signature does not hold" if actor.fault else "not signed"
-        why = actor.fault or ("" if actor.is_proven else "the statement must be signed: git config gpg.format ssh")
-        yield _answer("signature", "signed by who makes it", actor.is_proven, measured, why)
+        yield _answer("signature", "signed by who makes it", actor.is_proven, *_describe_signature(actor))
+
+
+def _describe_signature(actor: Actor) -> tuple[str, str]:
+    if actor.is_proven:
+        return "signed", ""
+    if actor.fault:
+        return "the signature does not hold", actor.fault
+    if actor.stranger:
+        return "signed by a stranger", f"nobody in people: has the key {actor.stranger}"
+    return "not signed", "the statement must be signed with an SSH key"
 
 
 def _judge_state(case: Case, rule: StageRule) -> Iterator[GateFinding]:

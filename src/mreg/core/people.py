@@ -59,7 +59,9 @@ class Actor:
     is_proven: bool = False
     """True where a key of that person signed it."""
     fault: str = ""
-    """Why a signature that is there proves nothing."""
+    """Why a signature that is there does not hold."""
+    stranger: str = ""
+    """The key of a signature that holds and is nobody's in ``people:``, shortened; who it is remains a claim."""
 
     @property
     def name(self) -> str:
@@ -114,7 +116,7 @@ def identify(people: People, email: str, proof: Proof | None) -> Actor:
         return Actor(email, claimed, fault=proof.fault)
     signer = people.find_by_key(proof.key)
     if signer is None:
-        return Actor(email, claimed, fault=f"the key that signed it is nobody's in people: ({_shown(proof.key)})")
+        return Actor(email, claimed, stranger=_shown(proof.key))
     if signer != claimed:
         return Actor(email, claimed, fault=f"it says {email or 'nobody'}, and {signer.name} signed it")
     return Actor(email, signer, is_proven=True)

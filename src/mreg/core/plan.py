@@ -8,19 +8,21 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from mreg.core.fields import Plain
+from mreg.core.fields import Fields, Plain
 from mreg.core.history import Action
+from mreg.core.layout import Layout
+from mreg.core.manifest import format_stage, parse_stage
 from mreg.core.messages import format_message
 from mreg.core.names import Bump, ModelName, StageName, Version
 from mreg.core.record import Record
 from mreg.core.state import ModelState
 from mreg.errors import RefusedError
 
-__all__ = ["Document", "Plan", "PlannedChange", "Statement", "choose_version"]
+__all__ = ["Document", "Plan", "PlannedChange", "Statement", "choose_version", "with_approvers"]
 
 Document = Mapping[str, Plain] | bytes | None
 """A file's new content: a YAML document, plain bytes, or ``None`` to delete it."""
@@ -76,6 +78,28 @@ class Plan:
     def message(self) -> str:
         """The commit message: subject, body, trailers."""
         return format_message(self.subject, self.body, self.trailers)
+
+
+def with_approvers(plan: Plan, layout: Layout, stage: StageName, approvers: Sequence[str]) -> Plan:
+    """Returns a plan whose statement names those who approved it, besides those that it names already.
+
+    Args:
+        plan: A promotion.
+        layout: Where the stage file is.
+        stage: The stage.
+        approvers: E-mail addresses.
+    """
+    path = layout.stage(plan.model, stage) if plan.model else ""
+    document = plan.documents.get(path)
+    if not approvers or not isinstance(document, Mapping):
+        return plan
+    entry = parse_stage(Fields(document, where=path))
+    missing = [each for each in approvers if each not in entry.approved_by]
+    if not missing:
+        return plan
+    named = format_stage(replace(entry, approved_by=(*entry.approved_by, *missing)))
+    trailers = (*plan.trailers, *(("Approved-by", who) for who in missing))
+    return replace(plan, documents={**plan.documents, path: named}, trailers=trailers)
 
 
 def choose_version(

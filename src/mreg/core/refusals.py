@@ -21,12 +21,13 @@ def refuse(case: Case, judgement: Judgement) -> None:
     refusals = judgement.refusals
     if not refusals:
         return
-    verb = {Action.PROMOTE: "may not enter", Action.ROLLBACK: "may not go back into", Action.CLEAR: "may not leave"}
-    what = f"{case.model} {case.target or case.source} {verb.get(case.action, 'may not change')} {case.stage}"
-    if len(refusals) == 1:
+    verbs = {Action.PROMOTE: "may not enter", Action.ROLLBACK: "may not go back into", Action.CLEAR: "may not leave"}
+    what = f"{case.model} {case.target or case.source} {verbs.get(case.action, 'may not change')} {case.stage}"
+    if len(judgement.findings) == 1:
         message = f"{what}: {format_finding(refusals[0])}"
     else:
-        message = f"{what}: {len(refusals)} of {len(judgement.findings)} gates say no"
+        verb = "says" if len(refusals) == 1 else "say"
+        message = f"{what}: {len(refusals)} of {len(judgement.findings)} gates {verb} no"
     details: dict[str, Any] = {
         "model": case.model,
         "version": str(case.target or case.source),

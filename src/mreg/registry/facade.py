@@ -14,6 +14,7 @@ from datetime import datetime
 from os import PathLike
 from pathlib import Path
 
+from mreg.core.gates import Scan
 from mreg.core.names import (
     ARCHIVED,
     Bump,
@@ -26,10 +27,10 @@ from mreg.core.names import (
 )
 from mreg.core.plan import Plan
 from mreg.core.policy import OnReplace
-from mreg.core.record import Dataset
+from mreg.core.record import Dataset, Record
 from mreg.core.results import LinkMode, Pulled, Receipt, SyncReport
 from mreg.core.text import check_line, check_text
-from mreg.core.transitions import plan_archive, plan_clear, plan_promote, plan_rollback
+from mreg.core.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
 from mreg.errors import NamingError, UsageError
 from mreg.registry.queries import Queries
 from mreg.registry.writer import View, Writer
@@ -254,6 +255,54 @@ class Registry(Queries):
 
         return self._write(name, build, branch, dry_run=dry_run)
 
+    def approve(
+        self, selector: str, stage: str, *, reason: str = "", branch: str | None = None, dry_run: bool = False
+    ) -> Receipt:
+        """Commits that whoever Git says commits here agrees to one promotion; makes no tag.
+
+        It binds the version's bytes and what the stage holds now on the registry branch: it counts once, for that.
+
+        Args:
+            selector: Which version.
+            stage: Where it may go.
+            reason: What was looked at.
+            branch: Commit here, such as on the branch of the promotion's pull request.
+            dry_run: Decide only.
+
+        Raises:
+            NotFoundError: The version or the stage does not exist.
+            RefusedError: The stage holds the version already, or who approves may not.
+            IdentityError: The stage asks for signatures, and Git is not configured to sign with an SSH key.
+        """
+        from mreg.registry.approving import Approving
+
+        approving = Approving(parse_selector(selector), _parse_target(stage, selector), check_text(reason, "reason"))
+        return self._write(approving.selector.model, approving.build, branch, dry_run=dry_run)
+
+    def hold(
+        self,
+        model: str,
+        stage: str,
+        *,
+        reason: str,
+        off: bool = False,
+        branch: str | None = None,
+        dry_run: bool = False,
+    ) -> Receipt:
+        """Stops automatic promotions of a stage, or with ``off`` lets them go on; makes no tag.
+
+        Raises:
+            NotFoundError: The model or the stage does not exist.
+            RefusedError: Who asks may not change the stage.
+            UsageError: The reason is missing.
+        """
+        name, target, text = parse_model_name(model), _parse_target(stage, model), check_text(reason, "reason")
+
+        def build(view: View) -> Plan:
+            return plan_hold(view.rules, view.registered(), target, view.statement(text), on=not off)
+
+        return self._write(name, build, branch, dry_run=dry_run)
+
     def archive(
         self,
         selector: str,
@@ -320,7 +369,12 @@ class Registry(Queries):
         return Writer(self._repo).sync(dry_run=dry_run)
 
     def _write(self, model: ModelName, build: Callable[[View], Plan], branch: str | None, *, dry_run: bool) -> Receipt:
-        return Writer(self._repo).write(model, build, branch=branch, dry_run=dry_run)
+        return Writer(self._repo, scan=self._scan).write(model, build, branch=branch, dry_run=dry_run)
+
+    def _scan(self, record: Record) -> Scan:
+        from mreg.registry.scanning import scan_artifact
+
+        return scan_artifact(self._repo, record)
 
 
 def _parse_target(stage: str, selector: str) -> StageName:

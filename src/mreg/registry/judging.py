@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from mreg.core.cases import open_cases
 from mreg.core.fields import Fields
-from mreg.core.gates import Case, GateFinding, Judgement, Scan, judge
+from mreg.core.gates import Case, Judgement, Scan, judge
 from mreg.core.history import Commit, FileChange, Timeline
 from mreg.core.layout import PathKind
 from mreg.core.manifest import Manifest, StageEntry, format_stage, parse_stage
@@ -18,18 +17,14 @@ from mreg.core.people import Proof
 from mreg.core.plan import Document, Plan
 from mreg.core.policy import Policy, Signatures
 from mreg.core.record import Record
-from mreg.core.refusals import refuse
 from mreg.core.statements import Namespace, artifact_name, encode_transition
 from mreg.registry.evidence import StoredEvidence
 from mreg.registry.reader import Reader, parse_manifest
 from mreg.stores.git.objects import Identity, to_datetime
-
-if TYPE_CHECKING:
-    from mreg.stores.keys import Signer
+from mreg.stores.keys import Signer, get_signer, signs_by_default
 
 __all__ = ["Bench", "Signing"]
 
-_TRUE = {"true", "yes", "on", "1"}
 _UNMADE = "planned"
 """What stands for a signature that a dry run does not make."""
 
@@ -41,7 +36,8 @@ class Signing:
         """Keeps by which rules; no key is looked for before one is needed."""
         self._repo = reader.repo
         self._rules = rules
-        self._dry_run = dry_run
+        self.dry_run = dry_run
+        """While this is true, nothing is signed, and what would be counts as signed."""
 
     def sign(self, stage: StageName, statement: bytes, kind: Namespace) -> str:
         """Returns the signature of a statement about a stage; empty where none is asked for.
@@ -53,7 +49,9 @@ class Signing:
         is_required = rule is not None and rule.signatures is Signatures.REQUIRED
         if not is_required and not self._signs_by_default:
             return ""
-        return _UNMADE if self._dry_run else self.signer.sign(statement, kind.value)
+        if self.dry_run:
+            self.signer.key()  # a key that is not there is said now
+        return _UNMADE if self.dry_run else self.signer.sign(statement, kind.value)
 
     def sign_plan(self, plan: Plan, policy: Policy, records: Callable[[StageEntry], Record | None]) -> Plan:
         """Returns a plan whose stage files are signed."""
@@ -74,7 +72,7 @@ class Signing:
 
     def proof(self, signature: str) -> Proof | None:
         """Returns what a signature that a dry run did not make would show; ``None`` for all others."""
-        return Proof(self.signer.key()) if signature == _UNMADE and self._dry_run else None
+        return Proof(self.signer.key()) if signature == _UNMADE and self.dry_run else None
 
     @cached_property
     def signer(self) -> Signer:
@@ -83,15 +81,11 @@ class Signing:
         Raises:
             IdentityError: Git is not configured to sign with one.
         """
-        from mreg.stores.keys import find_signer  # noqa: PLC0415 - most registries have no signature
-
-        return find_signer(self._repo)
+        return get_signer(self._repo)
 
     @cached_property
     def _signs_by_default(self) -> bool:
-        settings = self._repo.settings()
-        signs = (settings.get(f"{kind}.gpgsign", "").lower() in _TRUE for kind in ("commit", "tag"))
-        return settings.get("gpg.format", "").lower() == "ssh" and any(signs)
+        return signs_by_default(self._repo.settings())
 
 
 @dataclass(slots=True)
@@ -108,8 +102,8 @@ class Bench:
 
     def judge(
         self, timeline: Timeline, plan: Plan, files: Mapping[str, bytes | None], who: tuple[Identity, Identity]
-    ) -> tuple[GateFinding, ...]:
-        """Returns every finding on a plan.
+    ) -> list[tuple[Case, Judgement]]:
+        """Returns the answers of all gates to what a plan would do.
 
         Args:
             timeline: The history that the commit builds on; it is changed.
@@ -117,24 +111,6 @@ class Bench:
             files: Its files as bytes.
             who: Author and committer.
         """
-        return tuple(finding for _, judged in self._judge(timeline, plan, files, who) for finding in judged.findings)
-
-    def require(
-        self, timeline: Timeline, plan: Plan, files: Mapping[str, bytes | None], who: tuple[Identity, Identity]
-    ) -> tuple[GateFinding, ...]:
-        """Returns every finding on a plan that may land.
-
-        Raises:
-            RefusedError: A gate says no; ``details`` has all findings.
-        """
-        judged = list(self._judge(timeline, plan, files, who))
-        for case, judgement in judged:
-            refuse(case, judgement)
-        return tuple(finding for _, judgement in judged for finding in judgement.findings)
-
-    def _judge(
-        self, timeline: Timeline, plan: Plan, files: Mapping[str, bytes | None], who: tuple[Identity, Identity]
-    ) -> Iterator[tuple[Case, Judgement]]:
         author, committer = who
         written = {f"planned {path}": data for path, data in files.items() if data is not None}
         # The old ids do not matter: what is new to the fold are records and approvals, which are written once.
@@ -146,8 +122,8 @@ class Bench:
         def read(path: str, oid: str) -> Manifest:
             return parse_manifest(path, written[oid]) if oid in written else self.reader.manifest(path, oid)
 
-        for _, case in open_cases(timeline, commit, self.rules.layout, read, policy=self.rules, evidence=evidence):
-            yield case, judge(case)
+        found = open_cases(timeline, commit, self.rules.layout, read, policy=self.rules, evidence=evidence)
+        return [(case, judge(case)) for _, case in found]
 
 
 class _PlannedEvidence(StoredEvidence):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from mreg.core.gates import GateFinding, Scan
+from mreg.core.gates import Case, GateFinding, Judgement, Scan
 from mreg.core.history import Commit, Lane, Timeline
 from mreg.core.manifest import StageEntry
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.plan import Document, Plan, Statement
+from mreg.core.plan import Document, Plan, Statement, with_approvers
 from mreg.core.policy import Policy
 from mreg.core.record import Record
+from mreg.core.refusals import refuse
 from mreg.core.results import Receipt, SyncReport
 from mreg.core.state import ModelState, RegistryState
 from mreg.errors import ConflictError, DataError
@@ -43,6 +44,10 @@ class View:
     rules: Policy
     """In force for the commit: those of the registry branch, wherever it goes."""
     signing: Signing
+    landed: str
+    """Tip of the registry branch."""
+    is_branch: bool = False
+    """True where the commit goes to another branch."""
 
     def registered(self) -> ModelState:
         """Returns the model if it is registered.
@@ -132,21 +137,20 @@ class Writer:
         """
         if dry_run:
             base = self._base(branch)
-            view, _ = self._view(model, base, dry_run=True)
-            plan = _sign(view, build(view))
-            files = {path: encode_document(document) for path, document in plan.documents.items()}
-            findings = self._judge(base, view, plan, files) if plan.changed else ()
+            view, commits = self._view(model, base, dry_run=True)
+            plan, findings = self._judge(base, view, commits, build(view))
             return Receipt(plan, base.branch, None, dry_run=True, findings=findings)
         publisher = Publisher(self._repo)
         with publisher.locked():
             for _ in range(_ATTEMPTS):
                 base = self._base(branch)
                 view, commits = self._view(model, base)
-                plan = _sign(view, build(view))
+                plan, findings = self._judge(base, view, commits, build(view))
                 if not plan.changed:
                     return Receipt(plan, base.branch, None)
                 try:
-                    return self._land(Publisher(self._repo), base, view, commits, plan)
+                    receipt = self._land(Publisher(self._repo), base, view, commits, plan)
+                    return replace(receipt, findings=findings)
                 except RefMovedError:
                     continue
         raise ConflictError(f"{base.branch} moved {_ATTEMPTS} times while mreg was writing", hint="try again")
@@ -215,17 +219,52 @@ class Writer:
         state = registry.models.get(model, ModelState(model))
         rules = base.settings.policy
         signing = Signing(reader, rules, dry_run=dry_run)
-        return View(reader, policy, registry, state, timeline, self._repo.author(), rules, signing), commits
+        view = View(
+            reader=reader,
+            policy=policy,
+            registry=registry,
+            model=state,
+            timeline=timeline,
+            author=self._repo.author(),
+            rules=rules,
+            signing=signing,
+            landed=base.settings.tip,
+            is_branch=not base.is_registry,
+        )
+        return view, commits
 
-    def _judge(self, base: _Base, view: View, plan: Plan, files: Mapping[str, bytes | None]) -> tuple[GateFinding, ...]:
-        """Returns the findings on a plan; on another branch than the registry's, a gate that says no stops nothing."""
+    def _judge(
+        self, base: _Base, view: View, commits: list[Commit], plan: Plan
+    ) -> tuple[Plan, tuple[GateFinding, ...]]:
+        """Returns a plan as it lands, signed and with its approvers, and what the gates say of it.
+
+        On another branch than the registry's, a gate that says no stops nothing: there the review decides.
+
+        Raises:
+            RefusedError: A gate says no.
+        """
+        if not plan.changed:
+            return plan, ()
         bench = Bench(view.reader, view.rules, base.tip, view.signing, scan=self._scan)
-        who = (view.author, self._repo.committer())
-        return (bench.require if base.is_registry else bench.judge)(view.timeline, plan, files, who)
+        who, layout = (view.author, self._repo.committer()), view.policy.layout
+        # Judged before it is signed: nobody is asked for a key for what is then refused.
+        is_dry, view.signing.dry_run = view.signing.dry_run, True
+        draft = _sign(view, plan)
+        judged = bench.judge(view.timeline, draft, encode_files(draft), who)
+        if base.is_registry:
+            _refuse(judged)
+        view.signing.dry_run = is_dry
+        named = plan
+        for case, judgement in judged:
+            named = with_approvers(named, layout, case.stage, [actor.email for actor in judgement.tally.approvers])
+        signed = _sign(view, named)
+        if base.is_registry and not is_dry and signed != draft:
+            judged = bench.judge(view.reader.timeline(commits, layout), signed, encode_files(signed), who)
+            _refuse(judged)
+        return signed, tuple(finding for _, judgement in judged for finding in judgement.findings)
 
     def _land(self, publisher: Publisher, base: _Base, view: View, commits: list[Commit], plan: Plan) -> Receipt:
-        files = {path: encode_document(document) for path, document in plan.documents.items()}
-        findings = self._judge(base, view, plan, files)
+        files = encode_files(plan)
         commit = publisher.commit(
             parent=base.tip, files=files, author=view.author, committer=self._repo.committer(), message=plan.message
         )
@@ -243,7 +282,7 @@ class Writer:
             notices = tuple(f"{finding.place}: {finding.message}" for finding in tags.findings)
         publisher.publish(updates, paths=tuple(files), reason=f"mreg: {plan.subject}")
         names = tuple(update.ref.removeprefix("refs/tags/") for update in updates[1:])
-        return Receipt(plan, base.branch, commit, names, notices=notices, findings=findings)
+        return Receipt(plan, base.branch, commit, names, notices=notices)
 
 
 def _sign(view: View, plan: Plan) -> Plan:
@@ -258,6 +297,16 @@ def _sign(view: View, plan: Plan) -> Plan:
             return None
 
     return view.signing.sign_plan(plan, view.policy, find_record)
+
+
+def _refuse(judged: Iterable[tuple[Case, Judgement]]) -> None:
+    for case, judgement in judged:
+        refuse(case, judgement)
+
+
+def encode_files(plan: Plan) -> dict[str, bytes | None]:
+    """Returns the files that a plan writes, as bytes; ``None`` deletes."""
+    return {path: encode_document(document) for path, document in plan.documents.items()}
 
 
 def encode_document(document: Document) -> bytes | None:

@@ -19,6 +19,7 @@ from typing import Any
 from mreg.core.best import Choice
 from mreg.core.compare import Comparison, FactComparison, MetricComparison
 from mreg.core.fields import Plain
+from mreg.core.gates import GateFinding
 from mreg.core.history import Finding, Transition
 from mreg.core.manifest import Adopted, ArchivedMark
 from mreg.core.metrics import Delta
@@ -64,7 +65,7 @@ def _plain(value: object) -> Plain:
     return str(value)  # a version, a path, a constraint
 
 
-_Section = Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Delta | Finding
+_Section = Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Delta | Finding | GateFinding
 
 
 def _section(section: _Section | None) -> Document:
@@ -241,6 +242,7 @@ def _receipt(result: Receipt) -> Document:
         "files": sorted(plan.documents),
         "record": _record(result.record) if result.record else None,
         "adopted": result.adopted,
+        "findings": list(map(_section, result.findings)),
         "notices": (*plan.notices, *result.notices),
     }
 

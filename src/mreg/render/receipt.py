@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from mreg.core.gates import GateFinding, Outcome
 from mreg.core.names import ARCHIVED
 from mreg.core.plan import Plan, PlannedChange
 from mreg.core.policy import Policy
@@ -12,14 +13,18 @@ from mreg.render.listing import findings_grid, transitions_grid
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_bytes, short_oid
 
-__all__ = ["sets_hold", "view_diagnosis", "view_pulled", "view_receipt", "view_sync"]
+__all__ = ["gates_grid", "sets_hold", "view_diagnosis", "view_pulled", "view_receipt", "view_sync"]
 
 
 def view_receipt(result: Receipt, policy: Policy) -> Page:
     """Returns what was done, the commit, the tags and the next step."""
     subject = result.plan.subject or "nothing to do"
     head = f"would: {subject}" if result.dry_run and result.changed else subject
-    return (Line(Cell(head, Tone.STRONG)), Facts("", tuple(_receipt(result, policy))))
+    return (
+        Line(Cell(head, Tone.STRONG)),
+        Facts("", tuple(_receipt(result, policy))),
+        gates_grid("gates", result.findings),
+    )
 
 
 def _receipt(result: Receipt, policy: Policy) -> Iterator[tuple[str, Cell]]:
@@ -46,6 +51,21 @@ def _receipt(result: Receipt, policy: Policy) -> Iterator[tuple[str, Cell]]:
     step = _next_step(result, policy)
     if step:
         yield "next", Cell.code(step)
+
+
+def gates_grid(title: str, findings: Iterable[GateFinding]) -> Grid:
+    """Returns one row a gate: what is asked, its answer, what was found, why."""
+    tones = {Outcome.PASS: Tone.GOOD, Outcome.FAIL: Tone.BAD, Outcome.UNPROVEN: Tone.PLAIN}
+    rows = tuple(
+        (
+            Cell(each.gate),
+            Cell(each.outcome.value, tones[each.outcome]),
+            Cell(each.measured),
+            Cell(each.why or NOTHING),
+        )
+        for each in findings
+    )
+    return Grid(title, ("gate", "answer", "found", "why"), rows)
 
 
 def sets_hold(plan: Plan) -> bool:

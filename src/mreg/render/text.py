@@ -90,4 +90,16 @@ def render_error(error: MregError, *, as_json: bool = False) -> str:
         body = {"code": error.code, "message": error.message, "hint": error.hint, "details": dict(error.details)}
         return json.dumps({"schema": 1, "error": body}, indent=2, default=str)
     hint = f"\nhint: {clean(error.hint)}" if error.hint else ""
-    return f"error: {clean(error.message)}{hint}"
+    return f"error: {clean(error.message)}{_render_findings(error)}{hint}"
+
+
+def _render_findings(error: MregError) -> str:
+    """Returns every answer of the gates, a line each, where there is more than the message says."""
+    findings = error.details.get("findings")
+    if not isinstance(findings, list) or len(findings) < 2:  # noqa: PLR2004 - the message says one
+        return ""
+    lines = []
+    for each in findings:
+        why = f" ({each['why']})" if each["why"] else ""
+        lines.append(f"\n  {each['outcome']:<8}  {clean(each['gate'] + ': ' + each['measured'] + why)}")
+    return "".join(lines)

@@ -1,0 +1,34 @@
+"""``mreg approve``."""
+
+from __future__ import annotations
+
+import typer
+
+from mreg.cli.options import Branch, DryRun, Format, OutputFormat, Reason, Selector, Stage, directory_of
+from mreg.cli.output import show_result
+from mreg.registry.facade import Registry
+
+__all__ = ["approve"]
+
+
+def approve(
+    context: typer.Context,
+    selector: Selector,
+    stage: Stage,
+    reason: Reason = "",
+    branch: Branch = None,
+    dry_run: DryRun = False,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Agree that a version may enter a stage: one commit, in your name.
+
+    It counts once, for this version's bytes and for what the stage holds now. Where the stage asks for signatures,
+    it is signed with the SSH key that Git signs with.
+
+    \b
+    mreg approve churn@v3 production --reason 'looked at the slices'
+    mreg approve churn@v3 production --branch promote-churn
+    """
+    registry = Registry.open(directory_of(context))
+    receipt = registry.approve(selector, stage, reason=reason, branch=branch, dry_run=dry_run)
+    show_result(receipt, output, registry.policy)

@@ -1,0 +1,36 @@
+"""``mreg hold``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mreg.cli.options import Branch, DryRun, Format, Model, OutputFormat, Reason, Stage, ask_reason, directory_of
+from mreg.cli.output import show_result
+from mreg.registry.facade import Registry
+
+__all__ = ["hold"]
+
+
+def hold(
+    context: typer.Context,
+    model: Model,
+    stage: Stage,
+    reason: Reason = "",
+    off: Annotated[bool, typer.Option("--off", help="Release the hold.")] = False,
+    branch: Branch = None,
+    dry_run: DryRun = False,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Stop automatic promotions of a stage, or let them go on.
+
+    A rollback sets a hold too. A promotion by hand releases it.
+
+    \b
+    mreg hold churn production --reason 'investigating drift'
+    mreg hold churn production --off --reason 'it was the upstream table'
+    """
+    registry = Registry.open(directory_of(context))
+    receipt = registry.hold(model, stage, reason=ask_reason(reason), off=off, branch=branch, dry_run=dry_run)
+    show_result(receipt, output, registry.policy)
