@@ -26,7 +26,7 @@ from mreg.core.record import Record
 from mreg.core.rules import MetricGate, PickleGate, PickleMode
 from mreg.core.statements import Namespace, artifact_name, encode_transition
 
-__all__ = ["Evidence", "open_cases"]
+__all__ = ["Evidence", "find_actor", "open_cases"]
 
 
 class Evidence(Protocol):
@@ -104,7 +104,7 @@ def _open_case(
         source=move.source,
         target=move.target,
         at=commit.time,
-        actor=_find_actor(policy, move, record, evidence),
+        actor=find_actor(policy, move, record, evidence),
         record=record,
     )
     rule = policy.stages.get(move.stage)
@@ -137,7 +137,8 @@ def _find_record(timeline: Timeline, model: ModelName, version: Version | None, 
     return evidence.record(model, version, oid) if version is not None and oid is not None else None
 
 
-def _find_actor(policy: Policy, move: Transition, record: Record | None, evidence: Evidence) -> Actor:
+def find_actor(policy: Policy, move: Transition, record: Record | None, evidence: Evidence) -> Actor:
+    """Returns who makes a transition: whom it names, and what a signature of its statement makes of that."""
     entry = move.statement
     if entry is None or not entry.signature:
         return identify(policy.people, move.by, None)

@@ -9,7 +9,7 @@ from mreg.core.gates import Case, GateFinding, Judgement
 from mreg.core.history import Action
 from mreg.errors import RefusedError
 
-__all__ = ["format_finding", "refuse"]
+__all__ = ["advise", "format_finding", "refuse"]
 
 
 def refuse(case: Case, judgement: Judgement) -> None:
@@ -34,7 +34,7 @@ def refuse(case: Case, judgement: Judgement) -> None:
         "stage": case.stage,
         "findings": [_plain(finding) for finding in judgement.findings],
     }
-    raise RefusedError(message, hint=_hint(case, refusals[0]), details=details)
+    raise RefusedError(message, hint=advise(case, refusals[0]), details=details)
 
 
 def format_finding(finding: GateFinding) -> str:
@@ -48,7 +48,8 @@ def _plain(finding: GateFinding) -> dict[str, str]:
     }
 
 
-def _hint(case: Case, first: GateFinding) -> str:
+def advise(case: Case, first: GateFinding) -> str:
+    """Returns the command that goes on from a refusal."""
     name = f"{case.model}@{case.target or case.source}"
     branch = f"promote-{case.model.replace('/', '-')}"
     rule = case.policy.stages[case.stage]
