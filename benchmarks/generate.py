@@ -3,13 +3,13 @@
     python benchmarks/generate.py DIRECTORY --versions 1000 --models 20
 
 Each version is registered and promoted to staging, every third one to production: the commits are those that mreg
-writes, and ``mreg sync`` makes the tags.
+writes, and ``mreg sync`` makes the tags.  The bytes are real, and small; they are in
+``DIRECTORY.store``, the DVC remote.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,21 +24,27 @@ from mreg.core.names import ModelName, StageName, Version
 from mreg.core.record import Artifact, Code, Dataset, Record, format_record
 from mreg.core.tags import transition_subject
 from mreg.stores import yaml
+from mreg.stores.cache import Cache
+from mreg.stores.hashing import hash_bytes
 from mreg.stores.pointer import format_pointer
 
 LAYOUT = Layout()
+ARTIFACT = "model.bin"
 START = 1_700_000_000
 WHO = "Bench <bench@example.com>"
 STAGES = (StageName("staging"), StageName("production"))
 
 
 def generate(folder: Path, *, versions: int, models: int) -> None:
-    """Makes the repository, with its tags."""
+    """Makes the repository, with its tags, and beside it the DVC remote."""
     folder.mkdir(parents=True)
+    store = Cache(_store(folder))
     _git(folder, "init", "--quiet", "--initial-branch=main")
     _git(folder, "config", "user.name", "Bench")
     _git(folder, "config", "user.email", "bench@example.com")
-    feed = b"".join(_commits(versions, models))
+    for model, version in _versions(versions, models):
+        _write_object(store, _content(model, version))
+    feed = b"".join(_commits(folder, versions, models))
     _git(folder, "fast-import", "--quiet", stdin=feed)
     _git(folder, "reset", "--quiet", "--hard", "main")
     subprocess.run([sys.executable, "-m", "mreg", "-C", folder, "sync"], check=True, stdout=subprocess.DEVNULL)
@@ -46,19 +52,39 @@ def generate(folder: Path, *, versions: int, models: int) -> None:
     _git(folder, "repack", "-adq")
 
 
-def _commits(versions: int, models: int) -> Iterator[bytes]:
-    names = [ModelName(f"model-{number:04}") for number in range(models)]
-    entries = {name: {"path": LAYOUT.artifact(name, "model.bin"), "type": "model"} for name in names}
+def _store(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.store")
+
+
+def _versions(versions: int, models: int) -> Iterator[tuple[ModelName, Version]]:
+    for index in range(versions):
+        yield ModelName(f"model-{index % models:04}"), Version(index // models + 1)
+
+
+def _content(model: ModelName, version: Version) -> bytes:
+    return f"{model} {version}\n".encode()
+
+
+def _write_object(store: Cache, content: bytes) -> None:
+    path = store.path(hash_bytes(content).md5)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _commits(folder: Path, versions: int, models: int) -> Iterator[bytes]:
+    names = dict.fromkeys(name for name, _ in _versions(min(versions, models), models))
+    entries = {name: {"path": LAYOUT.artifact(name, ARTIFACT), "type": "model"} for name in names}
+    remote = f"remote = store\n['remote \"store\"']\n    url = ../../{_store(folder).name}\n"
     first = {
         "registry.yaml": b"schema: 1\n",
-        ".dvc/config": b"[core]\n    analytics = false\n",
+        ".dvc/config": f"[core]\n    analytics = false\n    {remote}".encode(),
+        ".dvc/.gitignore": b"/config.local\n/tmp\n/cache\n",
         "dvc.yaml": yaml.dump({"artifacts": entries}).encode(),
     }
     clock = START
     yield _commit(clock, "Make this repository a model registry", first)
     held: dict[tuple[ModelName, StageName], Version] = {}
-    for index in range(versions):
-        model, version = names[index % models], Version(index // models + 1)
+    for index, (model, version) in enumerate(_versions(versions, models)):
         clock += 60
         yield _commit(clock, f"Register {model} {version}", _registration(model, version, index, clock))
         for stage in STAGES if index // models % 3 == 0 else STAGES[:1]:
@@ -71,18 +97,19 @@ def _commits(versions: int, models: int) -> Iterator[bytes]:
 
 
 def _registration(model: ModelName, version: Version, index: int, clock: int) -> dict[str, bytes]:
-    digest = hashlib.sha256(f"{model} {version}".encode()).hexdigest()
+    content = _content(model, version)
+    digests = hash_bytes(content)
     record = Record(
         model=model,
         version=version,
-        artifact=Artifact("model.bin", 48_213, digest[:32], digest, "safetensors"),
+        artifact=Artifact(ARTIFACT, len(content), digests.md5, digests.sha256),
         metrics={"auc": 0.8 + index % 1000 / 10_000, "latency_ms": 10 + index % 7},
         params={"max_depth": index % 12, "learning_rate": 0.1},
         dataset=Dataset(name="customers", version="2026-10"),
-        code=Code(commit=digest[:40]),
+        code=Code(commit=digests.sha256[:40]),
         trained_at=datetime.fromtimestamp(clock, timezone.utc),
     )
-    pointer = LAYOUT.artifact(model, "model.bin") + ".dvc"
+    pointer = LAYOUT.artifact(model, ARTIFACT) + ".dvc"
     return {
         LAYOUT.record(model, version): _encode(format_record(record)),
         pointer: format_pointer(record.artifact).encode(),
