@@ -25,7 +25,13 @@ from mreg.stores.cache import Cache
 from mreg.stores.placing import place
 
 DVC = Path(sys.executable).with_name("dvc")
-ENV = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+MREG = (sys.executable, "-m", "mreg")
+ENV = {
+    **os.environ,
+    "PYTHONDONTWRITEBYTECODE": "",  # an installed program is compiled once
+    "DVC_NO_ANALYTICS": "1",
+    **{f"GIT_{who}_{what}": "bench@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+}
 FILE_SIZE = 4096
 
 Step = Callable[[Path, Path], object]
@@ -46,14 +52,14 @@ def main() -> None:
         with large.open("wb") as file:
             for _ in range(arguments.mib):
                 file.write(os.urandom(1 << 20))
-        steps = {"sums at once, then cp": _sums_and_copy, "cp": _copy, **MREG, "dvc add": _dvc_add}
+        steps = {"sums at once, then cp": _sums_and_copy, **STEPS}
         _report(f"one file of {arguments.mib} MiB", large, steps, scratch, arguments.repeat)
         small = scratch / "model"
         for number in range(arguments.files):
             path = small / f"{number % 100:02}" / f"{number}.bin"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(os.urandom(FILE_SIZE))
-        steps = {"read and hash": _read_and_hash, "cp": _copy, **MREG, "dvc add": _dvc_add}
+        steps = {"read and hash": _read_and_hash, **STEPS}
         _report(f"{arguments.files} files of {FILE_SIZE} bytes", small, steps, scratch, arguments.repeat)
 
 
@@ -86,6 +92,10 @@ def _ingest_again(source: Path, fresh: Path) -> None:
     ingest(source, Cache(fresh.parent / "kept"))
 
 
+def _ingest_tracked(source: Path, fresh: Path) -> None:
+    ingest(source, Cache(fresh.parent / "kept"), tracked=KEPT[source])
+
+
 def _place(source: Path, fresh: Path) -> None:
     cache = Cache(fresh.parent / "kept")
     place(ingest_cached(source.name, KEPT[source], cache), cache, fresh / "placed")
@@ -95,14 +105,30 @@ def _dvc_add(source: Path, fresh: Path) -> None:
     subprocess.run([DVC, "add", "--quiet", "--no-relink", source.name], cwd=fresh, env=ENV, check=True)
 
 
-MREG: dict[str, Step] = {"ingest": _ingest, "ingest again": _ingest_again, "verify and place": _place}
+def _register(source: Path, fresh: Path) -> None:
+    command: list[str | Path] = [*MREG, "-C", fresh, "register", "model", source]
+    subprocess.run(command, env=ENV, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+STEPS: dict[str, Step] = {
+    "cp": _copy,
+    "ingest": _ingest,
+    "ingest, in the cache": _ingest_again,
+    "ingest, DVC tracks it": _ingest_tracked,
+    "verify and place": _place,
+    "mreg register": _register,
+    "dvc add": _dvc_add,
+}
 KEPT: dict[Path, str] = {}
 """The MD5 of each source, whose objects are in the folder ``kept``."""
 
 
 def _prepare(step: Step, source: Path, fresh: Path) -> None:
-    if step is _dvc_add:
+    if step in {_register, _dvc_add}:
         subprocess.run(["git", "init", "--quiet"], cwd=fresh, check=True)
+    if step is _register:
+        subprocess.run([*MREG, "-C", fresh, "init"], env=ENV, check=True, stdout=subprocess.DEVNULL)
+    if step is _dvc_add:
         subprocess.run([DVC, "init", "--quiet"], cwd=fresh, env=ENV, check=True)
         _copy(source, fresh)
         (fresh / "copy").rename(fresh / source.name)

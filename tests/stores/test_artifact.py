@@ -79,8 +79,16 @@ def dvc(*args: str, cwd: Path) -> None:
 
 
 def bytes_read() -> int:
+    return _traffic("rchar")
+
+
+def bytes_written() -> int:
+    return _traffic("wchar")
+
+
+def _traffic(direction: str) -> int:
     fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    return int(fields["rchar"])
+    return int(fields[direction])
 
 
 def grow_old(stats: StatCache, path: Path) -> None:
@@ -345,6 +353,41 @@ def test_ingest_mends_a_corrupt_object(tmp_path: Path, cache: Cache, size: int) 
     ingest(path, cache)
     assert place.read_bytes() == content
     assert stat.S_IMODE(place.stat().st_mode) == 0o444
+
+
+@needs_proc
+@pytest.mark.parametrize("is_directory", [False, True])
+def test_ingest_of_what_dvc_tracks_copies_nothing(tmp_path: Path, cache: Cache, is_directory: bool) -> None:
+    source = make_tree(tmp_path / "m") if is_directory else make(tmp_path / "model.bin", os.urandom(LARGE))
+    done = ingest(source, cache)
+    before = bytes_written()
+    assert ingest(source, cache, tracked=done.artifact.md5) == done
+    assert bytes_written() - before < SMALL_SIZE
+
+
+@pytest.mark.parametrize("at", [0, LARGE // 2, LARGE - 1])
+@pytest.mark.parametrize("spoiled", ["source", "object"])
+def test_ingest_of_what_dvc_tracks_takes_what_is_there_now(tmp_path: Path, cache: Cache, at: int, spoiled: str) -> None:
+    content = os.urandom(LARGE)
+    changed = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+    source = make(tmp_path / "model.bin", content)
+    tracked = ingest(source, cache).artifact.md5
+    if spoiled == "source":
+        source.write_bytes(changed)
+    else:
+        cache.path(tracked).chmod(0o644)
+        cache.path(tracked).write_bytes(changed)
+    md5 = ingest(source, cache, tracked=tracked).artifact.md5
+    assert cache.path(md5).read_bytes() == source.read_bytes()
+    assert md5 == hashlib.md5(source.read_bytes()).hexdigest()
+
+
+def test_ingest_of_what_dvc_tracks_bears_a_lost_list(tmp_path: Path, cache: Cache) -> None:
+    source = make_tree(tmp_path / "m")
+    done = ingest(source, cache)
+    cache.path(done.artifact.md5).unlink()
+    assert ingest(source, cache, tracked=done.artifact.md5) == done
+    assert cache.size(done.artifact.md5)
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o027, 0o000])

@@ -109,7 +109,8 @@ class Registering:
         store, stats = open_store(self.repo), open_stats(self.repo)
         cache = store.cache()
         if tracked is None or source.exists():
-            return ingest(source, cache, stats=stats, progress=self.progress)
+            known = tracked.md5 if tracked else ""
+            return ingest(source, cache, tracked=known, stats=stats, progress=self.progress)
         # DVC knows it and it is not checked out: its bytes are in the cache, or else on the remote.
         try:
             return ingest_cached(source.name, tracked.md5, cache, stats=stats, progress=self.progress)

@@ -11,15 +11,17 @@ import time
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mreg.core.filelist import hash_file_list
 from mreg.core.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recognise_file
 from mreg.core.record import Artifact, ArtifactFile
+from mreg.errors import DataError, NotFoundError, StorageError
 from mreg.stores.cache import Cache, create_object
 from mreg.stores.disk import clone, disk_error, disk_errors, write_all
-from mreg.stores.hashing import SMALL_SIZE, Digests, Meter, Progress, hash_bytes, hash_file, read_all
+from mreg.stores.hashing import SMALL_SIZE, Digests, Meter, Progress, hash_bytes, hash_equal, hash_file, read_all
 from mreg.stores.pointer import format_directory, parse_directory
 from mreg.stores.statcache import Seen, Stamp, StatCache, StatEntry
 from mreg.stores.survey import SourceFile, survey_artifact
@@ -48,11 +50,20 @@ class _Taken:
     format: str
 
 
-def ingest(source: Path, cache: Cache, *, stats: StatCache | None = None, progress: Progress | None = None) -> Ingested:
+def ingest(
+    source: Path, cache: Cache, *, tracked: str = "", stats: StatCache | None = None, progress: Progress | None = None
+) -> Ingested:
     """Puts a file or a directory into the cache and returns its hashes.
 
     An object that the cache holds already is kept where its bytes are equal, else replaced.  What ``stats`` knows to be
     unchanged, and the cache holds, is not read again.
+
+    Args:
+        source: The artifact.
+        cache: Where its bytes go.
+        tracked: DVC's name of it, if DVC tracks it: what is in the cache by that name, and equal, is not copied again.
+        stats: What is known of unchanged files.
+        progress: Called with bytes done and bytes in all.
 
     Raises:
         NotFoundError: Nothing is there.
@@ -64,7 +75,7 @@ def ingest(source: Path, cache: Cache, *, stats: StatCache | None = None, progre
     survey = survey_artifact(source, cache.root)
     entry = stats.load(source) if stats else StatEntry()
     with cache.scratch() as scratch:
-        intake = _Intake(cache, f"{scratch}/object", entry, Meter(progress, survey.size))
+        intake = _Intake(cache, f"{scratch}/object", entry, _members(tracked, cache), Meter(progress, survey.size))
         taken = [intake.take(file) for file in survey.files]
         survey.check_unchanged()
         content = _describe(survey.name, taken, is_directory=survey.is_directory)
@@ -110,10 +121,13 @@ def ingest_cached(
 class _Intake:
     """Brings files into the cache one by one, each under the same temporary name first."""
 
-    def __init__(self, cache: Cache, temporary: str, entry: StatEntry, meter: Meter) -> None:
+    def __init__(
+        self, cache: Cache, temporary: str, entry: StatEntry, tracked: Mapping[str, str], meter: Meter
+    ) -> None:
         self._cache = cache
         self._temporary = temporary
         self._entry = entry
+        self._tracked = tracked
         self._meter = meter
         self._verb = f"copied into the DVC cache {os.fspath(cache.root)!r}"
 
@@ -167,6 +181,8 @@ class _Intake:
         target = create_object(self._temporary)
         try:
             is_cloned = clone(source, target)
+            if not is_cloned and (held := self._hash_held(source, file)):
+                return held, head
             digests = hash_file(target if is_cloned else source, size, self._meter, into=None if is_cloned else target)
             copied = os.fstat(target).st_size
         finally:
@@ -174,6 +190,30 @@ class _Intake:
         file.check_unchanged(copied)
         self._cache.adopt(self._temporary, digests.md5)
         return digests, head
+
+    def _hash_held(self, source: int, file: SourceFile) -> Digests | None:
+        """Returns the digests of a file whose bytes the cache holds by the name that DVC gave them."""
+        size, md5 = file.stamp.size, self._tracked.get(file.path)
+        if md5 is None or self._cache.size(md5) != size:
+            return None
+        digests = None
+        with suppress(NotFoundError, StorageError), self._cache.open(md5) as held:
+            digests = hash_equal(source, held, size, self._meter)
+        if digests is None or digests.md5 != md5:  # it changed since, or it is the cache that is not to be trusted
+            os.lseek(source, 0, os.SEEK_SET)
+            return None
+        file.check_unchanged(os.lseek(source, 0, os.SEEK_CUR))
+        return digests
+
+
+def _members(md5: str, cache: Cache) -> Mapping[str, str]:
+    """Returns DVC's names of an artifact's files by their paths, as far as its list can be read."""
+    if not md5.endswith(".dir"):
+        return {"": md5} if md5 else {}
+    try:
+        return parse_directory(cache.read(md5), md5)
+    except (NotFoundError, StorageError, DataError):
+        return {}
 
 
 def _entry(started_ns: int, taken: Sequence[_Taken]) -> StatEntry:

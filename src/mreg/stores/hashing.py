@@ -16,11 +16,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 
 from mreg.stores.disk import write_all
 
-__all__ = ["SMALL_SIZE", "Digests", "Meter", "Progress", "copy_hashed", "hash_bytes", "hash_file", "read_all"]
+__all__ = [
+    "SMALL_SIZE",
+    "Digests",
+    "Meter",
+    "Progress",
+    "copy_hashed",
+    "hash_bytes",
+    "hash_equal",
+    "hash_file",
+    "read_all",
+]
 
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all, from any thread, a thousand times at most."""
@@ -99,6 +110,23 @@ def hash_file(file: int, size: int, meter: Meter, *, into: int | None = None) ->
     return Digests(*copy_hashed(file, into, ("md5", "sha256"), size=size, meter=meter))
 
 
+def hash_equal(file: int, other: int, size: int, meter: Meter) -> Digests | None:
+    """Returns both digests of an open file of about ``size`` bytes if another has the very same bytes.
+
+    Returns:
+        ``None`` at the first difference; how far either was read is then unknown.
+
+    Raises:
+        OSError: Reading failed.
+    """
+    hashes = (hashlib.md5(usedforsecurity=False), hashlib.sha256())
+    try:
+        _read_large(file, partial(_compare, other), [each.update for each in hashes], size=size, meter=meter)
+    except _DifferentError:
+        return None
+    return Digests(*(each.hexdigest() for each in hashes))
+
+
 def copy_hashed(
     source: int, target: int | None, algorithms: Sequence[str], *, size: int, meter: Meter
 ) -> tuple[str, ...]:
@@ -120,10 +148,12 @@ def copy_hashed(
         OSError: Reading or writing failed.
     """
     hashes = [hashlib.new(name, usedforsecurity=False) for name in algorithms]
+    updates = [each.update for each in hashes]
     if size <= SMALL_SIZE:
-        _copy_small(source, target, [each.update for each in hashes], size=size, meter=meter)
+        _copy_small(source, target, updates, size=size, meter=meter)
     else:
-        _copy_large(source, target, [each.update for each in hashes], size=size, meter=meter)
+        take = partial(write_all, target) if target is not None else None
+        _read_large(source, take, updates, size=size, meter=meter)
     return tuple(each.hexdigest() for each in hashes)
 
 
@@ -139,7 +169,7 @@ def _copy_small(source: int, target: int | None, updates: Sequence[_Update], *, 
     meter.add(len(chunk))
 
 
-def _copy_large(source: int, target: int | None, updates: Sequence[_Update], *, size: int, meter: Meter) -> None:
+def _read_large(source: int, take: _Update | None, updates: Sequence[_Update], *, size: int, meter: Meter) -> None:
     buffers = [memoryview(bytearray(_CHUNK_SIZE)) for _ in range(_CHUNKS_IN_FLIGHT)]
     in_flight: deque[list[Future[None]]] = deque()
     with ExitStack() as stack:
@@ -151,9 +181,23 @@ def _copy_large(source: int, target: int | None, updates: Sequence[_Update], *, 
             length = os.readv(source, [buffer])
             chunk = buffer[:length]
             in_flight.append([thread.submit(update, chunk) for thread, update in zip(threads, updates, strict=True)])
-            if target is not None:
-                write_all(target, chunk)
+            if take:
+                take(chunk)
             meter.add(length)
             size -= length
             if length == 0 or size < 0:
                 return
+
+
+class _DifferentError(Exception):
+    pass
+
+
+def _compare(other: int, chunk: bytes | memoryview) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        found = os.read(other, len(rest))
+        # As bytes: Python compares views byte by byte.
+        if not found or found != bytes(rest[: len(found)]):
+            raise _DifferentError
+        rest = rest[len(found) :]
