@@ -80,6 +80,6 @@ def _matching(context: typer.Context, find: Callable[[Queries], list[str]], inco
     from mreg.registry.queries import Queries
 
     try:
-        return [name for name in find(Queries.open(directory_of(context))) if name.startswith(incomplete)]
+        return [name for name in find(Queries.snapshot(directory_of(context))) if name.startswith(incomplete)]
     except (MregError, OSError):
         return []

@@ -71,7 +71,7 @@ Lower = Annotated[list[str] | None, typer.Option("--lower", metavar="METRIC", he
 
 def open_queries(context: typer.Context) -> Queries:
     """Returns the registry around that directory, for reading."""
-    return Queries.open(directory_of(context))
+    return Queries.snapshot(directory_of(context))
 
 
 def parse_path(text: str) -> Path:

@@ -10,7 +10,6 @@ from mreg.core.policy import Policy
 from mreg.core.record import Record
 from mreg.core.results import ModelList, ModelSummary, VersionDetails, VersionList, VersionSummary
 from mreg.core.state import ModelState, RegistryState
-from mreg.core.tags import version_tag
 from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.reader import Reader
 
@@ -32,7 +31,8 @@ def list_versions(reader: Reader, state: RegistryState, model: ModelName) -> Ver
     """
     found = state.model(model)
     summaries, findings = [], [*state.findings, *_ghosts(found, state.policy)]
-    for version, record in zip(found.records, reader.records_of(state, model, found.versions), strict=True):
+    records = reader.records_of(state, [(model, version) for version in found.records])
+    for version, record in zip(found.records, records, strict=True):
         if isinstance(record, DataError):
             findings.append(Finding(record.code, state.policy.layout.record(model, version), record.message))
         readable = None if isinstance(record, DataError) else record
@@ -50,6 +50,8 @@ def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelNam
 
     In a shallow clone what only history knows is left empty, and a notice says so.
     """
+    from mreg.core.tags import version_tag  # noqa: PLC0415 - the other answers need no tags
+
     found = state.model(model)
     record = reader.record(state, model, version)
     layout = state.policy.layout

@@ -356,7 +356,7 @@ class Registry(Queries):
         from mreg.registry.pulling import Pulling
 
         wanted = parse_selector(selector)
-        reader, state, _ = self._state(wanted.model)
+        reader, state, _ = self._state([wanted.model])
         request = Pulling(reader, state, wanted, link, force, progress)
         return request.run(Path(output) if output else None, Path(into))
 

@@ -130,7 +130,7 @@ class Pulling:
 
     def _known(self) -> set[str]:
         model = self.state.models[self.selector.model]
-        records = self.reader.records_of(self.state, model.model, model.versions)
+        records = self.reader.records_of(self.state, [(model.model, version) for version in model.versions])
         return {each.artifact.sha256 for each in records if not isinstance(each, DataError)}
 
     @property

@@ -15,6 +15,7 @@ from mreg.core.names import ARCHIVED, ModelName, Selector, StageName, parse_mode
 from mreg.core.policy import Policy
 from mreg.core.results import History, ModelList, VersionDetails, VersionList
 from mreg.core.state import RegistryState
+from mreg.errors import DataError
 from mreg.registry import answers
 from mreg.registry.reader import Reader, Settings
 from mreg.stores.git.repository import GitRepository
@@ -27,9 +28,10 @@ QueriesT = TypeVar("QueriesT", bound="Queries")
 class Queries:
     """The readers of a registry: they look at the tip of the registry branch, or at what ``at`` names."""
 
-    def __init__(self, repo: GitRepository) -> None:
+    def __init__(self, repo: GitRepository, *, is_snapshot: bool = False) -> None:
         """Keeps the repository; use ``Registry.open``."""
         self._repo = repo
+        self._kept = Reader(repo) if is_snapshot else None
 
     @classmethod
     def open(cls: type[QueriesT], path: str | PathLike[str] = ".") -> QueriesT:
@@ -44,9 +46,19 @@ class Queries:
         queries.settings()
         return queries
 
+    @classmethod
+    def snapshot(cls: type[QueriesT], path: str | PathLike[str] = ".") -> QueriesT:
+        """Returns the registry as ``open`` does, for several questions about one moment.
+
+        What was read is not read again, and the tip stays where it was however the branch moves.
+        """
+        queries = cls(GitRepository(Path(path)), is_snapshot=True)
+        queries.settings()
+        return queries
+
     def settings(self) -> Settings:
         """Returns the registry branch, its tip and the policy there."""
-        return Reader(self._repo).settings()
+        return self._reader().settings()
 
     @property
     def policy(self) -> Policy:
@@ -72,7 +84,7 @@ class Queries:
             NotFoundError: The model is not registered.
         """
         name = parse_model_name(model)
-        reader, state, _ = self._state(name, at=at)
+        reader, state, _ = self._state([name], at=at)
         return answers.list_versions(reader, state, name)
 
     def show(self, selector: str, *, at: str | None = None) -> VersionDetails:
@@ -87,7 +99,7 @@ class Queries:
             DataError: The record or the stage file cannot be read.
         """
         wanted = parse_selector(selector)
-        reader, state, _ = self._state(wanted.model, at=at)
+        reader, state, _ = self._state([wanted.model], at=at)
         version = state.select(wanted)
         return answers.show_version(reader, state, str(state.commit), wanted.model, version)
 
@@ -104,7 +116,7 @@ class Queries:
             IncompleteHistoryError: The clone is shallow.
         """
         name = parse_model_name(model) if model is not None else None
-        reader, state, settings = self._state(name)
+        reader, state, settings = self._state([name] if name else ())
         if name is not None:
             state.model(name)
         layout = settings.policy.layout
@@ -128,7 +140,7 @@ class Queries:
             NotFoundError: A selector names nothing.
         """
         wanted = [parse_selector(selector) for selector in selectors]
-        reader, state, settings = self._state()
+        reader, state, settings = self._state([each.model for each in wanted])
         return compare(_pick(reader, state, wanted), settings.policy.metrics, higher=higher, lower=lower)
 
     def best(
@@ -156,7 +168,7 @@ class Queries:
             NotFoundError: The model, the stage, or a metric that no version has.
         """
         name = parse_model_name(model)
-        reader, state, settings = self._state(name)
+        reader, state, settings = self._state([name])
         target = parse_stage_name(stage) if stage is not None else None
         if target and state.model(name).holder(target) is None:
             settings.policy.stage(target)
@@ -167,26 +179,30 @@ class Queries:
         rules = override_directions(settings.policy.metrics, higher=higher, lower=lower)
         return choose_best(found, by, rules, [parse_constraint(text) for text in where], stage=target)
 
+    def _reader(self) -> Reader:
+        return self._kept or Reader(self._repo)
+
     def _state(
-        self, model: ModelName | None = None, *, at: str | None = None
+        self, models: Sequence[ModelName] = (), *, at: str | None = None
     ) -> tuple[Reader, RegistryState, Settings]:
-        reader = Reader(self._repo)
+        reader = self._reader()
         settings = reader.settings()
         commit = settings.tip if at is None else reader.commit_at(settings.tip, at)
         policy = settings.policy if at is None else reader.policy_at(commit)
-        state = reader.state(commit, policy, [model] if model else ())
-        if model is not None and model not in state.models:
+        state = reader.state(commit, policy, models)
+        if not state.models.keys() >= set(models):
             # Only an unknown name pays for reading them all: the error then names the nearest.
             state = reader.state(commit, policy)
         return reader, state, settings
 
 
 def _pick(reader: Reader, state: RegistryState, wanted: Sequence[Selector]) -> list[Subject]:
+    keys = [(selector.model, state.select(selector)) for selector in wanted]
     subjects = []
-    for selector in wanted:
-        version = state.select(selector)
-        model = state.models[selector.model]
-        record = reader.record(state, selector.model, version)
+    for (name, version), record in zip(keys, reader.records_of(state, keys), strict=True):
+        if isinstance(record, DataError):
+            raise record
+        model = state.models[name]
         subjects.append(Subject(record, model.stages_of(version), archived=version in model.archived))
     return subjects
 

@@ -46,6 +46,7 @@ class Reader:
         """Keeps the repository; nothing is read yet."""
         self.repo = repo
         self._manifests: dict[tuple[str, str], Manifest | DataError] = {}
+        self._settings: Settings | None = None
 
     def settings(self) -> Settings:
         """Returns the settings at the tip of the registry branch.
@@ -57,17 +58,8 @@ class Reader:
             NotARegistryError: There is none.
             DataError: It cannot be read.
         """
-        branch = DEFAULT_BRANCH
-        for _ in range(2):
-            found = self._find_settings(branch)
-            if found.branch == branch:
-                return found
-            branch = found.branch
-        raise DataError(
-            f"{SETTINGS_FILE}: branch: {branch} names a branch whose own {SETTINGS_FILE} names another",
-            hint=f"set the same branch: in {SETTINGS_FILE} on both branches",
-            details={"file": SETTINGS_FILE, "key": "branch"},
-        )
+        self._settings = self._settings or self._read_settings()
+        return self._settings
 
     def policy_at(self, commit: str) -> Policy:
         """Returns the settings of one commit; the default ones where it has none.
@@ -166,26 +158,22 @@ class Reader:
         Raises:
             DataError: It cannot be read, or names another model or version than its path.
         """
-        (found,) = self.records_of(state, model, [version])
+        (found,) = self.records_of(state, [(model, version)])
         if isinstance(found, DataError):
             raise found
         return found
 
-    def records_of(
-        self, state: RegistryState, model: ModelName, versions: Sequence[Version]
-    ) -> list[Record | DataError]:
-        """Returns some records of a model, or why one cannot be read; one Git call.
+    def records_of(self, state: RegistryState, wanted: Sequence[tuple[ModelName, Version]]) -> list[Record | DataError]:
+        """Returns the records of some versions, or why one cannot be read; one Git call.
 
         A record that names another model or version than its path counts as one that cannot be read.
         """
-        paths = [state.policy.layout.record(model, version) for version in versions]
-        blobs = [state.models[model].records[version] for version in versions]
-        found = self.records(list(zip(paths, blobs, strict=True)))
+        blobs = [(state.policy.layout.record(*key), state.models[key[0]].records[key[1]]) for key in wanted]
         return [
             record
-            if isinstance(record, DataError) or (record.model, record.version) == (model, version)
+            if isinstance(record, DataError) or (record.model, record.version) == key
             else _misplaced(record, path)
-            for record, path, version in zip(found, paths, versions, strict=True)
+            for record, (path, _), key in zip(self.records(blobs), blobs, wanted, strict=True)
         ]
 
     def commit_at(self, tip: str, text: str) -> str:
@@ -212,6 +200,19 @@ class Reader:
         if commit is None:
             raise NotFoundError(f"the registry branch has no commit as old as {text}", hint="mreg history")
         return commit
+
+    def _read_settings(self) -> Settings:
+        branch = DEFAULT_BRANCH
+        for _ in range(2):
+            found = self._find_settings(branch)
+            if found.branch == branch:
+                return found
+            branch = found.branch
+        raise DataError(
+            f"{SETTINGS_FILE}: branch: {branch} names a branch whose own {SETTINGS_FILE} names another",
+            hint=f"set the same branch: in {SETTINGS_FILE} on both branches",
+            details={"file": SETTINGS_FILE, "key": "branch"},
+        )
 
     def _find_settings(self, branch: str) -> Settings:
         places = [f"refs/heads/{branch}", f"refs/remotes/origin/{branch}", "HEAD", "refs/remotes/origin/HEAD"]

@@ -52,17 +52,17 @@ def render_json(result: Result) -> str:
 
 
 def _plain(value: object) -> Plain:
+    if value is None or isinstance(value, str | int):  # first: most are
+        return value
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, datetime):
         return format_moment(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # a parameter may be; JSON has no number for it
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, float) and math.isfinite(value):
         return value
-    return str(value)  # a version, a path, a constraint
+    return str(value)  # a version, a path, a constraint; a number that JSON has none for
 
 
 _Section = Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Delta | Finding | GateFinding
