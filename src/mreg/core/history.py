@@ -60,6 +60,8 @@ class Commit:
     """The committer's, as written; not monotonic."""
     subject: str
     changes: tuple[FileChange, ...] = ()
+    trailers: tuple[tuple[str, str], ...] = ()
+    """Key and value of each trailer in its message, as Git finds them; nothing is decided by them."""
 
 
 @dataclass(frozen=True, slots=True)

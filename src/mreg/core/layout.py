@@ -87,6 +87,16 @@ class Layout:
         """Returns what the file at a path is; ``None`` outside the registry's folder."""
         return _locate(self.root, path)
 
+    def is_stray(self, path: str) -> bool:
+        """Returns whether a file in the registry's folder is none of a registry's.
+
+        Git's own files, and what people write for people, may be anywhere beside the models' folders.
+        """
+        place = self.locate(path)
+        if place is not None:
+            return place.kind is PathKind.STRAY
+        return path.startswith(f"{self.root}/") and not path.rpartition("/")[2].startswith((".", "README"))
+
 
 @lru_cache(maxsize=4096)
 def _locate(root: str, path: str) -> Place | None:

@@ -88,10 +88,9 @@ class Reader:
         findings: list[Finding] = []
         for file in files:
             place = layout.locate(file.path)
-            if place is None and file.path.rpartition("/")[2].startswith((".", "README")):
-                continue  # Git's own files, and what people write for people
-            if place is None or place.kind is PathKind.STRAY:
+            if layout.is_stray(file.path):
                 findings.append(Finding("stray-file", file.path, "this is no file of a registry"))
+            if place is None or place.kind is PathKind.STRAY:
                 continue
             builder = builders.setdefault(place.model, _ModelBuilder(place.model))
             finding = builder.add(self, layout, file)

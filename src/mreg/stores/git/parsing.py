@@ -23,12 +23,12 @@ __all__ = [
     "parse_tree_files",
 ]
 
-LOG_FORMAT = "%H%x00%an%x00%ae%x00%ct%x00%s"
+LOG_FORMAT = "%H%x00%an%x00%ae%x00%ct%x00%(trailers:only,unfold)%x00%s"
 ADDED_FORMAT = "%H%x00%ae%x00%(trailers:key=Co-authored-by,valueonly,separator=%x2C)"
 # `object`, not `*objectname`: that one reads the target too, and from Git 2.45 on peels all the way.
 TAG_FORMAT = "%(refname)%00%(objectname)%00%(objecttype)%00%(object)"
 
-_LOG_FIELDS = 5
+_LOG_FIELDS = 6
 _ADDED_FIELDS = 3
 _ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>")
 _ABSENT = ("missing", "ambiguous")
@@ -76,7 +76,7 @@ def parse_log(out: bytes) -> Iterator[Commit]:
     tokens = out.split(b"\0")
     at = 0
     while at + _LOG_FIELDS <= len(tokens) and tokens[at]:
-        oid, author, email, stamp, subject = (
+        oid, author, email, stamp, trailers, subject = (
             token.decode("utf-8", "replace") for token in tokens[at : at + _LOG_FIELDS]
         )
         first = at = at + _LOG_FIELDS
@@ -84,7 +84,16 @@ def parse_log(out: bytes) -> Iterator[Commit]:
         while at < len(tokens) and tokens[at].lstrip(b"\n").startswith(b":"):
             at += 2
         time = to_datetime(int(stamp) if stamp.isdigit() else 0)
-        yield Commit(oid, author, email, time, subject, tuple(_changes(tokens[first:at])))
+        changes = tuple(_changes(tokens[first:at]))
+        yield Commit(oid, author, email, time, subject, changes, tuple(_parse_trailers(trailers)) if trailers else ())
+
+
+def _parse_trailers(text: str) -> Iterator[tuple[str, str]]:
+    # `splitlines` would break a value at U+2028 and the like, which Git does not.
+    for line in text.split("\n"):
+        key, colon, value = line.partition(":")
+        if colon:
+            yield key.strip(), value.strip()
 
 
 def parse_added(out: bytes, part: str) -> dict[tuple[str, str], frozenset[str]]:

@@ -144,10 +144,16 @@ class GitRepository:
         out = self.runner.run("ls-tree", "-r", "-z", "--full-tree", rev, "--", *(f"{folder}/" for folder in folders))
         return list(parse_tree_files(out))
 
-    def log(self, tip: str, paths: Sequence[str], *, since: str | None = None) -> list[Commit]:
+    def log(self, tip: str, paths: Sequence[str], *, since: str | None = None, is_whole: bool = False) -> list[Commit]:
         """Returns the first-parent commits that changed some paths, oldest first, in one Git call.
 
         Each has the changes against its first parent alone; a rename is a deletion and an addition.
+
+        Args:
+            tip: The newest commit.
+            paths: Files and folders; the changes are those below them.
+            since: Only what came after this commit.
+            is_whole: Also the commits that changed none of them.
         """
         out = self.runner.run(
             "log",
@@ -160,6 +166,7 @@ class GitRepository:
             "--no-decorate",
             "--encoding=UTF-8",
             f"--format={LOG_FORMAT}",
+            *(("--sparse",) if is_whole else ()),
             f"{since}..{tip}" if since else tip,
             "--",
             *paths,
