@@ -1,0 +1,188 @@
+"""The audit: every commit of the history, judged by the rules and keys of its first parent.
+
+Rules:
+    * The rules in force are those of the first parent; while there is no ``registry.yaml`` yet, there are none.
+    * A ``registry.yaml`` that is deleted or cannot be read changes nothing: the last one that could be stays in force.
+    * A transition is judged like one that is to be made now, wherever it came from.
+    * What a gate cannot answer any more (a scan, without the bytes) is unproven, and no fault.
+    * One bad thing is one fault: the next commit is judged by what is there then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from mreg.core.approvals import Ballot, count_votes
+from mreg.core.audited import AuditFault, Judged
+from mreg.core.cases import Evidence, open_cases
+from mreg.core.fold import ManifestReader, advance
+from mreg.core.gates import Case, Outcome, judge
+from mreg.core.history import Action, ApprovalFile, Commit, FileChange, Timeline, Transition
+from mreg.core.inspecting import Inspector
+from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
+from mreg.core.names import ARCHIVED, ModelName, StageName, Version
+from mreg.core.people import Actor
+from mreg.core.policy import Policy
+from mreg.core.refusals import format_finding
+from mreg.core.statements import artifact_name
+from mreg.errors import DataError
+
+__all__ = ["NO_RULES", "Auditor"]
+
+NO_RULES = Policy(stages={})
+"""In force before there is a ``registry.yaml``."""
+_NEVER_RIGHT = {"approval-changed", "approval-forged", "approval-unreadable"}
+"""What is wrong with an approval even where enough others are there."""
+_VERBS = {Action.PROMOTE: "entered", Action.ROLLBACK: "went back into", Action.CLEAR: "left"}
+
+
+class Auditor:
+    """Judges a history commit by commit, oldest first; in time linear in their number."""
+
+    def __init__(
+        self, layout: Layout, read: ManifestReader, evidence: Evidence, read_policy: Callable[[str], Policy]
+    ) -> None:
+        """Starts before the first commit.
+
+        Args:
+            layout: Where the registry's files are.
+            read: Gives the parsed manifest file of a blob.
+            evidence: Records, approvals, signatures and scans.
+            read_policy: Gives the settings in a blob, or raises DataError.
+        """
+        self.timeline = Timeline()
+        self.policy = NO_RULES
+        """In force for the next commit."""
+        self.judged: list[Judged] = []
+        self.faults: list[AuditFault] = []
+        self.unproven: list[AuditFault] = []
+        self._layout = layout
+        self._read = read
+        self._evidence = evidence
+        self._read_policy = read_policy
+        self._inspector = Inspector(layout, self.timeline)
+        self._has_policy = self._has_files = False
+        self._weighed: set[str] = set()
+        """Paths of approvals that were counted for a transition."""
+        self._told: set[tuple[str, str]] = set()
+        """Code and path of what is wrong with an approval by itself."""
+
+    def step(self, commit: Commit, *, is_judged: bool = True) -> None:
+        """Adds the next commit.
+
+        Args:
+            commit: With its changes in the registry's folder and to ``registry.yaml``.
+            is_judged: False where it is only to be known to those after it.
+        """
+        if is_judged:
+            self._judge(commit)
+        else:
+            self._inspector.look(commit)
+            advance(self.timeline, commit, self._layout, self._read)
+        root = f"{self.policy.root}/"
+        self._has_files = self._has_files or any(change.path.startswith(root) for change in commit.changes)
+        for change in commit.changes:
+            if change.path == SETTINGS_FILE:
+                self._follow_policy(commit, change, is_judged=is_judged)
+
+    def finish(self) -> None:
+        """Weighs the approvals that no transition has used yet, by the rules in force at the end."""
+        for (model, version, stage), files in self.timeline.approvals.items():
+            since = self.timeline.lane(model, stage).position
+            pending = [each for each in files.values() if each.position > since and each.path not in self._weighed]
+            if pending and stage in self.policy.stages:
+                self._weigh_pending(model, version, stage, pending)
+
+    def _judge(self, commit: Commit) -> None:
+        before, told = self._inspector.look(commit), len(self.timeline.findings)
+        policy, evidence = self.policy, self._evidence
+        cases = open_cases(self.timeline, commit, self._layout, self._read, policy=policy, evidence=evidence)
+        unreadable = []
+        for finding in self.timeline.findings[told:]:
+            is_unreadable = finding.code == DataError.code
+            unreadable += [finding.place] if is_unreadable else []
+            code = "unreadable-stage" if is_unreadable else finding.code
+            self._tell_once(AuditFault(code, finding.place, finding.message, commit.oid))
+        self._read_new(commit)
+        for move, case in cases:
+            self._judge_move(commit, move, case)
+        self.faults += self._inspector.inspect(commit, before, policy, unreadable=unreadable)
+
+    def _read_new(self, commit: Commit) -> None:
+        for change in commit.changes:
+            place = self._layout.locate(change.path)
+            if change.new is None or place is None or place.version is None:
+                continue
+            if place.kind is PathKind.RECORD and not self._evidence.record(place.model, place.version, change.new):
+                message = f"it cannot be read as the record of {place.model} {place.version}"
+                self.faults.append(AuditFault("unreadable-record", change.path, message, commit.oid))
+            elif place.kind is PathKind.APPROVAL and place.stage:
+                file = self.timeline.approvals[place.model, place.version, place.stage][change.path]
+                vote = self._evidence.vote(file)
+                if vote.approval is None:
+                    self._tell_once(AuditFault("approval-unreadable", change.path, vote.fault, commit.oid))
+
+    def _judge_move(self, commit: Commit, move: Transition, case: Case) -> None:
+        judgement, path = judge(case), self._layout.stage(move.model, move.stage)
+        self.judged.append(Judged(move, case.actor, judgement))
+        self._weighed.update(vote.path for vote in case.votes)
+        what = f"{move.model} {move.target or move.source}"
+        is_unknown = move.target is not None and (move.model, move.target) not in self.timeline.records
+        if is_unknown:
+            self.faults.append(AuditFault("unknown-version", path, f"{what} is not registered", commit.oid))
+        is_undeclared = move.target is not None and move.stage not in {ARCHIVED, *self.policy.stages}
+        if is_undeclared and self._has_policy and not move.adopted:
+            message = f"{what} entered {move.stage}, which is no stage of registry.yaml"
+            self.faults.append(AuditFault("undeclared-stage", path, message, commit.oid))
+        for finding in judgement.findings:
+            message = f"{what} {_VERBS.get(move.action, 'changed')} {move.stage}: {format_finding(finding)}"
+            if finding.outcome is Outcome.UNPROVEN:
+                self.unproven.append(AuditFault(f"unproven-{finding.rule}", path, message, commit.oid))
+            elif finding.outcome is Outcome.FAIL and not (is_unknown and finding.rule == "record"):
+                self.faults.append(AuditFault(f"rule-{finding.rule}", path, message, commit.oid))
+        lacks = any(finding.rule == "approvals" for finding in judgement.refusals)
+        for code, place, message in judgement.tally.faults:
+            if code in _NEVER_RIGHT:
+                self._tell_once(AuditFault(code, place, message, commit.oid))
+            elif lacks:
+                self.faults.append(AuditFault(code, place, message, commit.oid))
+
+    def _weigh_pending(self, model: ModelName, version: Version, stage: StageName, pending: list[ApprovalFile]) -> None:
+        rule, source = self.policy.stages[stage], self.timeline.lane(model, stage).current
+        oid = self.timeline.records.get((model, version))
+        record = self._evidence.record(model, version, oid) if oid else None
+        ballot = Ballot(model, version, stage, artifact_name(record.artifact if record else None), source, Actor(""))
+        votes = [replace(self._evidence.vote(each), is_changed=each.is_changed) for each in pending]
+        tally = count_votes(rule.approvals, rule.signatures, self.policy.people, ballot, votes)
+        commits = {each.path: each.commit.oid for each in pending}
+        for code, path, message in tally.faults:
+            if code in _NEVER_RIGHT:
+                self._tell_once(AuditFault(code, path, message, commits[path]))
+
+    def _tell_once(self, fault: AuditFault) -> None:
+        if (fault.code, fault.place) not in self._told or fault.code not in _NEVER_RIGHT:
+            self.faults.append(fault)
+        self._told.add((fault.code, fault.place))
+
+    def _follow_policy(self, commit: Commit, change: FileChange, *, is_judged: bool) -> None:
+        before, faults = self.policy, []
+        author = before.people.find_by_email(commit.email)
+        if self._has_policy and before.owners and not before.people.has_role(author, before.owners):
+            message = f"{commit.email} changes it, who is not in {' or '.join(before.owners)}"
+            faults.append(AuditFault("policy-not-by-owner", SETTINGS_FILE, message, commit.oid))
+        if change.new is None:
+            message = "it is deleted; its rules stay in force"
+            faults.append(AuditFault("policy-deleted", SETTINGS_FILE, message, commit.oid))
+        else:
+            try:
+                self.policy = self._read_policy(change.new)
+            except DataError as error:
+                message = f"{error.message}; the rules before it stay in force"
+                faults.append(AuditFault("policy-unreadable", SETTINGS_FILE, message, commit.oid))
+            else:
+                if self._has_policy and self._has_files and self.policy.root != before.root:
+                    message = f"root: {before.root} becomes {self.policy.root}, and there are files of a registry"
+                    faults.append(AuditFault("root-changed", SETTINGS_FILE, message, commit.oid))
+                self._has_policy = True
+        self.faults += faults if is_judged else []

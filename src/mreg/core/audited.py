@@ -1,0 +1,91 @@
+"""What an audit finds: faults, transitions with the answers of their rules, and the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mreg.core.gates import Judgement
+from mreg.core.history import Finding, Transition
+from mreg.core.people import Actor
+
+__all__ = ["Audit", "AuditFault", "Judged", "Report"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFault:
+    """Something that is wrong, where, and since which commit."""
+
+    code: str
+    """A stable slug."""
+    place: str
+    """Path of a file, or full name of a ref."""
+    message: str
+    commit: str = ""
+    """Empty where no commit brought it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One transition, and what the rules of its parent say to it."""
+
+    transition: Transition
+    actor: Actor
+    """Who made it, and whether a signature proves that."""
+    judgement: Judgement
+
+    @property
+    def is_signed(self) -> bool:
+        """True where the statement bears a signature, be it a good one."""
+        return self.transition.statement is not None and self.transition.statement.signature != ""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit found."""
+
+    tip: str
+    """The newest commit."""
+    since: str | None = None
+    """Only what came after this commit was judged; ``None`` where all was."""
+    commits: int = 0
+    """How many were judged."""
+    transitions: int = 0
+    """How many of them there are in those commits."""
+    signed: int = 0
+    """Transitions that bear a signature."""
+    proven: int = 0
+    """Transitions whose signature shows who made them."""
+    tags: int = 0
+    """Tags that are there, and as they should be."""
+    faults: tuple[AuditFault, ...] = ()
+    """Those of the history, oldest first; then those of tags and of the repository."""
+    unproven: tuple[AuditFault, ...] = ()
+    """What was answered then, and cannot be now: no faults."""
+    gaps: tuple[Finding, ...] = ()
+    """What this clone lacks: then nothing was judged."""
+    remote: str | None = None
+    """The remote whose tags were compared; ``None`` where none was asked."""
+
+    @property
+    def complete(self) -> bool:
+        """True where all that had to be read could be."""
+        return not self.gaps
+
+    @property
+    def ok(self) -> bool:
+        """True where nothing is wrong, and nothing is missing."""
+        return self.complete and not self.faults
+
+    @property
+    def claimed(self) -> int:
+        """Transitions of which nothing proves who made them."""
+        return self.transitions - self.proven
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The auditor's report: transitions with the answers of their rules, newest first."""
+
+    rows: tuple[Judged, ...]
+    findings: tuple[Finding, ...] = ()
+    """Files that cannot be read: their transitions are missing here."""
