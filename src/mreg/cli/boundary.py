@@ -19,6 +19,7 @@ from mreg.render.text import render_error
 
 __all__ = ["guarded"]
 
+_FORMAT = ("--format", "-f")
 # Typer carries its own Click, whose errors are public only through their subclass.
 _CLICK_USAGE_ERROR = typer.BadParameter.__mro__[1]
 
@@ -27,11 +28,44 @@ class _InterruptedError(MregError):
     code = "interrupted"
 
 
+class _BugError(MregError):
+    code = "bug"
+
+
+class _Shown:
+    """How the errors of one command line are shown."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        pairs = zip(arguments, [*arguments[1:], ""], strict=False)
+        formats = [after if word in _FORMAT else _equals(word) for word, after in pairs]
+        self._is_json, self._is_github = "json" in formats, "github" in formats
+        self._is_check = "check" in arguments
+
+    def error(self, error: MregError) -> None:
+        error.hint = error.hint or ("mreg --help" if isinstance(error, UsageError) else "mreg doctor")
+        if self._is_github:
+            from mreg.cli.github import show_error_step
+
+            show_error_step(error, is_check=self._is_check)
+        else:
+            sys.stderr.write(render_error(error, as_json=self._is_json) + "\n")
+
+    def bug(self) -> None:
+        message = f"this is a bug of mreg {__version__}, and nothing you did "
+        message += f"(Python {platform.python_version()}, {platform.platform()})"
+        hint = "report it to the maintainers of mreg, with the lines above"
+        if self._is_github:
+            # Not the bare traceback, whose lines may be any text, and commands to GitHub.
+            self.error(_BugError(f"{traceback.format_exc()}\n{message}", hint=hint))
+        else:
+            sys.stderr.write(f"{traceback.format_exc()}\nerror: {message}\nhint: {hint}\n")
+
+
 def guarded(command: Callable[[], object], arguments: Sequence[str]) -> int:
     """Runs a command line and returns its exit status; errors go to stderr, never a traceback but for our own bugs."""
-    wants_json = _wants_json(arguments)
+    show = _Shown(arguments)
     try:
-        status = _attempt(command, wants_json=wants_json)
+        status = _attempt(command, show)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -39,39 +73,38 @@ def guarded(command: Callable[[], object], arguments: Sequence[str]) -> int:
         return ExitCode.CLOSED_PIPE
     except OSError as error:  # what is left of stdout could not be written
         _drop(sys.stdout)
-        _print(_from_system(error), wants_json=wants_json)
+        show.error(_from_system(error))
         return ExitCode.OUTSIDE
 
 
-def _attempt(command: Callable[[], object], *, wants_json: bool) -> int:  # noqa: PLR0911 - one a way to end
+def _attempt(command: Callable[[], object], show: _Shown) -> int:  # noqa: PLR0911 - one a way to end
     try:
         result = command()
         return result if isinstance(result, int) else ExitCode.DONE
     except MregError as error:
-        _print(error, wants_json=wants_json)
+        show.error(error)
         return exit_code(error)
     except BrokenPipeError:
         raise
     except OSError as error:
-        _print(_from_system(error), wants_json=wants_json)
+        show.error(_from_system(error))
         return ExitCode.OUTSIDE
     except typer.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, EOFError, typer.Abort):
         hint = "run the command again: what is recorded already is not recorded twice"
-        _print(_InterruptedError("interrupted", hint=hint), wants_json=wants_json)
+        show.error(_InterruptedError("interrupted", hint=hint))
         return ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary
         if isinstance(error, _CLICK_USAGE_ERROR):
-            _print(_from_click(error), wants_json=wants_json)
+            show.error(_from_click(error))
             return ExitCode.USAGE
-        _report_bug()
+        show.bug()
         return ExitCode.BUG
 
 
-def _print(error: MregError, *, wants_json: bool) -> None:
-    error.hint = error.hint or ("mreg --help" if isinstance(error, UsageError) else "mreg doctor")
-    sys.stderr.write(render_error(error, as_json=wants_json) + "\n")
+def _equals(word: str) -> str:
+    return next((word.removeprefix(start) for start in ("--format=", "-f") if word.startswith(start)), "")
 
 
 def _from_click(error: Exception) -> UsageError:
@@ -94,19 +127,3 @@ def _drop(*streams: object) -> None:
     for stream in streams:
         with suppress(OSError, ValueError, AttributeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[attr-defined]
-
-
-def _report_bug() -> None:
-    sys.stderr.write(traceback.format_exc())
-    sys.stderr.write(
-        f"\nerror: this is a bug of mreg {__version__}, and nothing you did "
-        f"(Python {platform.python_version()}, {platform.platform()})\n"
-        "hint: report it to the maintainers of mreg, with the lines above\n"
-    )
-
-
-def _wants_json(arguments: Sequence[str]) -> bool:
-    return any(
-        word in {"--format=json", "-fjson"} or (word in {"--format", "-f"} and after == "json")
-        for word, after in zip(arguments, [*arguments[1:], ""], strict=False)
-    )

@@ -38,6 +38,8 @@ class OutputFormat(str, Enum):
     TABLE = "table"
     JSON = "json"
     MARKDOWN = "markdown"
+    GITHUB = "github"
+    """For a step of GitHub Actions: annotations in its log, its outputs, its summary."""
 
 
 Model = Annotated[

@@ -1,4 +1,7 @@
-"""Where results go: stdout, as a table for people, aligned columns for pipes, JSON or Markdown; progress to stderr."""
+"""Where results go: stdout, as a table for people, aligned columns for pipes, JSON or Markdown; progress to stderr.
+
+In GitHub Actions also the files that are the step's outputs and its summary.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,12 @@ def show_result(result: Result, output: OutputFormat, policy: Policy | None = No
         output: The format that was asked for.
         policy: Gives the order of the stages, and how metrics are written.
     """
-    sys.stdout.write(_render(result, output, policy or Policy()) + "\n")
+    if output is OutputFormat.GITHUB:
+        from mreg.cli.github import show_step
+
+        show_step(result, policy or Policy())
+    else:
+        sys.stdout.write(_render(result, output, policy or Policy()) + "\n")
 
 
 @contextmanager

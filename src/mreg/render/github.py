@@ -1,0 +1,245 @@
+"""Results for GitHub Actions: annotations for the log, outputs for the steps that follow, a summary for people.
+
+Rules:
+    * The log has commands of ours alone, one a line; text out of a registry is escaped in them, and begins none.
+    * An output stands between delimiters that nobody can guess: no text can end it and begin another.
+    * An output fits into an environment variable, the one safe way to hand it to a script.  One that does not is empty,
+      and a warning says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from mreg.core.history import Finding
+from mreg.core.results import Diagnosis, History, ModelList, Receipt, SyncReport, VersionList
+from mreg.errors import MregError
+from mreg.render.json import render_json
+from mreg.render.markdown import escape
+from mreg.render.text import clean, render_error
+from mreg.render.view import Result
+
+__all__ = [
+    "CHECK_MARK",
+    "Annotation",
+    "Level",
+    "Step",
+    "annotate",
+    "annotate_error",
+    "render_annotations",
+    "render_error_step",
+    "render_outputs",
+    "render_step",
+]
+
+CHECK_MARK = "<!-- mreg:check -->"
+"""By this first line, the comment of a review is found again."""
+MAX_OUTPUT_BYTES = 120_000
+"""Linux takes 128 KiB in one environment variable, GitHub 1 MB in all outputs of a job."""
+MAX_SUMMARY_BYTES = 1_000_000
+"""GitHub shows no summary of a step that is larger than 1 MiB."""
+MAX_ANNOTATIONS = 10
+"""GitHub shows no more of one level in a step."""
+_PLACE = re.compile(r"(?P<file>[^\s:]+):(?P<line>[0-9]+): .*", re.DOTALL)
+_DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+_PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
+_PROMISED = ("changed", "commit", "tags", "version", "transitions")
+"""Keys of the JSON document that are outputs of their own."""
+
+
+class Level(str, Enum):
+    """How an annotation is shown."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One remark, at a place of the repository or on the run as a whole."""
+
+    level: Level
+    title: str
+    message: str
+    """May have several lines."""
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step leaves."""
+
+    log: str
+    """Workflow commands, for the log."""
+    outputs: str
+    """To be appended to the file that ``GITHUB_OUTPUT`` names."""
+    summary: str
+    """Markdown, to be appended to the file that ``GITHUB_STEP_SUMMARY`` names."""
+
+
+def render_step(result: Result, markdown: str) -> Step:
+    """Returns what the step of a result leaves.
+
+    Args:
+        result: What the registry answered.
+        markdown: The same as Markdown; where it is a review, it is the output ``comment`` too.
+    """
+    document = json.loads(render_json(result))
+    is_ok = not result.findings if isinstance(result, SyncReport) else document.get("ok", True)
+    outputs = {"ok": is_ok}
+    outputs |= {name: document[name] for name in _PROMISED if name in document}
+    return _step(annotate(result), {**outputs, "report": document}, markdown)
+
+
+def render_error_step(error: MregError, *, is_check: bool = False) -> Step:
+    """Returns what the step of a command that failed leaves.
+
+    Args:
+        error: Why.
+        is_check: Whether a review was asked for, which a comment is to tell of.
+    """
+    outputs = {"ok": False, "changed": False, "report": json.loads(render_error(error, as_json=True))}
+    mark = f"{CHECK_MARK}\n" if is_check else ""
+    return _step(annotate_error(error), outputs, mark + _error_markdown(error))
+
+
+def annotate(result: Result) -> tuple[Annotation, ...]:
+    """Returns what to remark on a result: what was done, and what is wrong."""
+    if isinstance(result, Receipt):
+        return tuple(_of_receipt(result))
+    if isinstance(result, SyncReport):
+        count, verb = len(result.created), "would make" if result.dry_run else "made"
+        done = f"{verb} {count} {'tag' if count == 1 else 'tags'}" if count else "no tag is missing"
+        return (Annotation(Level.NOTICE, "mreg sync", done), *_of_findings(result.findings, Level.ERROR))
+    if isinstance(result, Diagnosis):
+        return tuple(_of_diagnosis(result))
+    if isinstance(result, ModelList | VersionList | History):
+        return tuple(_of_findings(result.findings, Level.WARNING))
+    return ()
+
+
+def annotate_error(error: MregError) -> tuple[Annotation, ...]:
+    """Returns what to remark on a command that failed: the error, and every finding that refused it."""
+    hint = f"\nhint: {error.hint}" if error.hint else ""
+    findings = (
+        Annotation(Level.ERROR, f"mreg: {each['rule']}", _finding_text(each))
+        for each in _findings_of(error)
+        if each["outcome"] != "pass"
+    )
+    return (Annotation(Level.ERROR, f"mreg: {error.code}", error.message + hint), *findings)
+
+
+def render_annotations(annotations: Iterable[Annotation]) -> str:
+    """Returns workflow commands, one a line; of each level as many as GitHub shows, and how many more there are."""
+    lines: list[str] = []
+    found = list(annotations)
+    for level in Level:
+        those = [each for each in found if each.level is level]
+        shown = those if len(those) <= MAX_ANNOTATIONS else those[: MAX_ANNOTATIONS - 1]
+        lines += map(_command, shown)
+        if len(shown) < len(those):
+            more = f"{len(those) - len(shown)} more: the summary of this job has them all"
+            lines.append(_command(Annotation(level, "mreg", more)))
+    return "\n".join(lines)
+
+
+def render_outputs(outputs: Mapping[str, str]) -> str:
+    """Returns lines for the file that ``GITHUB_OUTPUT`` names; each output has a random delimiter of its own."""
+    lines: list[str] = []
+    for name, value in outputs.items():
+        mark = f"mreg_{secrets.token_hex(16)}"
+        lines += (f"{name}<<{mark}", value, mark)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _step(annotations: Iterable[Annotation], outputs: Mapping[str, object], markdown: str) -> Step:
+    texts = {name: _as_output(value) for name, value in outputs.items()}
+    large = [name for name, text in texts.items() if len(text.encode("utf-8", "backslashreplace")) > MAX_OUTPUT_BYTES]
+    texts.update(dict.fromkeys(large, ""))
+    if markdown.startswith(CHECK_MARK):
+        texts["comment"] = _cut(markdown, MAX_OUTPUT_BYTES)
+    warnings = (
+        Annotation(Level.WARNING, "mreg", f"the output {name} is too large for a variable, and was left empty")
+        for name in large
+    )
+    log = render_annotations([*annotations, *warnings])
+    return Step(log, render_outputs(texts), _cut(markdown, MAX_SUMMARY_BYTES))
+
+
+def _of_receipt(result: Receipt) -> Iterator[Annotation]:
+    title = "mreg: would" if result.dry_run and result.changed else "mreg"
+    yield Annotation(Level.NOTICE, title, "\n".join((result.plan.subject or "nothing to do", *result.tags)))
+    for notice in (*result.plan.notices, *result.notices):
+        yield Annotation(Level.NOTICE, "mreg", notice)
+
+
+def _of_findings(findings: Iterable[Finding], level: Level) -> Iterator[Annotation]:
+    for each in findings:
+        is_path = "/" in each.place and not each.place.startswith("refs/")
+        message = each.message if each.message.startswith(each.place) else f"{each.place}: {each.message}"
+        yield Annotation(level, f"mreg: {each.code}", message, file=each.place if is_path else "")
+
+
+def _of_diagnosis(result: Diagnosis) -> Iterator[Annotation]:
+    for check in result.checks:
+        if not check.ok:
+            place = _PLACE.fullmatch(check.message)
+            file, line = (place["file"], int(place["line"])) if place else ("", 0)
+            fix = f"\nfix: {check.fix}" if check.fix else ""
+            yield Annotation(Level.ERROR, f"mreg: {check.name}", check.message + fix, file, line)
+
+
+def _command(each: Annotation) -> str:
+    properties = {"file": each.file, "line": str(each.line or ""), "title": each.title}
+    words = ",".join(f"{name}={_escape(clean(text), _PROPERTY)}" for name, text in properties.items() if text)
+    message = "\n".join(clean(line) for line in each.message.splitlines())
+    return f"::{each.level.value} {words}::{_escape(message, _DATA)}"
+
+
+def _escape(text: str, table: Mapping[str, str]) -> str:
+    # Before `::` there was `##[…]`, which GitHub still obeys wherever it stands in a line.
+    return "".join(table.get(character, character) for character in text.replace("##[", "# #["))
+
+
+def _as_output(value: object) -> str:
+    """Returns text as it is, nothing for null, and all else as JSON in one line."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    # `##[` again: the same text to every reader of JSON, and inert where a script prints it.
+    return json.dumps(value, separators=(",", ":")).replace("##[", "#\\u0023[")
+
+
+def _cut(text: str, size: int) -> str:
+    """Returns text that has at most so many bytes in UTF-8; what is cut ends with a line that says so."""
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= size:
+        return text
+    note = "\n\n(this was too long, and is cut here)"
+    kept = data[: size - len(note)]
+    return (kept.rpartition(b"\n")[0] or kept).decode("utf-8", "ignore") + note
+
+
+def _error_markdown(error: MregError) -> str:
+    findings = [
+        f"- {'✓' if each['outcome'] == 'pass' else '✗'} {escape(_finding_text(each))}" for each in _findings_of(error)
+    ]
+    hint = clean(error.hint)
+    shown = f"hint: {escape(hint) if '`' in hint else f'`{hint}`'}" if hint else ""
+    blocks = (f"**{escape(f'error: {error.message}')}**", "\n".join(findings), shown)
+    return "\n\n".join(filter(None, blocks))
+
+
+def _findings_of(error: MregError) -> list[Mapping[str, str]]:
+    found = error.details.get("findings")
+    return found if isinstance(found, list) and len(found) > 1 else []  # of one alone, the message tells
+
+
+def _finding_text(each: Mapping[str, str]) -> str:
+    return f"{each['gate']}: {each['measured']}" + (f" ({each['why']})" if each["why"] else "")
