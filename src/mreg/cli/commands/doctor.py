@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from mreg.cli.exit_codes import ExitCode
 from mreg.cli.options import Format, OutputFormat, directory_of
 from mreg.cli.output import show_result
 from mreg.registry.doctor import examine
+from mreg.registry.workflows import examine_workflows
 
 __all__ = ["doctor"]
 
 
-def doctor(context: typer.Context, output: Format = OutputFormat.TABLE) -> int:
+def doctor(
+    context: typer.Context,
+    ci: Annotated[
+        bool, typer.Option("--ci", help="Look at the workflows in .github/workflows instead of the clone.")
+    ] = False,
+    output: Format = OutputFormat.TABLE,
+) -> int:
     """Say what is wrong with this clone, and the command that mends it.
+
+    With --ci: the known mistakes in the workflows of GitHub Actions, each with file, line and what mends it.
 
     \b
     mreg doctor
+    mreg doctor --ci
     """
-    diagnosis = examine(directory_of(context))
+    here = directory_of(context)
+    diagnosis = examine_workflows(here) if ci else examine(here)
     show_result(diagnosis, output)
     return ExitCode.DONE if diagnosis.ok else ExitCode.NO
