@@ -195,6 +195,7 @@ def test_render_json_writer() -> None:
         "subject": "Promote churn v2.0.0 to production",
         "commit": "e" * 40,
         "branch": "main",
+        "remote": None,
         "tags": ["churn#production#5"],
         "changes": [
             {"stage": "production", "action": "promote", "from": "v1.0.0", "to": "v2.0.0"},
@@ -229,6 +230,9 @@ def test_render_json_pull_sync_and_doctor() -> None:
     text = "retrained on October data"
     assert read("sync") == {
         "schema": 1, "changed": True, "dry_run": False, "commit": None, "tags": ["churn@v2.0.0", "churn#production#1"],
+        "remote": None,
+        "promotions": [],
+        "notifications": [],
         "present": 3, "transitions": [TRANSITION], "findings": [{"code": "tag-moved", "place": text, "message": text}],
     }  # fmt: skip
     assert read("diagnosis") == {

@@ -25,6 +25,7 @@ __all__ = [
     "LinkMode",
     "ModelList",
     "ModelSummary",
+    "Notification",
     "Pulled",
     "Receipt",
     "SyncReport",
@@ -138,6 +139,8 @@ class Receipt:
     """Versions and stage changes read from GTO's tags, of ``init``."""
     findings: tuple[GateFinding, ...] = ()
     """What the gates say; on another branch than the registry's also what would refuse it there."""
+    remote: str = ""
+    """Where it was pushed; empty where it was not."""
 
     @property
     def version(self) -> Version | None:
@@ -176,6 +179,21 @@ class Pulled:
 
 
 @dataclass(frozen=True, slots=True)
+class Notification:
+    """One sink that was told of one transition, or could not be."""
+
+    sink: str
+    transition: Transition
+    error: str = ""
+    """Why it could not be told; empty where it was."""
+
+    @property
+    def ok(self) -> bool:
+        """True where the sink took it."""
+        return not self.error
+
+
+@dataclass(frozen=True, slots=True)
 class SyncReport:
     """The tags that the history calls for and this clone lacked."""
 
@@ -188,6 +206,14 @@ class SyncReport:
     findings: tuple[Finding, ...]
     """Tags that are not what the history says, and files that cannot be read."""
     dry_run: bool = False
+    promotions: tuple[Receipt, ...] = ()
+    """Automatic ones; their tags and transitions are among those above."""
+    notifications: tuple[Notification, ...] = ()
+    remote: str = ""
+    """Where it was pushed; empty where it was not."""
+    commit: str | None = None
+    """Tip of the registry branch afterwards."""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

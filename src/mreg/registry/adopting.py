@@ -19,7 +19,7 @@ from mreg.core.plan import Document
 from mreg.core.record import Code, Record, format_record
 from mreg.core.tags import transition_subject
 from mreg.errors import IncompleteHistoryError
-from mreg.registry.writer import encode_document
+from mreg.registry.view import encode_document
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.gto import Said, read_gto_tags

@@ -12,7 +12,7 @@ from mreg.core.state import ModelState
 from mreg.core.statements import Namespace
 from mreg.errors import NotFoundError
 from mreg.registry.evidence import StoredEvidence
-from mreg.registry.writer import View
+from mreg.registry.view import View
 
 __all__ = ["Approving"]
 

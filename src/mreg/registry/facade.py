@@ -33,7 +33,8 @@ from mreg.core.text import check_line, check_text
 from mreg.core.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
 from mreg.errors import NamingError, UsageError
 from mreg.registry.queries import Queries
-from mreg.registry.writer import View, Writer
+from mreg.registry.view import View
+from mreg.registry.writer import Writer
 from mreg.stores.hashing import Progress
 
 __all__ = ["Registry"]
@@ -92,6 +93,7 @@ class Registry(Queries):
         force: bool = False,
         upload: bool = True,
         branch: str | None = None,
+        push: bool | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> Receipt:
@@ -115,6 +117,7 @@ class Registry(Queries):
             force: Register bytes that equal the newest version's, or a version older than the newest.
             upload: Copy the bytes to the DVC remote first, where one is set.
             branch: Commit here instead of on the registry branch; no tag is made.
+            push: Land it on the remote first; by default as ``push:`` in ``registry.yaml`` says.
             dry_run: Decide only; nothing is hashed or stored.
             progress: Called with bytes done and bytes in all.
 
@@ -154,6 +157,7 @@ class Registry(Queries):
             force=force,
             upload=upload,
             progress=progress,
+            push=push,
         )
         return registering.run(branch=branch, dry_run=dry_run)
 
@@ -166,6 +170,7 @@ class Registry(Queries):
         approved_by: Sequence[str] = (),
         on_replace: OnReplace | None = None,
         branch: str | None = None,
+        push: bool | None = None,
         dry_run: bool = False,
     ) -> Receipt:
         """Puts a version into a stage: one commit, one tag.
@@ -177,6 +182,7 @@ class Registry(Queries):
             approved_by: Who approved it, as they shall be named.
             on_replace: Archive or keep the version replaced; by default as the stage's rule says.
             branch: Commit here instead of on the registry branch: the pull-request way.
+            push: Land it on the remote first; by default as ``push:`` in ``registry.yaml`` says.
             dry_run: Decide only.
 
         Raises:
@@ -198,7 +204,7 @@ class Registry(Queries):
             view.require_record(version)
             return plan
 
-        return self._write(wanted.model, build, branch, dry_run=dry_run)
+        return self._write(wanted.model, build, branch, push=push, dry_run=dry_run)
 
     def rollback(  # noqa: PLR0913 - every part of the statement
         self,
@@ -209,6 +215,7 @@ class Registry(Queries):
         to: str | None = None,
         approved_by: Sequence[str] = (),
         branch: str | None = None,
+        push: bool | None = None,
         dry_run: bool = False,
     ) -> Receipt:
         """Puts back the last good version of a stage, and holds it against automatic promotions.
@@ -220,6 +227,7 @@ class Registry(Queries):
             to: A version that once held the stage, instead of the last good one.
             approved_by: Who approved it.
             branch: Commit here instead of on the registry branch.
+            push: Land it on the remote first; by default as ``push:`` in ``registry.yaml`` says.
             dry_run: Decide only.
 
         Raises:
@@ -238,10 +246,17 @@ class Registry(Queries):
             view.require_record(plan.version)
             return plan
 
-        return self._write(name, build, branch, dry_run=dry_run)
+        return self._write(name, build, branch, push=push, dry_run=dry_run)
 
     def clear(
-        self, model: str, stage: str, *, reason: str = "", branch: str | None = None, dry_run: bool = False
+        self,
+        model: str,
+        stage: str,
+        *,
+        reason: str = "",
+        branch: str | None = None,
+        push: bool | None = None,
+        dry_run: bool = False,
     ) -> Receipt:
         """Empties a stage.
 
@@ -253,10 +268,17 @@ class Registry(Queries):
         def build(view: View) -> Plan:
             return plan_clear(view.policy, view.registered(), target, view.statement(text))
 
-        return self._write(name, build, branch, dry_run=dry_run)
+        return self._write(name, build, branch, push=push, dry_run=dry_run)
 
     def approve(
-        self, selector: str, stage: str, *, reason: str = "", branch: str | None = None, dry_run: bool = False
+        self,
+        selector: str,
+        stage: str,
+        *,
+        reason: str = "",
+        branch: str | None = None,
+        push: bool | None = None,
+        dry_run: bool = False,
     ) -> Receipt:
         """Commits that whoever Git says commits here agrees to one promotion; makes no tag.
 
@@ -267,6 +289,7 @@ class Registry(Queries):
             stage: Where it may go.
             reason: What was looked at.
             branch: Commit here, such as on the branch of the promotion's pull request.
+            push: Land it on the remote first; by default as ``push:`` in ``registry.yaml`` says.
             dry_run: Decide only.
 
         Raises:
@@ -277,9 +300,9 @@ class Registry(Queries):
         from mreg.registry.approving import Approving
 
         approving = Approving(parse_selector(selector), _parse_target(stage, selector), check_text(reason, "reason"))
-        return self._write(approving.selector.model, approving.build, branch, dry_run=dry_run)
+        return self._write(approving.selector.model, approving.build, branch, push=push, dry_run=dry_run)
 
-    def hold(
+    def hold(  # noqa: PLR0913 - what a writer takes
         self,
         model: str,
         stage: str,
@@ -287,6 +310,7 @@ class Registry(Queries):
         reason: str,
         off: bool = False,
         branch: str | None = None,
+        push: bool | None = None,
         dry_run: bool = False,
     ) -> Receipt:
         """Stops automatic promotions of a stage, or with ``off`` lets them go on; makes no tag.
@@ -301,7 +325,7 @@ class Registry(Queries):
         def build(view: View) -> Plan:
             return plan_hold(view.rules, view.registered(), target, view.statement(text), on=not off)
 
-        return self._write(name, build, branch, dry_run=dry_run)
+        return self._write(name, build, branch, push=push, dry_run=dry_run)
 
     def archive(
         self,
@@ -310,6 +334,7 @@ class Registry(Queries):
         reason: str = "",
         undo: bool = False,
         branch: str | None = None,
+        push: bool | None = None,
         dry_run: bool = False,
     ) -> Receipt:
         """Marks a version as obsolete, or with ``undo`` takes the mark away.
@@ -325,7 +350,7 @@ class Registry(Queries):
             version = view.registry.select(wanted)
             return plan_archive(view.policy, view.model, version, view.statement(text), undo=undo)
 
-        return self._write(wanted.model, build, branch, dry_run=dry_run)
+        return self._write(wanted.model, build, branch, push=push, dry_run=dry_run)
 
     def pull(
         self,
@@ -360,16 +385,40 @@ class Registry(Queries):
         request = Pulling(reader, state, wanted, link, force, progress)
         return request.run(Path(output) if output else None, Path(into))
 
-    def sync(self, *, dry_run: bool = False) -> SyncReport:
-        """Makes the tags that merged commits call for; does nothing where all are there.
+    def sync(
+        self,
+        *,
+        push: bool | None = None,
+        auto: bool = True,
+        environ: Mapping[str, str] | None = None,
+        resend: str | None = None,
+        dry_run: bool = False,
+    ) -> SyncReport:
+        """Makes the tags that merged commits call for, promotes what may go by itself, and tells the sinks.
+
+        Args:
+            push: Land it on the remote first, in one atomic push; by default as ``push:`` in ``registry.yaml`` says.
+            auto: Promote into the stages that have ``auto: true``.
+            environ: Holds the URLs of the sinks of ``notify:``; nobody is told where ``None``.
+            resend: A commit or tag whose transitions the sinks are told of once more.
+            dry_run: Decide only.
 
         Raises:
             IncompleteHistoryError: The clone is shallow.
+            ConflictError: This clone and its remote have gone apart.
+            PushRefusedError: The remote's rules say no.
         """
-        return Writer(self._repo).sync(dry_run=dry_run)
+        from mreg.registry.syncing import Syncing
 
-    def _write(self, model: ModelName, build: Callable[[View], Plan], branch: str | None, *, dry_run: bool) -> Receipt:
-        return Writer(self._repo, scan=self._scan).write(model, build, branch=branch, dry_run=dry_run)
+        syncing = Syncing(
+            self._repo, push=push, auto=auto, dry_run=dry_run, environ=environ, resend=resend, scan=self._scan
+        )
+        return syncing.run()
+
+    def _write(
+        self, model: ModelName, build: Callable[[View], Plan], branch: str | None, *, push: bool | None, dry_run: bool
+    ) -> Receipt:
+        return Writer(self._repo, scan=self._scan, push=push).write(model, build, branch=branch, dry_run=dry_run)
 
     def _scan(self, record: Record) -> Scan:
         from mreg.registry.scanning import scan_artifact

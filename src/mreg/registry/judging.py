@@ -2,90 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from mreg.core.cases import open_cases
-from mreg.core.fields import Fields
-from mreg.core.gates import Case, Judgement, Scan, judge
+from mreg.core.gates import Case, GateFinding, Judgement, Scan, judge
 from mreg.core.history import Commit, FileChange, Timeline
-from mreg.core.layout import PathKind
-from mreg.core.manifest import Manifest, StageEntry, format_stage, parse_stage
-from mreg.core.names import ARCHIVED, ModelName, StageName
+from mreg.core.manifest import Manifest, StageEntry
+from mreg.core.names import ModelName
 from mreg.core.people import Proof
-from mreg.core.plan import Document, Plan
-from mreg.core.policy import Policy, Signatures
+from mreg.core.plan import Plan, with_approvers
+from mreg.core.policy import Policy
 from mreg.core.record import Record
-from mreg.core.statements import Namespace, artifact_name, encode_transition
+from mreg.core.refusals import refuse
+from mreg.core.statements import Namespace
+from mreg.errors import DataError
 from mreg.registry.evidence import StoredEvidence
 from mreg.registry.reader import Reader, parse_manifest
+from mreg.registry.signing import Signing
+from mreg.registry.view import View, encode_files
 from mreg.stores.git.objects import Identity, to_datetime
-from mreg.stores.keys import Signer, get_signer, signs_by_default
 
-__all__ = ["Bench", "Signing"]
-
-_UNMADE = "planned"
-"""What stands for a signature that a dry run does not make."""
-
-
-class Signing:
-    """Signs statements with the key that Git is configured to sign with, where the rules ask for it or Git does."""
-
-    def __init__(self, reader: Reader, rules: Policy, *, dry_run: bool) -> None:
-        """Keeps by which rules; no key is looked for before one is needed."""
-        self._repo = reader.repo
-        self._rules = rules
-        self.dry_run = dry_run
-        """While this is true, nothing is signed, and what would be counts as signed."""
-
-    def sign(self, stage: StageName, statement: bytes, kind: Namespace) -> str:
-        """Returns the signature of a statement about a stage; empty where none is asked for.
-
-        Raises:
-            IdentityError: One is asked for, and Git is not configured to sign, or the key cannot be used.
-        """
-        rule = self._rules.stages.get(stage)
-        is_required = rule is not None and rule.signatures is Signatures.REQUIRED
-        if not is_required and not self._signs_by_default:
-            return ""
-        if self.dry_run:
-            self.signer.key()  # a key that is not there is said now
-        return _UNMADE if self.dry_run else self.signer.sign(statement, kind.value)
-
-    def sign_plan(self, plan: Plan, policy: Policy, records: Callable[[StageEntry], Record | None]) -> Plan:
-        """Returns a plan whose stage files are signed."""
-        signed: dict[str, Document] = {}
-        for path, document in plan.documents.items():
-            place = policy.layout.locate(path)
-            if place is None or place.kind is not PathKind.STAGE or place.stage in {None, ARCHIVED}:
-                continue
-            if not isinstance(document, Mapping) or plan.keeps_statement:
-                continue
-            entry = parse_stage(Fields(document, where=path))
-            record = records(entry)
-            name = artifact_name(record.artifact if record else None)
-            stage = place.stage or ARCHIVED
-            signature = self.sign(stage, encode_transition(place.model, stage, name, entry), Namespace.TRANSITION)
-            signed[path] = format_stage(replace(entry, signature=signature))
-        return replace(plan, documents={**plan.documents, **signed}) if signed else plan
-
-    def proof(self, signature: str) -> Proof | None:
-        """Returns what a signature that a dry run did not make would show; ``None`` for all others."""
-        return Proof(self.signer.key()) if signature == _UNMADE and self.dry_run else None
-
-    @cached_property
-    def signer(self) -> Signer:
-        """The key.
-
-        Raises:
-            IdentityError: Git is not configured to sign with one.
-        """
-        return get_signer(self._repo)
-
-    @cached_property
-    def _signs_by_default(self) -> bool:
-        return signs_by_default(self._repo.settings())
+__all__ = ["Bench", "judge_plan"]
 
 
 @dataclass(slots=True)
@@ -135,3 +73,57 @@ class _PlannedEvidence(StoredEvidence):
 
     def proof(self, statement: bytes, kind: Namespace, signature: str) -> Proof:
         return self._signing.proof(signature) or super().proof(statement, kind, signature)
+
+
+def judge_plan(bench: Bench, view: View, plan: Plan, committer: Identity) -> tuple[Plan, tuple[GateFinding, ...]]:
+    """Returns a plan as it lands, signed and with its approvers, and what the gates say of it.
+
+    On another branch than the registry's, a gate that says no stops nothing: there the review decides.
+
+    Args:
+        bench: Judges.
+        view: What the plan was made from; its timeline is changed.
+        plan: What is to be committed.
+        committer: Who commits.
+
+    Raises:
+        RefusedError: A gate says no.
+        IdentityError: The stage asks for a signature, and Git is not configured to sign with an SSH key.
+    """
+    if not plan.changed:
+        return plan, ()
+    who, layout = (view.author, committer), view.policy.layout
+    # Judged before it is signed: nobody is asked for a key for what is then refused.
+    is_dry, view.signing.dry_run = view.signing.dry_run, True
+    draft = _sign(view, plan)
+    judged = bench.judge(view.timeline, draft, encode_files(draft), who)
+    if not view.is_branch:
+        _refuse(judged)
+    view.signing.dry_run = is_dry
+    named = plan
+    for case, judgement in judged:
+        named = with_approvers(named, layout, case.stage, [actor.email for actor in judgement.tally.approvers])
+    signed = _sign(view, named)
+    if not (view.is_branch or is_dry) and signed != draft:
+        judged = bench.judge(view.reader.timeline(view.commits, layout), signed, encode_files(signed), who)
+        _refuse(judged)
+    return signed, tuple(finding for _, judgement in judged for finding in judgement.findings)
+
+
+def _sign(view: View, plan: Plan) -> Plan:
+    def find_record(entry: StageEntry) -> Record | None:
+        if plan.record and plan.record.version == entry.version:
+            return plan.record
+        if entry.version is None or entry.version not in view.model.records:
+            return None
+        try:
+            return view.reader.record(view.registry, view.model.model, entry.version)
+        except DataError:
+            return None
+
+    return view.signing.sign_plan(plan, view.policy, find_record)
+
+
+def _refuse(judged: Iterable[tuple[Case, Judgement]]) -> None:
+    for case, judgement in judged:
+        refuse(case, judgement)

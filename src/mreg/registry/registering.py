@@ -22,7 +22,8 @@ from mreg.errors import DataError, NotFoundError, RefusedError
 from mreg.registry.artifacts import open_stats, open_store
 from mreg.registry.provenance import Provenance, gather
 from mreg.registry.seals import dvc_entry, pointer_path
-from mreg.registry.writer import View, Writer
+from mreg.registry.view import View
+from mreg.registry.writer import Writer
 from mreg.stores.artifact import Ingested, ingest, ingest_cached
 from mreg.stores.dvc_yaml import set_artifact
 from mreg.stores.git.repository import GitRepository
@@ -63,6 +64,7 @@ class Registering:
     force: bool = False
     upload: bool = True
     progress: Progress | None = None
+    push: bool | None = None
 
     def run(self, *, branch: str | None, dry_run: bool) -> Receipt:
         """Stores the bytes and commits the version.
@@ -74,7 +76,7 @@ class Registering:
             NotFoundError: The artifact or the stage does not exist.
             StorageError: The bytes could not be stored or uploaded.
         """
-        writer = Writer(self.repo)
+        writer = Writer(self.repo, push=self.push)
         if not dry_run:
             writer.recover()  # before anything is refused
         tracked = find_tracked(self.repo.worktree, self.source) if self.repo.worktree else None

@@ -2,91 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from mreg.core.gates import Case, GateFinding, Judgement, Scan
-from mreg.core.history import Commit, Lane, Timeline
-from mreg.core.manifest import StageEntry
-from mreg.core.names import ModelName, StageName, Version
-from mreg.core.plan import Document, Plan, Statement, with_approvers
-from mreg.core.policy import Policy
+from mreg.core.gates import GateFinding, Scan
+from mreg.core.names import ModelName
+from mreg.core.plan import Plan
 from mreg.core.record import Record
-from mreg.core.refusals import refuse
-from mreg.core.results import Receipt, SyncReport
-from mreg.core.state import ModelState, RegistryState
-from mreg.errors import ConflictError, DataError
-from mreg.registry.judging import Bench, Signing
+from mreg.core.results import Receipt
+from mreg.core.state import ModelState
+from mreg.errors import ConflictError
+from mreg.registry.judging import Bench, judge_plan
 from mreg.registry.reader import Reader, Settings
+from mreg.registry.signing import Signing
 from mreg.registry.tagging import Tagger
-from mreg.stores import yaml
-from mreg.stores.git.objects import Identity
+from mreg.registry.upstream import Upstream
+from mreg.registry.view import View, encode_files
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.repository import GitRepository
 
-__all__ = ["View", "Writer"]
+__all__ = ["Writer"]
 
 _ATTEMPTS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a plan is made from: one model on the branch that the commit will go to."""
-
-    reader: Reader
-    policy: Policy
-    registry: RegistryState
-    """The model, and those in folders below its own, if any."""
-    model: ModelState
-    """Empty where the model is not registered."""
-    timeline: Timeline
-    author: Identity
-    rules: Policy
-    """In force for the commit: those of the registry branch, wherever it goes."""
-    signing: Signing
-    landed: str
-    """Tip of the registry branch."""
-    is_branch: bool = False
-    """True where the commit goes to another branch."""
-
-    def registered(self) -> ModelState:
-        """Returns the model if it is registered.
-
-        Raises:
-            NotFoundError: It is not; the hint names the nearest that is.
-        """
-        if self.model.records:
-            return self.model
-        return self.reader.state(self.registry.commit, self.policy).model(self.model.model)
-
-    def require_record(self, version: Version | None) -> None:
-        """Passes a version whose record can be read: nobody could pull another.
-
-        Raises:
-            DataError: It cannot, or names another version.
-        """
-        if version is not None and version in self.model.records:
-            self.reader.record(self.registry, self.model.model, version)
-
-    def once(self) -> list[Version]:
-        """Returns every version of the model that history knows, those whose record was deleted since included."""
-        return [version for model, version in self.timeline.appearances if model == self.model.model]
-
-    def neighbours(self) -> list[ModelName]:
-        """Returns the other models in folders above and below this one's; one Git call."""
-        name = self.model.model
-        above = [ModelName(name[:at]) for at, char in enumerate(name) if char == "/"]
-        folders = [f"{self.registry.commit}:{self.policy.layout.model(each)}/versions" for each in above]
-        found = [each for each, oid in zip(above, self.reader.repo.resolve(folders), strict=True) if oid]
-        return found + [each for each, state in self.registry.models.items() if each != name and state.records]
-
-    def lane(self, stage: StageName) -> Lane:
-        """Returns the replayed history of one stage of the model."""
-        return self.timeline.lane(self.model.model, stage)
-
-    def statement(self, reason: str, approved_by: Sequence[str] = ()) -> Statement:
-        """Returns the statement of whoever commits now."""
-        return Statement(reason.strip(), self.author.email, self.author.when, tuple(approved_by))
+_BACKOFF_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +46,23 @@ class _Base:
 class Writer:
     """Lands plans as commits, with the tags that they call for."""
 
-    def __init__(self, repo: GitRepository, *, scan: Callable[[Record], Scan | None] | None = None) -> None:
+    def __init__(
+        self,
+        repo: GitRepository,
+        *,
+        scan: Callable[[Record], Scan | None] | None = None,
+        push: bool | None = None,
+    ) -> None:
         """Keeps the repository; nothing is read yet.
 
         Args:
             repo: The repository.
             scan: Scans a version's bytes, where a gate asks for it; by default nobody does.
+            push: Decide on what the remote has, and land there first; by default as ``push:`` in the settings says.
         """
         self._repo = repo
         self._scan = scan
+        self._push = push
 
     def write(
         self,
@@ -132,24 +81,26 @@ class Writer:
             dry_run: Decide only.
 
         Raises:
-            ConflictError: The branch kept moving.
+            ConflictError: The branch kept moving, or this clone and its remote have gone apart.
+            PushRefusedError: The remote's rules say no.
             MregError: Whatever ``build`` raises; nothing was written.
         """
         if dry_run:
             base = self._base(branch)
-            view, commits = self._view(model, base, dry_run=True)
-            plan, findings = self._judge(base, view, commits, build(view))
+            view = self._view(model, base, dry_run=True)
+            plan, findings = self._judge(base, view, build(view))
             return Receipt(plan, base.branch, None, dry_run=True, findings=findings)
         publisher = Publisher(self._repo)
         with publisher.locked():
-            for _ in range(_ATTEMPTS):
+            for attempt in range(_ATTEMPTS):
+                upstream = self._follow(publisher, model, branch, attempt)
                 base = self._base(branch)
-                view, commits = self._view(model, base)
-                plan, findings = self._judge(base, view, commits, build(view))
+                view = self._view(model, base)
+                plan, findings = self._judge(base, view, build(view))
                 if not plan.changed:
                     return Receipt(plan, base.branch, None)
                 try:
-                    receipt = self._land(Publisher(self._repo), base, view, commits, plan)
+                    receipt = self._land(Publisher(self._repo), base, view, plan, upstream)
                     return replace(receipt, findings=findings)
                 except RefMovedError:
                     continue
@@ -165,42 +116,16 @@ class Writer:
         with Publisher(self._repo).locked():
             pass
 
-    def sync(self, *, dry_run: bool = False) -> SyncReport:
-        """Makes the tags that the registry branch calls for and this clone lacks.
-
-        Raises:
-            ConflictError: Tags kept appearing while they were made.
-        """
-        publisher = Publisher(self._repo)
-        if dry_run:
-            return self._sync(publisher, dry_run=True)
-        with publisher.locked():
-            for _ in range(_ATTEMPTS):
-                try:
-                    return self._sync(Publisher(self._repo), dry_run=False)
-                except RefMovedError:
-                    continue
-        raise ConflictError(f"tags moved {_ATTEMPTS} times while mreg was writing", hint="try again")
-
-    def _sync(self, publisher: Publisher, *, dry_run: bool) -> SyncReport:
-        reader = Reader(self._repo)
-        settings = reader.settings()
-        layout = settings.policy.layout
-        timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
-        tagger = Tagger(reader, publisher)
-        plan = tagger.plan(timeline, layout)
-        created = tuple(tag.name for tag in plan.missing)
-        if plan.missing and not dry_run:
-            updates = tagger.build(plan, timeline, layout)
-            publisher.publish(updates, reason="mreg sync")
-            created = tuple(update.ref.removeprefix("refs/tags/") for update in updates)
-        return SyncReport(
-            created=created,
-            present=plan.present,
-            transitions=plan.transitions,
-            findings=(*timeline.findings, *plan.findings),
-            dry_run=dry_run,
-        )
+    def _follow(self, publisher: Publisher, model: ModelName, branch: str | None, attempt: int) -> Upstream | None:
+        """Brings the registry branch up to what the remote has; ``None`` where nothing is pushed."""
+        settings = Reader(self._repo).settings()
+        if not (settings.policy.push if self._push is None else self._push):
+            return None
+        if attempt:  # writers that lost a race together must not meet again
+            time.sleep(random.uniform(0, _BACKOFF_S * 2**attempt))  # noqa: S311 - no secret
+        upstream = Upstream.fetch(self._repo, settings.branch, [model])
+        upstream.follow(publisher)
+        return upstream
 
     def _base(self, branch: str | None) -> _Base:
         settings = Reader(self._repo).settings()
@@ -210,60 +135,30 @@ class Writer:
         local = self._repo.branch_tip(branch)
         return _Base(settings, branch, local or settings.tip, local)
 
-    def _view(self, model: ModelName, base: _Base, *, dry_run: bool = False) -> tuple[View, list[Commit]]:
-        reader = Reader(self._repo)
-        policy = base.settings.policy if base.is_registry else reader.policy_at(base.tip)
+    def _view(self, model: ModelName, base: _Base, *, dry_run: bool = False) -> View:
+        reader, rules = Reader(self._repo), base.settings.policy
+        policy = rules if base.is_registry else reader.policy_at(base.tip)
         registry = reader.state(base.tip, policy, [model])
         commits = reader.commits(base.tip, policy.layout, [model])
-        timeline = reader.timeline(commits, policy.layout)
-        state = registry.models.get(model, ModelState(model))
-        rules = base.settings.policy
-        signing = Signing(reader, rules, dry_run=dry_run)
-        view = View(
+        return View(
             reader=reader,
             policy=policy,
             registry=registry,
-            model=state,
-            timeline=timeline,
+            model=registry.models.get(model, ModelState(model)),
+            timeline=reader.timeline(commits, policy.layout),
             author=self._repo.author(),
             rules=rules,
-            signing=signing,
+            signing=Signing(reader, rules, dry_run=dry_run),
             landed=base.settings.tip,
             is_branch=not base.is_registry,
+            commits=tuple(commits),
         )
-        return view, commits
 
-    def _judge(
-        self, base: _Base, view: View, commits: list[Commit], plan: Plan
-    ) -> tuple[Plan, tuple[GateFinding, ...]]:
-        """Returns a plan as it lands, signed and with its approvers, and what the gates say of it.
-
-        On another branch than the registry's, a gate that says no stops nothing: there the review decides.
-
-        Raises:
-            RefusedError: A gate says no.
-        """
-        if not plan.changed:
-            return plan, ()
+    def _judge(self, base: _Base, view: View, plan: Plan) -> tuple[Plan, tuple[GateFinding, ...]]:
         bench = Bench(view.reader, view.rules, base.tip, view.signing, scan=self._scan)
-        who, layout = (view.author, self._repo.committer()), view.policy.layout
-        # Judged before it is signed: nobody is asked for a key for what is then refused.
-        is_dry, view.signing.dry_run = view.signing.dry_run, True
-        draft = _sign(view, plan)
-        judged = bench.judge(view.timeline, draft, encode_files(draft), who)
-        if base.is_registry:
-            _refuse(judged)
-        view.signing.dry_run = is_dry
-        named = plan
-        for case, judgement in judged:
-            named = with_approvers(named, layout, case.stage, [actor.email for actor in judgement.tally.approvers])
-        signed = _sign(view, named)
-        if base.is_registry and not is_dry and signed != draft:
-            judged = bench.judge(view.reader.timeline(commits, layout), signed, encode_files(signed), who)
-            _refuse(judged)
-        return signed, tuple(finding for _, judgement in judged for finding in judgement.findings)
+        return judge_plan(bench, view, plan, self._repo.committer())
 
-    def _land(self, publisher: Publisher, base: _Base, view: View, commits: list[Commit], plan: Plan) -> Receipt:
+    def _land(self, publisher: Publisher, base: _Base, view: View, plan: Plan, upstream: Upstream | None) -> Receipt:
         files = encode_files(plan)
         commit = publisher.commit(
             parent=base.tip, files=files, author=view.author, committer=self._repo.committer(), message=plan.message
@@ -275,42 +170,20 @@ class Writer:
             publisher.flush()
             layout = view.policy.layout
             new = view.reader.commits(commit, layout, [view.model.model], since=base.tip)
-            timeline = view.reader.timeline([*commits, *new], layout)
+            timeline = view.reader.timeline([*view.commits, *new], layout)
             tagger = Tagger(view.reader, publisher)
             tags = tagger.plan(timeline, layout, [view.model.model])
             updates += tagger.build(tags, timeline, layout)
             notices = tuple(f"{finding.place}: {finding.message}" for finding in tags.findings)
-        publisher.publish(updates, paths=tuple(files), reason=f"mreg: {plan.subject}")
+        push = None if upstream is None else partial(upstream.push, [*updates, *self._unpushed(base, view, upstream)])
+        publisher.publish(updates, paths=tuple(files), reason=f"mreg: {plan.subject}", push=push)
         names = tuple(update.ref.removeprefix("refs/tags/") for update in updates[1:])
-        return Receipt(plan, base.branch, commit, names, notices=notices)
+        remote = upstream.remote if upstream else ""
+        return Receipt(plan, base.branch, commit, names, notices=notices, remote=remote)
 
-
-def _sign(view: View, plan: Plan) -> Plan:
-    def find_record(entry: StageEntry) -> Record | None:
-        if plan.record and plan.record.version == entry.version:
-            return plan.record
-        if entry.version is None or entry.version not in view.model.records:
-            return None
-        try:
-            return view.reader.record(view.registry, view.model.model, entry.version)
-        except DataError:
-            return None
-
-    return view.signing.sign_plan(plan, view.policy, find_record)
-
-
-def _refuse(judged: Iterable[tuple[Case, Judgement]]) -> None:
-    for case, judgement in judged:
-        refuse(case, judgement)
-
-
-def encode_files(plan: Plan) -> dict[str, bytes | None]:
-    """Returns the files that a plan writes, as bytes; ``None`` deletes."""
-    return {path: encode_document(document) for path, document in plan.documents.items()}
-
-
-def encode_document(document: Document) -> bytes | None:
-    """Returns a document as the bytes of its file."""
-    if document is None or isinstance(document, bytes):
-        return document
-    return yaml.dump(document).encode()
+    def _unpushed(self, base: _Base, view: View, upstream: Upstream) -> list[RefUpdate]:
+        """Returns the tags of what was made here before without a push, and lands with this one."""
+        if not base.is_registry or upstream.tip == base.tip:
+            return []
+        layout = view.policy.layout
+        return upstream.unpushed_tags(view.reader.timeline(view.reader.commits(base.tip, layout), layout), base.tip)

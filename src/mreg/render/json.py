@@ -236,6 +236,7 @@ def _receipt(result: Receipt) -> Document:
         "subject": plan.subject or None,
         "commit": result.commit,
         "branch": result.branch,
+        "remote": result.remote or None,
         "tags": result.tags,
         "changes": changes,
         "hold": sets_hold(plan),
@@ -260,12 +261,25 @@ def _pulled(result: Pulled) -> Document:
 
 def _sync(result: SyncReport) -> Document:
     return {
-        "changed": bool(result.created),
+        "changed": bool(result.created or result.promotions),
         "dry_run": result.dry_run,
-        "commit": None,
+        "commit": result.commit,
+        "remote": result.remote or None,
         "tags": result.created,
         "present": result.present,
         "transitions": list(map(_transition, result.transitions)),
+        "promotions": list(map(_receipt, result.promotions)),
+        "notifications": [
+            {
+                "sink": each.sink,
+                "ok": each.ok,
+                "error": each.error or None,
+                "model": each.transition.model,
+                "stage": each.transition.stage,
+                "commit": each.transition.commit,
+            }
+            for each in result.notifications
+        ],
         "findings": _findings(result.findings),
     }
 

@@ -41,6 +41,8 @@ def _receipt(result: Receipt, policy: Policy) -> Iterator[tuple[str, Cell]]:
     if result.commit:
         yield "commit", Cell.code(short_oid(result.commit))
         yield "branch", Cell.code(result.branch)
+    if result.commit and result.remote:
+        yield "remote", Cell.code(result.remote)
     for tag in result.tags:
         yield "tag", Cell.code(tag)
     if result.dry_run:
@@ -101,14 +103,31 @@ def view_sync(result: SyncReport) -> Page:
     verb = "would make" if result.dry_run else "made"
     count = len(result.created)
     head = f"{verb} {count} {'tag' if count == 1 else 'tags'}" if count else "nothing to do: no tag is missing"
-    tags = tuple(("tag", Cell.code(tag)) for tag in result.created)
-    present = ("there already", Cell(str(result.present)))
+    rows = [("tag", Cell.code(tag)) for tag in result.created]
+    rows += [("promoted", Cell(each.plan.subject)) for each in result.promotions]
+    rows.append(("there already", Cell(str(result.present))))
+    if result.remote:
+        rows.append(("remote", Cell.code(result.remote)))
     return (
         Line(Cell(head, Tone.STRONG)),
-        Facts("", (*tags, present)),
+        Facts("", tuple(rows)),
         transitions_grid("transitions", result.transitions),
+        _notifications_grid(result),
         findings_grid(result.findings),
     )
+
+
+def _notifications_grid(result: SyncReport) -> Grid:
+    rows = tuple(
+        (
+            Cell.code(each.sink),
+            Cell("told", Tone.GOOD) if each.ok else Cell("not told", Tone.BAD),
+            Cell(f"{each.transition.model} {each.transition.stage}"),
+            Cell(each.error or NOTHING),
+        )
+        for each in result.notifications
+    )
+    return Grid("notifications", ("sink", "state", "of", "why"), rows)
 
 
 def view_diagnosis(result: Diagnosis) -> Page:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mreg.cli.options import Branch, DryRun, Format, OutputFormat, Reason, Selector, Stage, directory_of
+from mreg.cli.options import Branch, DryRun, Format, OutputFormat, Push, Reason, Selector, Stage, directory_of
 from mreg.cli.output import show_result
 from mreg.registry.facade import Registry
 
@@ -17,6 +17,7 @@ def approve(
     stage: Stage,
     reason: Reason = "",
     branch: Branch = None,
+    push: Push = None,
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
@@ -30,5 +31,5 @@ def approve(
     mreg approve churn@v3 production --branch promote-churn
     """
     registry = Registry.open(directory_of(context))
-    receipt = registry.approve(selector, stage, reason=reason, branch=branch, dry_run=dry_run)
+    receipt = registry.approve(selector, stage, reason=reason, branch=branch, push=push, dry_run=dry_run)
     show_result(receipt, output, registry.policy)

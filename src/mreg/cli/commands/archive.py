@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mreg.cli.options import Branch, DryRun, Format, OutputFormat, Reason, Selector, directory_of
+from mreg.cli.options import Branch, DryRun, Format, OutputFormat, Push, Reason, Selector, directory_of
 from mreg.cli.output import show_result
 from mreg.registry.facade import Registry
 
@@ -19,6 +19,7 @@ def archive(
     reason: Reason = "",
     undo: Annotated[bool, typer.Option("--undo", help="Take the version out of the archive.")] = False,
     branch: Branch = None,
+    push: Push = None,
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
@@ -29,5 +30,5 @@ def archive(
     mreg archive churn@v1 --undo
     """
     registry = Registry.open(directory_of(context))
-    receipt = registry.archive(selector, reason=reason, undo=undo, branch=branch, dry_run=dry_run)
+    receipt = registry.archive(selector, reason=reason, undo=undo, branch=branch, push=push, dry_run=dry_run)
     show_result(receipt, output, registry.policy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mreg.cli.options import Branch, DryRun, Format, Model, OutputFormat, Reason, Stage, directory_of
+from mreg.cli.options import Branch, DryRun, Format, Model, OutputFormat, Push, Reason, Stage, directory_of
 from mreg.cli.output import show_result
 from mreg.registry.facade import Registry
 
@@ -17,6 +17,7 @@ def clear(
     stage: Stage,
     reason: Reason = "",
     branch: Branch = None,
+    push: Push = None,
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
@@ -26,4 +27,6 @@ def clear(
     mreg clear churn staging --reason 'experiment over'
     """
     registry = Registry.open(directory_of(context))
-    show_result(registry.clear(model, stage, reason=reason, branch=branch, dry_run=dry_run), output, registry.policy)
+    show_result(
+        registry.clear(model, stage, reason=reason, branch=branch, push=push, dry_run=dry_run), output, registry.policy
+    )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mreg.cli.options import Branch, DryRun, Format, Model, OutputFormat, Reason, Stage, ask_reason, directory_of
+from mreg.cli.options import Branch, DryRun, Format, Model, OutputFormat, Push, Reason, Stage, ask_reason, directory_of
 from mreg.cli.output import show_result
 from mreg.registry.facade import Registry
 
@@ -20,6 +20,7 @@ def hold(
     reason: Reason = "",
     off: Annotated[bool, typer.Option("--off", help="Release the hold.")] = False,
     branch: Branch = None,
+    push: Push = None,
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
@@ -32,5 +33,5 @@ def hold(
     mreg hold churn production --off --reason 'it was the upstream table'
     """
     registry = Registry.open(directory_of(context))
-    receipt = registry.hold(model, stage, reason=ask_reason(reason), off=off, branch=branch, dry_run=dry_run)
+    receipt = registry.hold(model, stage, reason=ask_reason(reason), off=off, branch=branch, push=push, dry_run=dry_run)
     show_result(receipt, output, registry.policy)

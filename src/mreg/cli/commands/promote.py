@@ -12,6 +12,7 @@ from mreg.cli.options import (
     DryRun,
     Format,
     OutputFormat,
+    Push,
     Reason,
     Selector,
     Stage,
@@ -40,6 +41,7 @@ def promote(
         ),
     ] = None,
     branch: Branch = None,
+    push: Push = None,
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
@@ -59,6 +61,7 @@ def promote(
         approved_by=approved_by or (),
         on_replace=None if archive_replaced is None else choice[archive_replaced],
         branch=branch,
+        push=push,
         dry_run=dry_run,
     )
     show_result(receipt, output, registry.policy)

@@ -16,6 +16,7 @@ from mreg.cli.options import (
     Format,
     Model,
     OutputFormat,
+    Push,
     Reason,
     directory_of,
     parse_path,
@@ -83,6 +84,7 @@ def register(
         bool, typer.Option("--upload/--no-upload", help="Copy the bytes to the DVC remote first.")
     ] = True,
     branch: Branch = None,
+    push: Push = None,
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
@@ -113,6 +115,7 @@ def register(
             force=force,
             upload=upload,
             branch=branch,
+            push=push,
             dry_run=dry_run,
             progress=progress,
         )

@@ -13,6 +13,7 @@ from mreg.cli.options import (
     Format,
     Model,
     OutputFormat,
+    Push,
     Reason,
     Stage,
     ask_reason,
@@ -34,6 +35,7 @@ def rollback(
     ] = None,
     approved_by: ApprovedBy = None,
     branch: Branch = None,
+    push: Push = None,
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
@@ -53,6 +55,7 @@ def rollback(
         to=to,
         approved_by=approved_by or (),
         branch=branch,
+        push=push,
         dry_run=dry_run,
     )
     show_result(receipt, output, registry.policy)

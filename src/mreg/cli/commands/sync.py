@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import Annotated
+
 import typer
 
 from mreg.cli.exit_codes import ExitCode
-from mreg.cli.options import DryRun, Format, OutputFormat, directory_of
+from mreg.cli.options import DryRun, Format, OutputFormat, Push, directory_of
 from mreg.cli.output import show_result
 from mreg.registry.facade import Registry
 
 __all__ = ["sync"]
 
 
-def sync(context: typer.Context, dry_run: DryRun = False, output: Format = OutputFormat.TABLE) -> int:
-    """Make the tags that merged commits call for.
+def sync(
+    context: typer.Context,
+    push: Push = None,
+    auto: Annotated[bool, typer.Option("--auto/--no-auto", help="Promote into stages that have auto: true.")] = True,
+    notify: Annotated[bool, typer.Option("--notify/--no-notify", help="Tell the sinks of notify:.")] = True,
+    resend: Annotated[
+        str | None,
+        typer.Option("--resend", metavar="COMMIT-OR-TAG", help="Tell the sinks once more of that transition."),
+    ] = None,
+    dry_run: DryRun = False,
+    output: Format = OutputFormat.TABLE,
+) -> int:
+    """Make the tags that merged commits call for, promote what may go by itself, and tell the sinks.
 
-    Run it after a pull request was merged. It changes nothing where all tags are there, and ends with 1 where a tag
-    is not what the history says.
+    Run it after a pull request was merged. It changes nothing where all is done, and ends with 1 where a tag is not
+    what the history says. A sink that cannot be told is reported, and undoes nothing.
 
     \b
     mreg sync
-    mreg sync --dry-run
+    mreg sync --push
+    mreg sync --resend churn#production#5
     """
     registry = Registry.open(directory_of(context))
-    report = registry.sync(dry_run=dry_run)
+    environ = os.environ if notify else None
+    report = registry.sync(push=push, auto=auto, environ=environ, resend=resend, dry_run=dry_run)
     show_result(report, output, registry.policy)
+    for each in report.notifications:
+        if not each.ok:
+            sys.stderr.write(f"warning: {each.error}\n")
     return ExitCode.NO if report.findings else ExitCode.DONE

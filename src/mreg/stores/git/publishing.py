@@ -7,7 +7,7 @@ undoes where it has not; objects that nothing names are Git's to collect.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,8 +31,6 @@ from mreg.stores.git.trees import build_tree
 from mreg.stores.git.worktrees import Worktree, find_worktrees
 
 __all__ = ["NewTag", "Publisher", "RefMovedError", "RefUpdate"]
-
-_TRUE = {"true", "yes", "on"}
 
 
 class RefMovedError(ConflictError):
@@ -96,7 +94,7 @@ class Publisher:
         """
         tree = build_tree(self._repo, self.objects, parent, files)
         parents = (parent,) if parent else ()
-        if self._signs("commit"):
+        if signing.is_signing(self._settings, "commit"):
             self.flush()
             return signing.sign_commit(
                 self._repo, tree=tree, parents=parents, author=author, committer=committer, message=message
@@ -112,7 +110,7 @@ class Publisher:
 
     def tag(self, tag: NewTag) -> str:
         """Builds an annotated tag, signed where Git is configured to sign tags, and returns its id."""
-        if self._signs("tag"):
+        if signing.is_signing(self._settings, "tag"):
             self.flush()
             return signing.sign_tag(
                 self._repo, self._settings, name=tag.name, target=tag.target, tagger=tag.tagger, message=tag.message
@@ -126,13 +124,22 @@ class Publisher:
             self._repo.runner.run("unpack-objects", "-q", stdin=self.objects.pack())
             self.objects = ObjectWriter(self._repo.object_format)
 
-    def publish(self, updates: Sequence[RefUpdate], *, paths: Sequence[str] = (), reason: str) -> None:
+    def publish(
+        self,
+        updates: Sequence[RefUpdate],
+        *,
+        paths: Sequence[str] = (),
+        reason: str,
+        push: Callable[[], None] | None = None,
+    ) -> None:
         """Writes the objects and moves the refs, all of them or none.
 
         Args:
             updates: The first may be a branch; its checked-out worktrees then follow.
             paths: The files that differ between the branch's old and new commit.
             reason: For the reflog.
+            push: Moves a remote's refs, once the objects are there and nothing here is in the way; where it fails,
+                nothing moves here.
 
         Raises:
             RefMovedError: A ref was no longer at its ``old``.
@@ -149,6 +156,8 @@ class Publisher:
             self._journal.save(pending)
             try:
                 self._hold(trees, updates[0], paths)
+                if push:
+                    push()
                 if trees:
                     pending = replace(pending, begun=True)
                     self._journal.save(pending)
@@ -248,7 +257,3 @@ class Publisher:
     @cached_property
     def _settings(self) -> dict[str, str]:
         return self._repo.settings()
-
-    def _signs(self, kind: str) -> bool:
-        value = self._settings.get(f"{kind}.gpgsign", "").lower()
-        return value in _TRUE or (value.isdigit() and int(value) != 0)

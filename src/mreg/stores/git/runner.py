@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Any
 
 from mreg.errors import GitError, MregError, OutsideError, UsageError
@@ -22,6 +23,7 @@ __all__ = ["Completed", "GitRunner", "failure"]
 _SETTINGS = {
     "advice.graftFileDeprecated": "false",  # GIT_GRAFT_FILE below is not the user's doing
     "color.ui": "false",
+    "core.commentChar": "#",  # as for what Git takes for trailers, which is to be the same everywhere
     "core.filesRefLockTimeout": "5000",  # ms to wait for another Git that moves the same ref
     "core.fsmonitor": "false",  # else its value may be a program to run
     "core.hooksPath": "/dev/null",  # nothing in a registry is executed; mreg's own calls run no hook
@@ -33,6 +35,7 @@ _SETTINGS = {
     "log.showSignature": "false",
     "maintenance.auto": "false",  # no process outlives its command
     "submodule.recurse": "false",
+    "trailer.separators": ":",
 }
 _ALWAYS = (
     "--no-pager",
@@ -58,11 +61,13 @@ _OF_ANOTHER = (
 )
 """What Git hands down to a hook, which need not be about the repository that mreg was asked for."""
 _COMMAND_NOT_FOUND = 127
+_GRACE_S = 10.0
+"""How long Git may take to end its own children."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A finished Git process."""
+    """A finished process."""
 
     status: int
     """Negative where a signal ended it."""
@@ -87,8 +92,16 @@ class GitRunner:
         self.keep_open: tuple[int, ...] = ()
         """File descriptors that the processes inherit."""
 
-    def complete(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Completed:
+    def complete(
+        self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, timeout_s: float | None = None
+    ) -> Completed:
         """Runs one Git command to its end, whatever its status.
+
+        Args:
+            args: The command and its arguments.
+            stdin: What it reads.
+            env: Variables on top of the runner's own.
+            timeout_s: How long a command may take that waits for others; by default as long as it wants.
 
         Raises:
             GitError: Git is not installed.
@@ -101,7 +114,14 @@ class GitRunner:
         prefix = ["env", *(word for name in leaked for word in ("-u", name))] if leaked else []
         command = [*prefix, "git", "-C", os.fspath(self.directory), *_ALWAYS, *self._options, *args]
         try:
-            status, stdout, stderr = _execute(command, stdin, variables, self.keep_open)
+            status, stdout, stderr = _execute(command, stdin, variables, self.keep_open, timeout_s)
+        except TimeoutExpired as error:
+            verb = next((word for word in args if word in {"fetch", "push", "ls-remote"}), args[0])
+            raise OutsideError(
+                f"git {verb} got no answer within {timeout_s:.0f} seconds",
+                hint="check the network and the remote: git ls-remote",
+                details={"command": verb, "timeout_s": timeout_s},
+            ) from error
         except OSError as error:
             raise OutsideError(f"git could not be run in {self.directory}: {error.strerror or error}") from error
         except ValueError as error:  # a NUL, or half a surrogate pair
@@ -127,7 +147,7 @@ class GitRunner:
 
 
 def _execute(
-    command: list[str], stdin: bytes, env: Mapping[str, str], keep_open: tuple[int, ...]
+    command: list[str], stdin: bytes, env: Mapping[str, str], keep_open: tuple[int, ...], timeout_s: float | None
 ) -> tuple[int, bytes, bytes]:
     try:
         # When imported it runs `git version`, and fails where there is no Git.
@@ -144,10 +164,13 @@ def _execute(
         raise _missing() from error
     process: Popen[bytes] = started.proc
     try:
-        stdout, stderr = process.communicate(stdin)
+        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
     except BaseException:
-        # Ctrl-C: what follows must find a repository that nobody is writing to.
+        # Ctrl-C, or a time-out: what follows must find a repository that nobody is writing to.
         process.terminate()
+        with suppress(TimeoutExpired):
+            process.wait(_GRACE_S)
+        process.kill()
         process.wait()
         raise
     return process.returncode, stdout, stderr

@@ -1,0 +1,105 @@
+"""Telling the sinks of transitions, once each, whoever syncs.
+
+``refs/mreg/notified`` names the commit up to which they were told.  It moves before anything is sent, compared and set,
+on the remote where there is a push: of two that sync at once, one tells.  So a sink is never told twice, and one that
+was down then is told again by ``mreg sync --resend``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mreg.core.cases import find_actor, find_record
+from mreg.core.history import Timeline, Transition
+from mreg.core.notices import Notice, is_told, write_notice
+from mreg.core.results import Notification
+from mreg.core.sinks import Sink
+from mreg.errors import NotFoundError, OutsideError
+from mreg.registry.evidence import StoredEvidence
+from mreg.registry.reader import Reader, Settings
+from mreg.stores.git.pushing import claim, remote_ref
+from mreg.stores.git.repository import GitRepository
+
+__all__ = ["Notifying"]
+
+_MARKER = "refs/mreg/notified"
+
+
+@dataclass(frozen=True, slots=True)
+class Notifying:
+    """Who is told by one sync."""
+
+    repo: GitRepository
+    environ: Mapping[str, str]
+    """Holds the URLs of the sinks."""
+    remote: str = ""
+    """Where the marker is; in this clone where empty."""
+
+    def run(self, timeline: Timeline, created: Sequence[Transition]) -> tuple[Notification, ...]:
+        """Tells of what nobody was told of yet.
+
+        Args:
+            timeline: The whole history.
+            created: The transitions whose tags were made just now: all that is told where nothing ever was.
+        """
+        reader = Reader(self.repo)
+        settings = reader.settings()
+        if not settings.policy.notify:
+            return ()
+        told = remote_ref(self.repo, self.remote, _MARKER) if self.remote else self.repo.resolve([_MARKER])[0]
+        if told == settings.tip:
+            return ()
+        moves = list(created) if told is None else self._since(timeline, settings.tip, told)
+        if not claim(self.repo, self.remote, _MARKER, new=settings.tip, old=told):
+            return ()
+        return self._tell(reader, settings, timeline, moves)
+
+    def resend(self, timeline: Timeline, what: str) -> tuple[Notification, ...]:
+        """Tells once more of the transitions of a commit, or of the one that a tag seals.
+
+        Raises:
+            NotFoundError: The history has no such transition.
+        """
+        reader = Reader(self.repo)
+        wanted = self._commit_of(what)
+        moves = [each for each in timeline.transitions if each.commit == wanted]
+        if not moves:
+            raise NotFoundError(
+                f"{what!r} is no transition of the registry", hint="mreg history   # names the commit of each"
+            )
+        return self._tell(reader, reader.settings(), timeline, moves)
+
+    def _since(self, timeline: Timeline, tip: str, told: str) -> list[Transition]:
+        known = self.repo.resolve([told])[0]
+        news = self.repo.runner.text("rev-list", "--first-parent", tip, *([f"^{told}"] if known else []))
+        commits = set(news.split("\n"))
+        return [each for each in timeline.transitions if each.commit in commits]
+
+    def _commit_of(self, what: str) -> str:
+        (content,) = self.repo.read([f"refs/tags/{what}"])
+        lines = (content or b"").decode("utf-8", "replace").split("\n")
+        sealed = [line.removeprefix("Mreg-Commit: ") for line in lines if line.startswith("Mreg-Commit: ")]
+        return sealed[-1] if sealed else self.repo.commit_of(what)
+
+    def _tell(
+        self, reader: Reader, settings: Settings, timeline: Timeline, moves: Iterable[Transition]
+    ) -> tuple[Notification, ...]:
+        evidence = StoredEvidence(reader, settings.policy.layout, settings.tip)
+        found = []
+        for move in moves:
+            record = find_record(timeline, move.model, move.target, evidence)
+            notice = write_notice(move, actor=find_actor(settings.policy, move, record, evidence))
+            for sink in settings.policy.notify:
+                if is_told(sink, move):
+                    found.append(self._send(sink, notice))
+        return tuple(found)
+
+    def _send(self, sink: Sink, notice: Notice) -> Notification:
+        from mreg.stores.notify import send  # noqa: PLC0415 - most registries tell nobody
+
+        try:
+            send(sink, notice, self.environ)
+        except OutsideError as error:  # it is reported, and undoes nothing
+            return Notification(sink.name, notice.transition, error.message)
+        return Notification(sink.name, notice.transition)

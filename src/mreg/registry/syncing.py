@@ -1,0 +1,179 @@
+"""Syncing: the tags that merged commits call for, automatic promotions, and who is told of them.
+
+Rules:
+    * It is idempotent: run again, it finds nothing to do.
+    * With a push, the remote takes a change whole before it counts here.
+    * A transition is told once, whoever syncs: the marker of what was told moves first, compared and set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from mreg.core.auto import auto_stages, find_candidates
+from mreg.core.gates import Scan
+from mreg.core.history import Timeline
+from mreg.core.names import ModelName, StageName, Version
+from mreg.core.plan import Plan
+from mreg.core.record import Record
+from mreg.core.results import Receipt, SyncReport
+from mreg.core.tags import derive_tags
+from mreg.core.transitions import plan_promote
+from mreg.errors import ConflictError, DataError, RefusedError
+from mreg.registry.notifying import Notifying
+from mreg.registry.reader import Reader, Settings
+from mreg.registry.tagging import Tagger
+from mreg.registry.upstream import Upstream
+from mreg.registry.view import View
+from mreg.registry.writer import Writer
+from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
+from mreg.stores.git.repository import GitRepository
+
+__all__ = ["Syncing"]
+
+_ATTEMPTS = 8
+_TAGS = "refs/tags/"
+
+
+@dataclass(frozen=True, slots=True)
+class Syncing:
+    """One sync, and how far it goes."""
+
+    repo: GitRepository
+    push: bool | None = None
+    """By default as ``push:`` in ``registry.yaml`` says."""
+    auto: bool = True
+    """Promote into the stages that ask for it."""
+    dry_run: bool = False
+    environ: Mapping[str, str] | None = None
+    """Holds the URLs of the sinks; nobody is told where ``None``."""
+    resend: str | None = None
+    """A tag or a commit whose transitions are told once more."""
+    scan: Callable[[Record], Scan | None] | None = None
+
+    def run(self) -> SyncReport:
+        """Makes the tags, promotes, pushes, tells.
+
+        Raises:
+            ConflictError: Tags kept appearing, or this clone and its remote have gone apart.
+            PushRefusedError: The remote's rules say no.
+            NotFoundError: ``resend`` names no transition.
+        """
+        if self.dry_run:
+            report, _ = self._tag(Publisher(self.repo), None)
+            return replace(report, promotions=self._promote(report))
+        report, timeline = self._tag_until_landed()
+        promotions = self._promote(report)
+        if promotions:
+            later, timeline = self._tag_until_landed()
+            commits = {each.commit for each in promotions}
+            moves = (each for each in timeline.transitions if each.commit in commits)
+            tags = (*report.created, *(tag for each in promotions for tag in each.tags), *later.created)
+            transitions = (*report.transitions, *moves, *later.transitions)
+            report = replace(later, created=tags, transitions=tuple(dict.fromkeys(transitions)), promotions=promotions)
+        if self.environ is None:
+            return report
+        notifying = Notifying(self.repo, self.environ, report.remote)
+        told = notifying.resend(timeline, self.resend) if self.resend else notifying.run(timeline, report.transitions)
+        return replace(report, notifications=told)
+
+    def _tag_until_landed(self) -> tuple[SyncReport, Timeline]:
+        publisher = Publisher(self.repo)
+        with publisher.locked():
+            for _ in range(_ATTEMPTS):
+                try:
+                    return self._tag(Publisher(self.repo), self._follow(publisher))
+                except RefMovedError:
+                    continue
+        raise ConflictError(f"tags moved {_ATTEMPTS} times while mreg was writing", hint="try again")
+
+    def _follow(self, publisher: Publisher) -> Upstream | None:
+        settings = Reader(self.repo).settings()
+        if not (settings.policy.push if self.push is None else self.push):
+            return None
+        upstream = Upstream.fetch(self.repo, settings.branch)
+        upstream.follow(publisher)
+        return upstream
+
+    def _tag(self, publisher: Publisher, upstream: Upstream | None) -> tuple[SyncReport, Timeline]:
+        reader = Reader(self.repo)
+        settings = reader.settings()
+        layout = settings.policy.layout
+        timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
+        names = [tag.name for tag in derive_tags(timeline)]
+        if upstream:
+            upstream.fetch_tags(names)
+        tagger = Tagger(reader, publisher)
+        plan = tagger.plan(timeline, layout)
+        created = tuple(tag.name for tag in plan.missing)
+        if not self.dry_run:
+            updates = tagger.build(plan, timeline, layout)
+            created = tuple(update.ref.removeprefix(_TAGS) for update in updates)
+            self._publish(publisher, settings, updates, names, upstream)
+        report = SyncReport(
+            created=created,
+            present=plan.present,
+            transitions=plan.transitions,
+            findings=(*timeline.findings, *plan.findings),
+            dry_run=self.dry_run,
+            remote=upstream.remote if upstream else "",
+            commit=settings.tip,
+        )
+        return report, timeline
+
+    def _publish(
+        self,
+        publisher: Publisher,
+        settings: Settings,
+        updates: list[RefUpdate],
+        names: list[str],
+        upstream: Upstream | None,
+    ) -> None:
+        if upstream is None:
+            publisher.publish(updates, reason="mreg sync")
+            return
+        there = upstream.missing_tags(names)
+        if upstream.tip != settings.tip:
+            there.insert(0, RefUpdate(f"refs/heads/{settings.branch}", settings.tip, upstream.tip))
+        if updates:
+            publisher.publish(updates, reason="mreg sync", push=partial(upstream.push, [*there, *updates]))
+        else:
+            upstream.push(there)
+
+    def _promote(self, report: SyncReport) -> tuple[Receipt, ...]:
+        settings = Reader(self.repo).settings()
+        stages = auto_stages(settings.policy) if self.auto else ()
+        if not stages:
+            return ()
+        writer = Writer(self.repo, scan=self.scan, push=bool(report.remote))
+        reader = Reader(self.repo)
+        layout = settings.policy.layout
+        timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
+        promotions: list[Receipt] = []
+        for model, state in reader.state(settings.tip, settings.policy).models.items():
+            for stage in stages:
+                candidates = find_candidates(state, timeline.lane(model, stage), stage)
+                receipt = self._try(writer, model, stage, candidates)
+                if receipt and receipt.changed:
+                    promotions.append(receipt)
+        return tuple(promotions)
+
+    def _try(
+        self, writer: Writer, model: ModelName, stage: StageName, candidates: tuple[Version, ...]
+    ) -> Receipt | None:
+        for version in candidates:
+            try:
+                return writer.write(model, partial(_plan, version=version, stage=stage), dry_run=self.dry_run)
+            except (RefusedError, DataError):
+                continue  # its gates, or its record; an older version may pass
+        return None
+
+
+def _plan(view: View, *, version: Version, stage: StageName) -> Plan:
+    lane = view.lane(stage)
+    if version not in find_candidates(view.model, lane, stage):  # someone promoted or held meanwhile
+        return Plan(view.model.model, version, stage)
+    statement = view.statement(f"every gate of {stage} allows it")
+    return plan_promote(view.policy, view.model, lane, version, stage, statement)

@@ -1,0 +1,123 @@
+"""The remote of the registry branch: what it says before a decision is made, and what it takes after.
+
+Rules:
+    * A decision with a push is made on what the remote has: the local branch follows it first, as ``git pull
+      --ff-only`` would.
+    * What is pushed lands there whole before anything moves here; where it does not land, nothing does.
+    * Histories that have gone apart are never merged by mreg: that would renumber tags that others have seen.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mreg.core.history import Timeline
+from mreg.core.names import ModelName
+from mreg.core.tags import derive_tags
+from mreg.errors import ConflictError
+from mreg.stores.git.publishing import Publisher, RefUpdate
+from mreg.stores.git.pushing import fetch, find_remote, is_ancestor, push, remote_tags
+from mreg.stores.git.repository import GitRepository
+
+__all__ = ["Upstream"]
+
+_TAGS = "refs/tags/"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The registry branch as one remote has it."""
+
+    repo: GitRepository
+    remote: str
+    branch: str
+    tip: str | None = None
+    """Where the branch is there, as last fetched; ``None`` where the remote lacks it."""
+
+    @classmethod
+    def fetch(cls, repo: GitRepository, branch: str, models: Iterable[ModelName] = ()) -> Upstream:
+        """Fetches the branch, and the tags of some models.
+
+        Raises:
+            OutsideError: There is no remote, or it does not answer.
+        """
+        remote = find_remote(repo, branch)
+        patterns = [f"{model}{mark}*" for model in models for mark in "@#"]
+        return cls(repo, remote, branch, fetch(repo, remote, branch, patterns))
+
+    def follow(self, publisher: Publisher) -> None:
+        """Moves the local branch to where the remote's is, if that is ahead; the publisher must be locked.
+
+        Raises:
+            ConflictError: Each has commits that the other lacks.
+            DirtyFilesError: A checked-out file that changes has changes that are not committed.
+        """
+        local = self.repo.branch_tip(self.branch)
+        if local is None or self.tip is None or is_ancestor(self.repo, self.tip, local):
+            return
+        if not is_ancestor(self.repo, local, self.tip):
+            name = shlex.quote(self.branch)
+            raise ConflictError(
+                f"{self.branch} and {self.remote}/{self.branch} have gone apart: each has commits that the other lacks",
+                hint=f"git reset --keep {self.remote}/{name}   # then run again what was made here: mreg history",
+                details={"branch": self.branch, "remote": self.remote, "local": local, "there": self.tip},
+            )
+        paths = [change.path for change in self.repo.changes(local, self.tip)]
+        update = RefUpdate(f"refs/heads/{self.branch}", self.tip, local)
+        publisher.publish([update], paths=paths, reason=f"mreg: follow {self.remote}/{self.branch}")
+
+    def fetch_tags(self, names: Iterable[str]) -> None:
+        """Fetches those of some tags that the remote has and this clone lacks: a signed one cannot be made again."""
+        absent = [name for name, update in self._find(names).items() if update is None]
+        there = remote_tags(self.repo, self.remote) if absent else {}
+        wanted = [name for name in absent if name in there]
+        if wanted:
+            fetch(self.repo, self.remote, self.branch, wanted)
+
+    def push(self, updates: Sequence[RefUpdate]) -> None:
+        """Lands what moves, and makes the remote-tracking branch say so.
+
+        Raises:
+            RefMovedError: Someone else moved first.
+            PushRefusedError: The server's rules say no.
+            OutsideError: The remote does not answer.
+        """
+        push(self.repo, self.remote, updates)
+
+    def unpushed_tags(self, timeline: Timeline, tip: str) -> list[RefUpdate]:
+        """Returns the tags that this clone has of commits that the remote lacks.
+
+        Args:
+            timeline: The whole history.
+            tip: The local commit.
+        """
+        if self.tip == tip:
+            return []
+        commits = set(self.repo.runner.text("rev-list", "--first-parent", *self._range(tip)).split("\n"))
+        names = [tag.name for tag in derive_tags(timeline) if _commit_of(tag.event) in commits]
+        return self._updates(names)
+
+    def missing_tags(self, names: Iterable[str]) -> list[RefUpdate]:
+        """Returns those of some tags that this clone has and the remote lacks."""
+        there = remote_tags(self.repo, self.remote)
+        return self._updates([name for name in names if name not in there])
+
+    def _updates(self, names: Iterable[str]) -> list[RefUpdate]:
+        return [update for update in self._find(names).values() if update]
+
+    def _find(self, names: Iterable[str]) -> dict[str, RefUpdate | None]:
+        names = list(names)
+        oids = self.repo.resolve([_TAGS + name for name in names])
+        return {
+            name: RefUpdate(_TAGS + name, oid, None) if oid else None for name, oid in zip(names, oids, strict=True)
+        }
+
+    def _range(self, tip: str) -> tuple[str, ...]:
+        return (tip, f"^{self.tip}") if self.tip else (tip,)
+
+
+def _commit_of(event: object) -> str:
+    commit = getattr(event, "commit", "")
+    return commit if isinstance(commit, str) else str(getattr(commit, "oid", ""))
