@@ -50,6 +50,7 @@ class StoredEvidence:
         self._blobs: dict[str, bytes | None] = dict(planned or {})
         self._records: dict[str, Record | None] = {}
         self._approvals: dict[str, Approval | DataError] = {}
+        self._votes: dict[tuple[str, str], Vote] = {}
         self._scan = scan
 
     def prefetch(self, commits: Iterable[Commit]) -> None:
@@ -73,6 +74,12 @@ class StoredEvidence:
 
     def vote(self, file: ApprovalFile) -> Vote:
         """Returns an approval, who committed it, and what its signature shows."""
+        key = (file.path, file.oid)
+        if key not in self._votes:
+            self._votes[key] = self._open_vote(file)
+        return self._votes[key]
+
+    def _open_vote(self, file: ApprovalFile) -> Vote:
         found = self._approval(file)
         authors = self._authors.get((file.path, file.oid)) or frozenset({file.commit.email.casefold()})
         if isinstance(found, DataError):

@@ -21,7 +21,7 @@ from mreg.errors import DataError, IncompleteHistoryError, NotARegistryError, No
 from mreg.stores import yaml
 from mreg.stores.git.repository import GitRepository, TreeFile
 
-__all__ = ["Reader", "Settings", "parse_manifest"]
+__all__ = ["Reader", "Settings", "parse_manifest", "parse_settings"]
 
 _UNSHALLOW = "git fetch --unshallow   # in GitHub Actions: actions/checkout with fetch-depth: 0"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
@@ -68,7 +68,7 @@ class Reader:
             DataError: They cannot be read.
         """
         (data,) = self.repo.read([f"{commit}:{SETTINGS_FILE}"])
-        return Policy() if data is None else _parse_settings(data)
+        return Policy() if data is None else parse_settings(data)
 
     def state(self, commit: str | None, policy: Policy, models: Sequence[ModelName] = ()) -> RegistryState:
         """Returns what the registry says at a commit; two Git calls.
@@ -222,7 +222,7 @@ class Reader:
             commit, settings = found[2 * index : 2 * index + 2]
             if commit is None or settings is None:
                 continue
-            policy = _parse_settings(settings[1])
+            policy = parse_settings(settings[1])
             if place == "HEAD" and policy.branch == branch and self.repo.head_branch() not in {None, branch}:
                 # A feature branch that brings the first registry.yaml: there is no registry before it lands.
                 continue
@@ -319,7 +319,8 @@ def _required(data: bytes | None, path: str, oid: str) -> bytes:
     return data
 
 
-def _parse_settings(data: bytes) -> Policy:
+def parse_settings(data: bytes) -> Policy:
+    """Returns what ``registry.yaml`` says, or raises DataError."""
     try:
         return yaml.read(data, SETTINGS_FILE, parse_policy)
     except DataError as error:

@@ -9,7 +9,7 @@ of the history like the tags themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 
@@ -20,7 +20,7 @@ from mreg.core.record import Record
 from mreg.core.tags import tagger_of
 from mreg.errors import DataError
 from mreg.registry.reader import Reader
-from mreg.stores.dvc_yaml import find_artifact, set_artifact
+from mreg.stores.dvc_yaml import find_artifacts, set_artifact
 from mreg.stores.git.objects import Identity
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.pointer import format_pointer
@@ -28,6 +28,8 @@ from mreg.stores.pointer import format_pointer
 __all__ = ["Key", "dvc_entry", "is_seal", "pointer_path", "read_records", "version_commits"]
 
 Key = tuple[ModelName, Version]
+
+_FEW = 100
 
 
 def pointer_path(layout: Layout, record: Record) -> str:
@@ -66,9 +68,9 @@ def version_commits(
         for key, record in records.items()
         for path in (pointer_path(layout, record), DVC_FILE)
     ]
-    contents = reader.repo.read(names)
+    contents = _read_each_once(reader, names)
     newest = _newest_by_commit(timeline)
-    find_path = cache(lambda dvc_yaml, model: find_artifact(dvc_yaml, model).get("path"))
+    entries = cache(find_artifacts)
     commits: dict[Key, str] = {}
     for index, (key, record) in enumerate(records.items()):
         appearance = timeline.appearances[key]
@@ -78,13 +80,23 @@ def version_commits(
         elif (
             newest[appearance.commit.oid, record.model] == record.version
             and pointer == format_pointer(record.artifact).encode()
-            and find_path(dvc_yaml, record.model) == dvc_entry(layout, record)["path"]
+            and entries(dvc_yaml).get(record.model, {}).get("path") == dvc_entry(layout, record)["path"]
         ):
             commits[key] = appearance.commit.oid
         else:
             with suppress(DataError):
                 commits[key] = _seal(publisher, layout, appearance, record, dvc_yaml)
     return commits
+
+
+def _read_each_once(reader: Reader, names: Sequence[str]) -> list[bytes | None]:
+    if len(names) <= _FEW:
+        return reader.repo.read(names)
+    # Thousands of commits have one dvc.yaml between them.
+    oids = reader.repo.resolve(names)
+    distinct = list(dict.fromkeys(oid for oid in oids if oid))
+    contents = dict(zip(distinct, reader.repo.read(distinct), strict=True))
+    return [contents[oid] if oid else None for oid in oids]
 
 
 def is_seal(content: bytes | None, appearance: Appearance) -> bool:

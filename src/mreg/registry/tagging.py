@@ -6,7 +6,7 @@ what mreg would write, signed or not, on a commit of its version; else the name 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -23,7 +23,7 @@ from mreg.stores.git.objects import Identity, encode_tag
 from mreg.stores.git.publishing import NewTag, Publisher, RefUpdate
 from mreg.stores.git.repository import TagRef, tag_patterns
 
-__all__ = ["TagPlan", "Tagger"]
+__all__ = ["TagPlan", "Tagger", "encode_derived", "explain_tags", "says_right"]
 
 _PREFIX = "refs/tags/"
 
@@ -68,7 +68,7 @@ class Tagger:
         absent = [tag for tag in derived if tag.name not in refs]
         doubtful = self._find_doubtful(there, refs, timeline)
         records = read_records(self._reader, timeline, layout, map(_key, (*doubtful, *absent)))
-        taken = [tag for tag, is_right in doubtful.items() if not _is_adopted(tag, refs, records, says_right=is_right)]
+        taken = [tag for tag, is_right in doubtful.items() if not _is_adopted(tag, refs, records, is_right=is_right)]
         findings = list(_judge(refs.values(), {tag.name for tag in derived}, timeline))
         findings += [_taken(tag) for tag in taken if refs[tag.name].kind == "tag"]
         blocked = self._find_blocked(absent, refs)
@@ -105,7 +105,7 @@ class Tagger:
         contents = self._reader.repo.read([refs[tag.name].oid for tag in tags])
         doubtful: dict[DerivedTag, bool] = {}
         for tag, content in zip(tags, contents, strict=True):
-            is_right = _says_right(tag, refs[tag.name], content)
+            is_right = says_right(tag, refs[tag.name].target, content)
             appearance = timeline.appearances.get(_key(tag))
             if not is_right or appearance is None or refs[tag.name].target != appearance.commit.oid:
                 doubtful[tag] = is_right
@@ -137,47 +137,60 @@ def _tagger(tag: DerivedTag) -> Identity:
     return Identity(tag.tagger, tag.email, tag.time)
 
 
-def _says_right(tag: DerivedTag, ref: TagRef, content: bytes | None) -> bool:
-    expected = encode_tag(name=tag.name, target=ref.target, tagger=_tagger(tag), message=tag.message)
-    rest = (content or b"")[len(expected) :]
-    return content is not None and content.startswith(expected) and (not rest or rest.startswith(b"-----BEGIN "))
-
-
 def _is_adopted(
-    tag: DerivedTag, refs: Mapping[str, TagRef], records: Mapping[Key, Record | DataError], *, says_right: bool
+    tag: DerivedTag, refs: Mapping[str, TagRef], records: Mapping[Key, Record | DataError], *, is_right: bool
 ) -> bool:
     record, ref = records.get(_key(tag)), refs[tag.name]
     if not isinstance(record, Record) or record.adopted is None or ref.kind != "tag":
         return False
     is_gto = isinstance(tag.event, Appearance) and record.adopted.tag == tag.name
-    return (is_gto or says_right) and ref.target == record.adopted.commit
+    return (is_gto or is_right) and ref.target == record.adopted.commit
 
 
-def _judge(refs: Iterable[TagRef], derived: set[str], timeline: Timeline) -> Iterator[Finding]:
-    adopted = {each.adopted for each in timeline.transitions if each.adopted}
-    adopted |= {each.name for each in timeline.events if isinstance(each, AdoptedTag)}
+def explain_tags(refs: Iterable[TagRef], derived: Container[str], timeline: Timeline) -> Iterator[tuple[TagRef, bool]]:
+    """Yields the tags that GTO takes for those of a model, each with whether the history explains it."""
+    adopted = _adopted_tags(timeline)
     adopted_up_to: dict[ModelName, int] = {}
     for name in filter(None, map(parse_gto_name, adopted)):
         adopted_up_to[name.model] = max(adopted_up_to.get(name.model, 0), name.number)
     models = {model for model, _ in timeline.appearances}
-    names = set()
     for ref in refs:
-        names.add(ref.name)
         says = parse_gto_name(ref.name)
         if says is None or (says.stage is None and says.model not in models):
             continue  # a monorepo has tags such as parser@v1.0.0 that are no model's
-        if ref.kind != "tag":
-            yield Finding("lightweight-tag", _PREFIX + ref.name, "it is not annotated, so GTO and DVC do not see it")
-            continue
-        if ref.name in derived or ref.name in adopted or says.action is GtoAction.DEPRECATE:
-            continue
         is_archived = says.version in timeline.archived.get(says.model, {}) and says.action is GtoAction.DEREGISTER
         # Where the adoption was squashed, the history names the last tag of each stage alone.
         is_earlier = says.stage is not None and says.number <= adopted_up_to.get(says.model, -1)
-        if not is_archived and not is_earlier:
+        is_known = ref.name in derived or ref.name in adopted or says.action is GtoAction.DEPRECATE
+        yield ref, is_known or is_archived or is_earlier
+
+
+def _adopted_tags(timeline: Timeline) -> set[str]:
+    """Returns the names of GTO's tags that stage files name."""
+    adopted = {each.adopted for each in timeline.transitions if each.adopted}
+    return adopted | {each.name for each in timeline.events if isinstance(each, AdoptedTag)}
+
+
+def encode_derived(tag: DerivedTag, target: str) -> bytes:
+    """Returns the tag object that the history calls for, on a commit, without a signature."""
+    return encode_tag(name=tag.name, target=target, tagger=_tagger(tag), message=tag.message)
+
+
+def says_right(tag: DerivedTag, target: str, content: bytes | None) -> bool:
+    """Returns whether a tag object on a commit is what the history calls for, signed or not."""
+    expected = encode_derived(tag, target)
+    rest = (content or b"")[len(expected) :]
+    return content is not None and content.startswith(expected) and (not rest or rest.startswith(b"-----BEGIN "))
+
+
+def _judge(refs: Collection[TagRef], derived: set[str], timeline: Timeline) -> Iterator[Finding]:
+    for ref, is_explained in explain_tags(refs, derived, timeline):
+        if ref.kind != "tag":
+            yield Finding("lightweight-tag", _PREFIX + ref.name, "it is not annotated, so GTO and DVC do not see it")
+        elif not is_explained:
             message = "the history of the registry branch does not call for it, and GTO and DVC go by it"
             yield Finding("unexplained-tag", _PREFIX + ref.name, message)
-    yield from map(_lost, sorted(adopted - names))
+    yield from map(_lost, sorted(_adopted_tags(timeline) - {ref.name for ref in refs}))
 
 
 def _taken(tag: DerivedTag) -> Finding:

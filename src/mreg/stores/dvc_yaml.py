@@ -8,20 +8,25 @@ from mreg.core.layout import DVC_FILE
 from mreg.errors import DataError
 from mreg.stores import yaml
 
-__all__ = ["find_artifact", "set_artifact"]
+__all__ = ["find_artifact", "find_artifacts", "set_artifact"]
 
 _SECTION = "artifacts"
 
 
 def find_artifact(data: bytes | None, name: str) -> Mapping[str, object]:
     """Returns the entry of one artifact; empty where there is none, or the file cannot be read."""
+    return find_artifacts(data).get(name, {})
+
+
+def find_artifacts(data: bytes | None) -> dict[str, Mapping[str, object]]:
+    """Returns the entry of every artifact, by name; empty where there is none, or the file cannot be read."""
     try:
         document = yaml.load_foreign(data or b"", DVC_FILE)
     except DataError:
         return {}
     artifacts = document.get(_SECTION) if isinstance(document, dict) else None
-    entry = artifacts.get(name) if isinstance(artifacts, dict) else None
-    return entry if isinstance(entry, dict) else {}
+    entries = artifacts.items() if isinstance(artifacts, dict) else ()
+    return {name: entry for name, entry in entries if isinstance(entry, dict)}
 
 
 def set_artifact(data: bytes | None, name: str, entry: Mapping[str, str]) -> bytes:

@@ -66,7 +66,8 @@ class GitRepository:
         return (self.common_dir / "shallow").exists()
 
     @cached_property
-    def _is_partial(self) -> bool:
+    def is_partial(self) -> bool:
+        """True where the clone has only part of the objects, and fetches the others when they are asked for."""
         return any((self.common_dir / "objects" / "pack").glob("*.promisor"))
 
     @property
@@ -83,16 +84,17 @@ class GitRepository:
         Returns:
             One entry a name; ``None`` where Git knows no such object.
         """
-        return [found[2] if found else None for found in self._read(names)]
+        return [found[2] if found else None for found in self.read_objects(names)]
 
     def read_named(self, names: Sequence[str]) -> list[tuple[str, bytes] | None]:
         """Returns id and content of objects, in one Git call; otherwise like ``read``."""
-        return [(found[0], found[2]) if found else None for found in self._read(names)]
+        return [(found[0], found[2]) if found else None for found in self.read_objects(names)]
 
-    def _read(self, names: Sequence[str]) -> list[tuple[str, str, bytes] | None]:
+    def read_objects(self, names: Sequence[str]) -> list[tuple[str, str, bytes] | None]:
+        """Returns id, kind and content of objects, in one Git call; otherwise like ``read``."""
         if not names:
             return []
-        if self._is_partial:
+        if self.is_partial:
             self._fetch_at_once(names)
         out = self.runner.run("cat-file", "--batch", "--buffer", stdin=_lines(names))
         return list(parse_batch(out, len(names)))
@@ -217,7 +219,7 @@ class GitRepository:
         except MregError:
             # One tag that cannot be parsed, or whose object is missing, ends for-each-ref; the rest still reads.
             lines = self._refs("%(refname)%00%(objectname)", patterns)
-            found = self._read([line.split("\0")[1] for line in lines])
+            found = self.read_objects([line.split("\0")[1] for line in lines])
             return [parse_tag_ref(line, each) for line, each in zip(lines, found, strict=True)]
 
     def _refs(self, form: str, patterns: Sequence[str]) -> list[str]:
