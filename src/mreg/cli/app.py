@@ -34,6 +34,7 @@ COMMANDS = (
     "pull",
     "sync",
     "doctor",
+    "schema",
     "demo",
 )
 """In the order of the help."""
