@@ -48,7 +48,7 @@ def test_github_promote_gives_outputs_and_a_summary(churn: Path, step: Steps, gi
     assert result.err == ""
     assert step.runner.commands == [("notice", {"title": "mreg"}, "Promote churn v3.0.0 to staging\nchurn#staging#3")]
     outputs = step.outputs
-    report = json.loads(outputs.pop("report"))
+    report, [transition] = json.loads(outputs.pop("report")), json.loads(outputs.pop("transitions"))
     assert outputs == {
         "ok": "true",
         "changed": "true",
@@ -57,6 +57,7 @@ def test_github_promote_gives_outputs_and_a_summary(churn: Path, step: Steps, gi
         "version": "v3.0.0",
     }
     assert report["subject"] == "Promote churn v3.0.0 to staging"
+    assert (transition["model"], transition["stage"], transition["to"]) == ("churn", "staging", "v3.0.0")
     assert step.summary.read_text().startswith("**Promote churn v3.0.0 to staging**\n")
 
 

@@ -149,7 +149,15 @@ def test_unpinned_action_is_found(uses: str) -> None:
 
 @pytest.mark.parametrize(
     "uses",
-    [f"a/b@{SHA}", f"a/b/c@{SHA}", "./local", "../local", f"docker://a@sha256:{'0' * 64}", "./.github/workflows/x.yml"],
+    [
+        f"a/b@{SHA}",
+        f"a/b/c@{SHA}",
+        "./local",
+        "../local",
+        "$/local",
+        f"docker://a@sha256:{'0' * 64}",
+        "./.github/workflows/x.yml",
+    ],
 )
 def test_pinned_action_is_none(uses: str) -> None:
     assert rules(workflow({"uses": uses}, job={"uses": uses})) == []

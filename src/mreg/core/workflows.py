@@ -27,7 +27,7 @@ _NEEDS_HISTORY = frozenset({
 })  # fmt: skip
 _REVIEWS = frozenset({"check", "plan"})
 _CHECKOUT = "actions/checkout@"
-_PINNED = re.compile(r"[^@\s]+@[0-9a-f]{40}|docker://[^\s]+@sha256:[0-9a-f]{64}|\.{1,2}/.*")
+_PINNED = re.compile(r"[^@\s]+@[0-9a-f]{40}|docker://[^\s]+@sha256:[0-9a-f]{64}|(?:\.{1,2}|\$)/.*")
 _EXPRESSION = re.compile(r"\$\{\{(?P<body>.*?)\}\}", re.DOTALL)
 _OTHERS_TEXT = re.compile(
     r"\b(?:github\.(?:head_ref|ref_name|ref\b|event\b)|inputs\b|env\b|(?:steps|needs|jobs)\.[\w-]+\.outputs\b"

@@ -11,13 +11,14 @@ from pathlib import Path
 from mreg.core.gto import parse_gto_name
 from mreg.core.layout import SETTINGS_FILE
 from mreg.core.names import StageName
-from mreg.core.plan import Plan
-from mreg.core.policy import DEFAULT_BRANCH, Policy
+from mreg.core.plan import Document, Plan
+from mreg.core.policy import DEFAULT_BRANCH, Policy, StageRule
 from mreg.core.results import Receipt
 from mreg.errors import NotARegistryError, RefusedError, UsageError
 from mreg.registry.adopting import Adoption, plan_adoption
+from mreg.registry.hosting import Hosting, plan_hosting
 from mreg.registry.reader import Reader, Settings
-from mreg.registry.writer import encode_document
+from mreg.registry.view import encode_document
 from mreg.stores.dvc import dvc_files
 from mreg.stores.git.publishing import Publisher, RefUpdate
 from mreg.stores.git.repository import GitRepository
@@ -42,7 +43,13 @@ class _Start:
 
 
 def initialise(
-    path: Path, *, remote: str | None = None, adopting: bool = False, branch: str | None = None, dry_run: bool = False
+    path: Path,
+    *,
+    remote: str | None = None,
+    adopting: bool = False,
+    branch: str | None = None,
+    hosting: Hosting | None = None,
+    dry_run: bool = False,
 ) -> Receipt:
     """Makes a registry of the repository around a directory; what is there already stays.
 
@@ -51,6 +58,7 @@ def initialise(
         remote: URL of the DVC remote that artifacts go to.
         adopting: Write records and stages for what GTO has tagged.
         branch: The registry branch; by default the one that is checked out.
+        hosting: For which Git hosts to write workflows, if any.
         dry_run: Decide only.
 
     Raises:
@@ -64,11 +72,11 @@ def initialise(
     if remote is not None and not _URL.match(remote):
         remote = str((path / remote).absolute())
     if dry_run:
-        start, plan, adoption = _decide(repo, remote, branch, adopting=adopting)
+        start, plan, adoption = _decide(repo, remote, branch, hosting, adopting=adopting)
         return _receipt(plan, start.branch, None, adoption, dry_run=True)
     publisher = Publisher(repo)
     with publisher.locked():
-        start, plan, adoption = _decide(repo, remote, branch, adopting=adopting)
+        start, plan, adoption = _decide(repo, remote, branch, hosting, adopting=adopting)
         paths, tip = list(plan.documents), start.tip
         if plan.changed:
             files = {name: encode_document(document) for name, document in plan.documents.items()}
@@ -86,16 +94,16 @@ def initialise(
 
 
 def _decide(
-    repo: GitRepository, remote: str | None, branch: str | None, *, adopting: bool
+    repo: GitRepository, remote: str | None, branch: str | None, hosting: Hosting | None, *, adopting: bool
 ) -> tuple[_Start, Plan, Adoption | None]:
     start = _start(repo, branch)
     if not adopting:
         if start.settings is None:
             _refuse_gto_tags(repo)
-        return start, _plan(repo, start, remote), None
+        return start, _plan(repo, start, remote, hosting), None
     if start.settings is None:
         adoption = plan_adoption(repo, ())
-        return start, _plan(repo, start, remote, stages=adoption.stages), adoption
+        return start, _plan(repo, start, remote, hosting, stages=adoption.stages), adoption
     policy = start.settings.policy
     models = Reader(repo).state(start.tip, policy).models
     adoption = plan_adoption(repo, [name for name, model in models.items() if model.records])
@@ -103,7 +111,7 @@ def _decide(
     if undeclared:
         notice = f"declare these stages in {SETTINGS_FILE} to promote into them: {', '.join(undeclared)}"
         adoption = replace(adoption, notices=(*adoption.notices, notice))
-    return start, _plan(repo, start, remote), adoption
+    return start, _plan(repo, start, remote, hosting), adoption
 
 
 def _receipt(
@@ -114,7 +122,8 @@ def _receipt(
     summary = "no version of GTO's is left to adopt"
     if adoption.versions:
         summary = f"{len(adoption.versions)} versions and {adoption.moves} stage changes come from GTO's tags"
-        plan = replace(plan, subject=plan.subject or "Adopt what GTO has tagged", notices=())
+        kept = plan.notices if plan.changed else ()
+        plan = replace(plan, subject=plan.subject or "Adopt what GTO has tagged", notices=kept)
     notices = (*adoption.notices, summary)
     adopted = len(adoption.versions) + adoption.moves
     return Receipt(plan, branch, commit, dry_run=dry_run, notices=notices, adopted=adopted)
@@ -132,9 +141,36 @@ def _start(repo: GitRepository, branch: str | None) -> _Start:
     return _Start(settings.branch, settings.tip, settings.tip if settings.is_local else None, settings)
 
 
-def _plan(repo: GitRepository, start: _Start, remote: str | None, *, stages: Sequence[StageName] = ()) -> Plan:
+def _plan(
+    repo: GitRepository,
+    start: _Start,
+    remote: str | None,
+    hosting: Hosting | None,
+    *,
+    stages: Sequence[StageName] = (),
+) -> Plan:
     policy = start.settings.policy if start.settings else Policy(branch=start.branch)
-    documents: dict[str, bytes] = {}
+    if stages:
+        policy = replace(policy, stages=dict.fromkeys(stages, StageRule()))
+    documents, subject = _registry_files(repo, start, remote, policy)
+    notices: tuple[str, ...] = ()
+    if hosting:
+        beside = plan_hosting(repo, start.tip, hosting, policy, start.branch)
+        documents |= beside.documents
+        notices = beside.notices
+    if not documents:
+        return Plan(None, notices=("this is a model registry already", *notices))
+    body = f"Artifacts are stored in the DVC remote {remote}." if remote else ""
+    subject = subject or "Write the workflows of the registry"
+    trailers = (("Mreg-Action", "init"),)
+    return Plan(None, subject=subject, body=body, trailers=trailers, documents=documents, notices=notices)
+
+
+def _registry_files(
+    repo: GitRepository, start: _Start, remote: str | None, policy: Policy
+) -> tuple[dict[str, Document], str]:
+    """Returns the registry's own files that are missing, and what writing them is called."""
+    documents: dict[str, Document] = {}
     ignore_path = f"{policy.root}/.gitignore"
     names = [SETTINGS_FILE, *_DVC_FILES, ignore_path]
     found = repo.read([f"{start.tip}:{name}" for name in names]) if start.tip else [None] * len(names)
@@ -148,18 +184,15 @@ def _plan(repo: GitRepository, start: _Start, remote: str | None, *, stages: Seq
                 hint=f"git show {shlex.quote(start.branch)}:{SETTINGS_FILE}   # correct branch: there, or merge it",
                 details={"file": SETTINGS_FILE, "branch": start.branch},
             )
-        documents[SETTINGS_FILE] = settings_text(start.branch, stages or policy.stages).encode()
+        documents[SETTINGS_FILE] = settings_text(start.branch, policy.stages).encode()
     if ".dvc/config" not in present or remote is not None:
         existing = {name: text for name, text in present.items() if name in _DVC_FILES}
         for name, text in dvc_files(remote, repo.worktree or repo.git_dir, existing=existing).items():
             documents[name] = text.encode()
     if ignore_path not in present:
         documents[ignore_path] = _GITIGNORE.encode()
-    if not documents:
-        return Plan(None, notices=("this is a model registry already",))
-    subject = "Set the DVC remote of the registry" if start.settings else "Make this repository a model registry"
-    body = f"Artifacts are stored in the DVC remote {remote}." if remote else ""
-    return Plan(None, subject=subject, body=body, trailers=(("Mreg-Action", "init"),), documents=documents)
+    new = "Set the DVC remote of the registry" if start.settings else "Make this repository a model registry"
+    return documents, new if documents else ""
 
 
 def _refuse_gto_tags(repo: GitRepository) -> None:
