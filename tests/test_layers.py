@@ -32,6 +32,7 @@ ARROWS = {
 
 OUTSIDE = {
     "configobj": {"mreg.stores.dvc"},
+    "cryptography": {"mreg.stores.sshsig"},
     "dvc": {"mreg.stores.dvc"},
     "dvc_data": {"mreg.stores.dvc"},
     "dvc_objects": {"mreg.stores.dvc"},
@@ -40,7 +41,7 @@ OUTSIDE = {
     "git": {"mreg.stores.git.runner"},
     "platformdirs": {"mreg.stores.dvc"},
     "rich": {"mreg.cli", "mreg.render"},
-    "subprocess": {"mreg.stores.git.runner"},
+    "subprocess": {"mreg.stores.git.programs", "mreg.stores.git.runner"},
     "tomli": {"mreg.stores"},
     "typer": {"mreg.cli"},
     "yaml": {"mreg.stores.yaml"},

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = {"dvc", "dvc_data", "dvc_objects", "git", "pydantic", "rich", "typer", "yaml"}
+HEAVY = {"cryptography", "dvc", "dvc_data", "dvc_objects", "git", "pydantic", "rich", "typer", "yaml"}
 VERSION = "from mreg.cli import main\ntry:\n    main(['--version'])\nexcept SystemExit:\n    pass"
 
 

@@ -12,7 +12,15 @@ from mreg.stores.git.objects import Identity, encode_message
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, GitRunner, failure
 
-__all__ = ["sign_commit", "sign_tag"]
+__all__ = ["is_signing", "sign_commit", "sign_tag"]
+
+_TRUE = {"true", "yes", "on"}
+
+
+def is_signing(settings: Mapping[str, str], kind: str) -> bool:
+    """Returns whether Git signs all that it makes of a kind: ``commit`` or ``tag``."""
+    value = settings.get(f"{kind}.gpgsign", "").lower()
+    return value in _TRUE or (value.isdigit() and int(value) != 0)
 
 
 def sign_commit(
