@@ -58,7 +58,14 @@ class Simulator:
     def layout(self) -> Layout:
         return self.policy.layout
 
-    def commit(self, files: Mapping[str, str | None], *, email: str = ADA, subject: str = "Change") -> Commit:
+    def commit(
+        self,
+        files: Mapping[str, str | None],
+        *,
+        email: str = ADA,
+        subject: str = "Change",
+        trailers: tuple[tuple[str, str], ...] = (),
+    ) -> Commit:
         """Commits texts by path; ``None`` deletes."""
         self.now += timedelta(minutes=1)
         changes = []
@@ -70,7 +77,8 @@ class Simulator:
                 sides = (None if each is None else oid_of(each) for each in (before, text))
                 changes.append(FileChange(path, *sides))
         self._blobs |= {oid_of(text): text for text in self.tree.values()}
-        made = Commit(oid_of(f"{len(self.commits)} {files}"), "Ada", email, self.now, subject, tuple(changes))
+        oid = oid_of(f"{len(self.commits)} {files}")
+        made = Commit(oid, "Ada", email, self.now, subject, tuple(changes), trailers)
         self.commits.append(made)
         return made
 
@@ -79,7 +87,7 @@ class Simulator:
         documents = {path: None if document is None else _text(document) for path, document in plan.documents.items()}
         if plan.changed:
             before, tree, now = self.timeline(), dict(self.tree), self.now
-            made = self.commit(documents, email=email, subject=plan.subject)
+            made = self.commit(documents, email=email, subject=plan.subject, trailers=plan.trailers)
             try:
                 for case in self.cases(before, made):
                     refuse(case, judge(case))

@@ -125,7 +125,8 @@ class Auditor:
 
     def _judge_move(self, commit: Commit, move: Transition, case: Case) -> None:
         judgement, path = judge(case), self._layout.stage(move.model, move.stage)
-        self.judged.append(Judged(move, case.actor, judgement))
+        rule = case.policy.stages.get(move.stage)
+        self.judged.append(Judged(move, case.actor, judgement, rule.approvals.count if rule else 0))
         self._weighed.update(vote.path for vote in case.votes)
         what = f"{move.model} {move.target or move.source}"
         is_unknown = move.target is not None and (move.model, move.target) not in self.timeline.records

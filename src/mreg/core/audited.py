@@ -32,6 +32,8 @@ class Judged:
     actor: Actor
     """Who made it, and whether a signature proves that."""
     judgement: Judgement
+    wanted: int = 0
+    """How many approvals its stage asks for."""
 
     @property
     def is_signed(self) -> bool:
