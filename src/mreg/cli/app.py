@@ -33,6 +33,7 @@ COMMANDS = (
     "history",
     "pull",
     "sync",
+    "verify",
     "doctor",
     "schema",
     "demo",

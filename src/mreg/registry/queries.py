@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mreg.core.best import Choice, choose_best
 from mreg.core.compare import Comparison, Subject, compare
 from mreg.core.constraint import parse_constraint
+from mreg.core.gates import Scan
 from mreg.core.metrics import check_metric, override_directions
 from mreg.core.names import ARCHIVED, ModelName, Selector, StageName, parse_model_name, parse_selector, parse_stage_name
 from mreg.core.policy import Policy
+from mreg.core.record import Record
 from mreg.core.results import History, ModelList, VersionDetails, VersionList
+from mreg.core.review import Review
 from mreg.core.state import RegistryState
-from mreg.errors import DataError
+from mreg.errors import DataError, UsageError
 from mreg.registry import answers
 from mreg.registry.reader import Reader, Settings
 from mreg.stores.git.repository import GitRepository
+
+if TYPE_CHECKING:
+    from mreg.core.audited import Audit, Report
 
 __all__ = ["Queries"]
 
@@ -127,6 +133,46 @@ class Queries:
             settings.policy.stage(wanted)
         return History(found, tuple(timeline.findings))
 
+    def report(self, model: str | None = None, stage: str | None = None) -> Report:
+        """Returns the auditor's report: every transition with the answers of its rules, newest first.
+
+        Args:
+            model: Only this model.
+            stage: Only this stage.
+
+        Raises:
+            NotFoundError: The model is not registered, or the stage is neither declared nor ever used.
+            IncompleteHistoryError: The clone is shallow, or lacks objects.
+        """
+        from mreg.registry.auditing import Auditing  # noqa: PLC0415 - other readers do without what it needs
+
+        name = parse_model_name(model) if model is not None else None
+        reader, state, settings = self._state([name] if name else ())
+        if name is not None:
+            state.model(name)
+        wanted = _parse_stage(stage) if stage is not None else None
+        found = Auditing(reader, settings).report([name] if name else [], wanted)
+        if wanted and not found.rows and wanted != ARCHIVED:
+            settings.policy.stage(wanted)
+        return found
+
+    def verify(self, *, since: str | None = None, remote: bool = False) -> Audit:
+        """Proves the whole first-parent history again: rules, signatures, approvals, records, tags.
+
+        Args:
+            since: Judge only what came after this revision.
+            remote: Look at the tags of ``origin`` too.
+
+        Raises:
+            IncompleteHistoryError: The clone is shallow, or lacks objects that could not be fetched; or the remote has
+                moved on.
+            NotFoundError: There is no such revision, or no such remote.
+            OutsideError: The remote could not be asked.
+        """
+        from mreg.registry.auditing import Auditing  # noqa: PLC0415 - other readers do without what it needs
+
+        return Auditing.of(self._reader()).verify(since=since, remote=remote)
+
     def compare(self, *selectors: str, higher: Sequence[str] = (), lower: Sequence[str] = ()) -> Comparison:
         """Returns versions side by side; the first is what the others are measured against.
 
@@ -181,6 +227,40 @@ class Queries:
 
     def _reader(self) -> Reader:
         return self._kept or Reader(self._repo)
+
+    def plan(self, *, base: str | None = None, head: str | None = None, staged: bool = False) -> Review:
+        """Returns what the difference between two commits would do to the registry, and whether it may land.
+
+        It counts as one commit on top of ``base``, and is judged by the rules and keys of that.
+
+        Args:
+            base: A revision; by default the registry branch, as the remote has it if there is a remote.
+            head: A revision; by default what is checked out.
+            staged: Look at the index against what is checked out, instead of at two commits.
+
+        Raises:
+            UsageError: ``staged`` together with a revision.
+            NotFoundError: A revision names no commit, or the registry branch is not there.
+            IncompleteHistoryError: The clone is shallow.
+            RefusedError: The two share no commit.
+            ConflictError: The index holds conflicts that are not settled.
+        """
+        from mreg.registry.reviewing import review_difference, review_index  # noqa: PLC0415 - readers do without
+
+        if not staged:
+            return review_difference(self._repo, base, head, scan=self._scan)
+        if base is not None or head is not None:
+            raise UsageError("what is staged is compared with what is checked out", hint="mreg check --staged")
+        return review_index(self._repo, scan=self._scan)
+
+    def check(self, *, base: str | None = None, head: str | None = None, staged: bool = False) -> Review:
+        """Returns what ``plan`` returns, for those who ask whether it may land: ``ok`` says so."""
+        return self.plan(base=base, head=head, staged=staged)
+
+    def _scan(self, record: Record) -> Scan:
+        from mreg.registry.scanning import scan_artifact  # noqa: PLC0415 - it needs DVC
+
+        return scan_artifact(self._repo, record)
 
     def _state(
         self, models: Sequence[ModelName] = (), *, at: str | None = None

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mreg.core.audited import Audit
+from mreg.core.audited import Audit
 from mreg.core.history import Finding
+from mreg.core.layout import SETTINGS_FILE
 from mreg.core.layout import SETTINGS_FILE
 from mreg.core.results import Diagnosis, History, ModelList, Receipt, SyncReport, VersionList
 from mreg.errors import MregError
@@ -127,6 +129,8 @@ def annotate(result: Result) -> tuple[Annotation, ...]:
         return tuple(_of_diagnosis(result))
     if isinstance(result, Audit):
         return tuple(_of_audit(result))
+    if isinstance(result, Audit):
+        return tuple(_of_audit(result))
     if isinstance(result, ModelList | VersionList | History):
         return tuple(_of_findings(result.findings, Level.WARNING))
     return ()
@@ -192,6 +196,19 @@ def _of_findings(findings: Iterable[Finding], level: Level) -> Iterator[Annotati
         is_path = "/" in each.place and not each.place.startswith("refs/")
         message = each.message if each.message.startswith(each.place) else f"{each.place}: {each.message}"
         yield Annotation(level, f"mreg: {each.code}", message, file=each.place if is_path else "")
+
+
+def _of_audit(result: Audit) -> Iterator[Annotation]:
+    counts = f"{result.commits} commits, {result.transitions} transitions, {result.tags} tags"
+    worth = f"{result.proven} proven by signatures, {result.claimed} claimed, not proven"
+    verdict = "ok" if result.ok else "not ok" if result.complete else "incomplete"
+    yield Annotation(Level.NOTICE, f"mreg verify: {verdict}", f"{counts}; {worth}")
+    yield from _of_findings(result.gaps, Level.ERROR)
+    for each in result.faults:
+        is_path = "/" in each.place and not each.place.startswith(("refs/", "info/"))
+        where = f" (commit {each.commit[:12]})" if each.commit else ""
+        file = each.place if is_path or each.place == SETTINGS_FILE else ""
+        yield Annotation(Level.ERROR, f"mreg: {each.code}", f"{each.place}: {each.message}{where}", file=file)
 
 
 def _of_audit(result: Audit) -> Iterator[Annotation]:

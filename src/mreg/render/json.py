@@ -16,6 +16,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from mreg.core.audited import Audit
 from mreg.core.best import Choice
 from mreg.core.compare import Comparison, FactComparison, MetricComparison
 from mreg.core.fields import Plain
@@ -34,6 +35,7 @@ from mreg.core.results import (
     VersionDetails,
     VersionList,
 )
+from mreg.render.audit import audit_document
 from mreg.render.receipt import sets_hold
 from mreg.render.text import format_moment
 from mreg.render.view import Result
@@ -302,4 +304,5 @@ _DOCUMENTS: dict[type, Callable[[Any], Document]] = {
     Pulled: _pulled,
     SyncReport: _sync,
     Diagnosis: _diagnosis,
+    Audit: audit_document,
 }

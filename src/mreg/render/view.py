@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mreg.core.audited import Audit, Report
 from mreg.core.best import Choice
 from mreg.core.compare import Comparison
 from mreg.core.policy import Policy
 from mreg.core.results import Diagnosis, History, ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
+from mreg.render.audit import view_audit, view_report
 from mreg.render.comparison import view_choice, view_comparison
 from mreg.render.details import view_details
 from mreg.render.listing import view_history, view_models, view_versions
@@ -18,7 +20,18 @@ from mreg.render.receipt import view_diagnosis, view_pulled, view_receipt, view_
 __all__ = ["Result", "view"]
 
 Result = (
-    ModelList | VersionList | VersionDetails | History | Comparison | Choice | Receipt | Pulled | SyncReport | Diagnosis
+    ModelList
+    | VersionList
+    | VersionDetails
+    | History
+    | Comparison
+    | Choice
+    | Receipt
+    | Pulled
+    | SyncReport
+    | Diagnosis
+    | Audit
+    | Report
 )
 """All that the registry answers."""
 
@@ -33,6 +46,8 @@ _VIEWS: dict[type, Callable[[Any, Policy], Page]] = {
     Pulled: lambda result, _: view_pulled(result),
     SyncReport: lambda result, _: view_sync(result),
     Diagnosis: lambda result, _: view_diagnosis(result),
+    Audit: lambda result, _: view_audit(result),
+    Report: lambda result, _: view_report(result),
 }
 
 

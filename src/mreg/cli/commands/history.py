@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from enum import Enum
 from typing import Annotated
 
 import typer
 
 from mreg.cli import completion
-from mreg.cli.options import Format, OutputFormat, open_queries
+from mreg.cli.options import OutputFormat, open_queries
 from mreg.cli.output import show_result
 
 __all__ = ["history"]
+
+
+class HistoryFormat(str, Enum):
+    """How a history is written; the last two of them are the auditor's report."""
+
+    TABLE = "table"
+    JSON = "json"
+    GITHUB = "github"
+    MARKDOWN = "markdown"
+    CSV = "csv"
 
 
 def history(
@@ -25,14 +37,26 @@ def history(
             metavar="[STAGE]", help="Only this stage, or archived.", autocompletion=completion.stages_and_archive
         ),
     ] = None,
-    output: Format = OutputFormat.TABLE,
+    output: Annotated[
+        HistoryFormat, typer.Option("--format", "-f", help="How the result is written.")
+    ] = HistoryFormat.TABLE,
 ) -> None:
     """Show every change of a stage, newest first: who, when, why, from, to, approved by whom.
+
+    As markdown and csv it is the auditor's report: also by which rules, and what of it is proven by signatures.
 
     \b
     mreg history
     mreg history churn production
     mreg history churn --format json
+    mreg history --format csv
     """
     registry = open_queries(context)
-    show_result(registry.history(model, stage), output, registry.policy)
+    if output is HistoryFormat.CSV:
+        from mreg.render.csv import render_csv
+
+        sys.stdout.write(render_csv(registry.report(model, stage)) + "\r\n")
+    elif output is HistoryFormat.MARKDOWN:
+        show_result(registry.report(model, stage), OutputFormat.MARKDOWN, registry.policy)
+    else:
+        show_result(registry.history(model, stage), OutputFormat(output.value), registry.policy)

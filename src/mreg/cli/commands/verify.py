@@ -1,0 +1,40 @@
+"""``mreg verify``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mreg.cli.exit_codes import ExitCode
+from mreg.cli.options import Format, OutputFormat, directory_of
+from mreg.cli.output import show_result
+from mreg.registry.auditing import audit
+
+__all__ = ["verify"]
+
+
+def verify(
+    context: typer.Context,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="REV", help="Judge only what came after this commit.", show_default=False),
+    ] = None,
+    remote: Annotated[bool, typer.Option("--remote", help="Look at the tags of origin too.")] = False,
+    output: Format = OutputFormat.TABLE,
+) -> int:
+    """Prove the whole history again: rules, signatures, approvals, records, tags.
+
+    Every commit of the registry branch is judged by the rules and keys of its first parent, offline. It ends with 1
+    where anything is wrong, and with 5 where this clone lacks what it would have to read.
+
+    \b
+    mreg verify
+    mreg verify --since HEAD~20 --format json
+    mreg verify --remote
+    """
+    found = audit(directory_of(context), since=since, remote=remote)
+    show_result(found, output)
+    if not found.complete:
+        return ExitCode.CONFLICT
+    return ExitCode.DONE if found.ok else ExitCode.NO
