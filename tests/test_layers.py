@@ -31,6 +31,7 @@ ARROWS = {
 """Layer → the layers below that it may import; its own modules it may always."""
 
 OUTSIDE = {
+    "apprise": {"mreg.stores.notify"},
     "configobj": {"mreg.stores.dvc"},
     "cryptography": {"mreg.stores.sshsig"},
     "dvc": {"mreg.stores.dvc"},
@@ -39,6 +40,7 @@ OUTSIDE = {
     "fsspec": {"mreg.stores.dvc"},
     "filelock": {"mreg.stores"},
     "git": {"mreg.stores.git.runner"},
+    "picklescan": {"mreg.stores.scanner"},
     "platformdirs": {"mreg.stores.dvc"},
     "rich": {"mreg.cli", "mreg.render"},
     "subprocess": {"mreg.stores.git.programs", "mreg.stores.git.runner"},

@@ -17,6 +17,7 @@
         ├── GitError
         ├── StorageError          DVC, its remotes, or the disk
         ├── IdentityError         Git does not know who commits
+        ├── NotificationError     a sink could not be told
         └── DirtyFilesError       files that mreg must change have uncommitted changes
 
 ``code`` is a stable slug for programs, ``hint`` a command that works when pasted.  Exit numbers live in
@@ -41,6 +42,7 @@ __all__ = [
     "NamingError",
     "NotARegistryError",
     "NotFoundError",
+    "NotificationError",
     "OutsideError",
     "RefusedError",
     "StorageError",
@@ -150,6 +152,12 @@ class IdentityError(OutsideError):
     """Git does not know who commits."""
 
     code = "identity"
+
+
+class NotificationError(OutsideError):
+    """A sink could not be told of a transition, which stands all the same."""
+
+    code = "notification"
 
 
 class DirtyFilesError(OutsideError):
