@@ -125,8 +125,8 @@ def identify(people: People, email: str, proof: Proof | None) -> Actor:
 def normalise_key(text: str) -> str | None:
     """Returns an SSH public key without its comment; ``None`` where the text is none."""
     match = _KEY.fullmatch(text.strip())
-    if match is None or not match["kind"].startswith(_KEY_KINDS):
-        return None
+    if match is None or not match["kind"].startswith(_KEY_KINDS) or "-cert-" in match["kind"]:
+        return None  # a certificate is signed by an authority, and nobody's own
     return f"{match['kind']} {match['blob']}"
 
 
