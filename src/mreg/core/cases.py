@@ -26,7 +26,7 @@ from mreg.core.record import Record
 from mreg.core.rules import MetricGate, PickleGate, PickleMode
 from mreg.core.statements import Namespace, artifact_name, encode_transition
 
-__all__ = ["Evidence", "find_actor", "open_cases"]
+__all__ = ["Evidence", "find_actor", "find_record", "open_cases"]
 
 
 class Evidence(Protocol):
@@ -95,7 +95,7 @@ def open_cases(
 def _open_case(
     timeline: Timeline, commit: Commit, move: Transition, before: _Before, policy: Policy, evidence: Evidence
 ) -> Case:
-    record = _find_record(timeline, move.model, move.target, evidence)
+    record = find_record(timeline, move.model, move.target, evidence)
     case = Case(
         policy=policy,
         model=move.model,
@@ -116,7 +116,7 @@ def _open_case(
         is_archived=_is_archived(move, before),
         origins=frozenset(stage for stage, version in before.holders.items() if version == move.target),
         holders={
-            stage: _find_record(timeline, move.model, before.holders[stage], evidence)
+            stage: find_record(timeline, move.model, before.holders[stage], evidence)
             for stage in wanted
             if stage in before.holders
         },
@@ -132,7 +132,8 @@ def _is_archived(move: Transition, before: _Before) -> bool:
     return mark is not None and (move.action is Action.PROMOTE or mark.replaced_in is None)
 
 
-def _find_record(timeline: Timeline, model: ModelName, version: Version | None, evidence: Evidence) -> Record | None:
+def find_record(timeline: Timeline, model: ModelName, version: Version | None, evidence: Evidence) -> Record | None:
+    """Returns the record of a version; ``None`` where it is not there, or cannot be read."""
     oid = timeline.records.get((model, version)) if version is not None else None
     return evidence.record(model, version, oid) if version is not None and oid is not None else None
 

@@ -1,0 +1,206 @@
+"""A review: what the difference between two commits does to the registry, and whether it may land.
+
+``core.difference`` makes one; ``render`` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mreg.core.compare import Comparison
+from mreg.core.gates import GateFinding, Judgement, Outcome
+from mreg.core.history import Transition
+from mreg.core.names import ARCHIVED, ModelName, StageName, Version
+from mreg.core.people import Actor
+from mreg.core.policy import ApprovalRule, Policy
+from mreg.core.record import Record
+from mreg.core.refusals import format_finding
+from mreg.core.settings import SettingChange
+
+__all__ = [
+    "Fault",
+    "GivenApproval",
+    "HoldChange",
+    "Registration",
+    "Review",
+    "ReviewedChange",
+    "SettingsReview",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One reason why a difference may not land, and what mends it."""
+
+    code: str
+    """A stable slug, the same that an audit gives once it has landed."""
+    place: str
+    """The file."""
+    message: str
+    line: int | None = None
+    """From 1; ``None`` where none is to blame."""
+    fix: str = ""
+    """A command that works when pasted, or advice; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedChange:
+    """One transition, and what the rules of the base say of it."""
+
+    transition: Transition
+    path: str
+    """The file that was changed."""
+    judgement: Judgement
+    actor: Actor
+    """Who makes it; where several people changed the file, one who may not."""
+    approvals: ApprovalRule = field(default_factory=ApprovalRule)
+    """What the stage asks for; nothing of what is no promotion."""
+    record: Record | None = None
+    """Of the version that the stage is to hold; ``None`` where there is none, or it cannot be read."""
+    is_known: bool = True
+    """False where there is no such version."""
+    comparison: Comparison | None = None
+    """With the version replaced; ``None`` where one of the two is missing."""
+    line: int | None = None
+    """Where the file names the version."""
+    next_step: str = ""
+    """What to do where it may not land."""
+
+    @property
+    def lacking(self) -> int:
+        """How many approvals are missing."""
+        return max(0, self.approvals.count - len(self.judgement.tally.approvers))
+
+    @property
+    def title(self) -> str:
+        """What happens, in words."""
+        move = self.transition
+        if move.stage == ARCHIVED:
+            return (
+                f"{move.model} {move.target} is archived" if move.target else f"{move.model} {move.source} is taken out"
+            )
+        source, target = (str(each or "nothing") for each in (move.source, move.target))
+        return f"{move.model} {move.stage}: {source} → {target} ({move.action.value})"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One version whose record appears."""
+
+    model: ModelName
+    version: Version
+    path: str
+    record: Record | None = None
+    """``None`` where it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsReview:
+    """A change of ``registry.yaml``, judged by the settings that it would replace."""
+
+    path: str
+    changes: tuple[SettingChange, ...] = ()
+    """Empty where only comments or layout differ."""
+    actors: tuple[Actor, ...] = ()
+    """Everyone who changed the file."""
+    findings: tuple[GateFinding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenApproval:
+    """One approval file that appears."""
+
+    path: str
+    model: ModelName
+    version: Version
+    stage: StageName
+    actor: Actor | None = None
+    """Who approves; ``None`` where the file cannot be read."""
+    reason: str = ""
+    code: str = ""
+    """Why it does not count, as a slug; empty where it counts."""
+    why: str = ""
+    """The same in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChange:
+    """A stage that is held afterwards against automatic promotions, or no more."""
+
+    path: str
+    model: ModelName
+    stage: StageName
+    is_set: bool
+    actor: Actor
+    findings: tuple[GateFinding, ...] = ()
+    """Empty where it comes with a transition, which is asked itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a difference does to the registry, and whether it may land."""
+
+    base: str
+    """The commit whose rules judge."""
+    head: str
+    """The commit, or the tree of the index."""
+    base_name: str = ""
+    """What people call the base, such as ``origin/main``."""
+    is_staged: bool = False
+    """True where ``head`` is the index."""
+    is_draft: bool = False
+    """True where it lands on a branch of its own first: what is to be approved need not be so yet."""
+    policy: Policy = field(default_factory=Policy)
+    """The settings of the base."""
+    changes: tuple[ReviewedChange, ...] = ()
+    registrations: tuple[Registration, ...] = ()
+    settings: SettingsReview | None = None
+    """``None`` where ``registry.yaml`` stays as it is."""
+    approvals: tuple[GivenApproval, ...] = ()
+    holds: tuple[HoldChange, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    """What no rule of a stage is about: files that nobody may change, that cannot be read, that do not belong there."""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True where it may land."""
+        return not self.complaints
+
+    @property
+    def changed(self) -> bool:
+        """True where anything of the registry changes."""
+        found = (self.changes, self.registrations, self.approvals, self.holds, self.faults, self.notices)
+        return self.settings is not None or any(found)
+
+    @property
+    def complaints(self) -> tuple[Fault, ...]:
+        """Every reason why it may not land: what gates refuse, then faults."""
+        return (*self._refusals(), *self.faults)
+
+    def is_allowed(self, change: ReviewedChange) -> bool:
+        """Returns whether one transition may land."""
+        return not self._refused(change.judgement.refusals)
+
+    def _refusals(self) -> Iterator[Fault]:
+        for change in self.changes:
+            for finding in self._refused(change.judgement.refusals):
+                message = f"{change.title}: {format_finding(finding)}"
+                is_unknown = finding.rule == "record" and not change.is_known
+                code = "unknown-version" if is_unknown else f"rule-{finding.rule}"
+                yield Fault(code, change.path, message, change.line, change.next_step)
+        for hold in self.holds:
+            what = f"{hold.model} {hold.stage}: the hold is {'set' if hold.is_set else 'released'}"
+            for finding in self._refused(hold.findings):
+                yield Fault(f"rule-{finding.rule}", hold.path, f"{what}: {format_finding(finding)}")
+        if self.settings:
+            for finding in self._refused(self.settings.findings):
+                message = f"the settings: {format_finding(finding)}"
+                yield Fault("policy-not-by-owner", self.settings.path, message)
+
+    def _refused(self, findings: tuple[GateFinding, ...]) -> list[GateFinding]:
+        is_pardoned = self.is_draft
+        return [
+            each for each in findings if each.outcome is Outcome.FAIL and not (is_pardoned and each.rule == "approvals")
+        ]
