@@ -182,11 +182,11 @@ def _path() -> str:
 
 
 @pytest.fixture(scope="session")
-def _action(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def action(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What GitHub would check out of mreg's repository."""
     folder = tmp_path_factory.mktemp("action") / "mreg"
     folder.mkdir()
-    for name in ("action.yml", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("action.yml", ".pre-commit-hooks.yaml", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
     return folder
@@ -204,10 +204,10 @@ def remote(churn: Path, tmp_path: Path, mreg_here: Mreg, git: Git) -> Path:
 
 
 @pytest.fixture
-def act(churn: Path, remote: Path, _action: Path, api: Api, git_config: Path, tmp_path: Path) -> Act:
+def act(churn: Path, remote: Path, action: Path, api: Api, git_config: Path, tmp_path: Path) -> Act:
     """Runs a workflow of ``churn``."""
     if not Path(sys.executable).with_name("act").exists():
         pytest.skip("act is not installed")
     home = tmp_path / "runner"
     home.mkdir()
-    return Act(churn, home, _action, api, str(git_config))
+    return Act(churn, home, action, api, str(git_config))
