@@ -31,6 +31,8 @@ COMMANDS = (
     "approve",
     "hold",
     "history",
+    "plan",
+    "check",
     "pull",
     "sync",
     "verify",

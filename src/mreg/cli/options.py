@@ -15,16 +15,20 @@ from mreg.registry.queries import Queries
 
 __all__ = [
     "ApprovedBy",
+    "Base",
     "Branch",
     "DryRun",
     "Format",
+    "Head",
     "Higher",
     "Lower",
     "Model",
     "OutputFormat",
+    "Push",
     "Reason",
     "Selector",
     "Stage",
+    "Staged",
     "ask_reason",
     "directory_of",
     "open_queries",
@@ -65,6 +69,25 @@ ApprovedBy = Annotated[
 Branch = Annotated[
     str | None,
     typer.Option("--branch", metavar="NAME", help="Commit on this branch instead, for a pull request; makes no tag."),
+]
+Push = Annotated[
+    bool | None,
+    typer.Option(
+        "--push/--no-push",
+        help="Land it on the remote first; by default as push: in registry.yaml says.",
+        show_default=False,
+    ),
+]
+Base = Annotated[
+    str | None,
+    typer.Option("--base", metavar="REV", help="What it would land on; by default the registry branch."),
+]
+Head = Annotated[
+    str | None,
+    typer.Option("--head", metavar="REV", help="What would land; by default what is checked out."),
+]
+Staged = Annotated[
+    bool, typer.Option("--staged", help="Look at what is staged, against what is checked out: before a commit.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would be done, and do nothing.")]
 Higher = Annotated[list[str] | None, typer.Option("--higher", metavar="METRIC", help="More of this metric is better.")]

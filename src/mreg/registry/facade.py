@@ -14,7 +14,6 @@ from datetime import datetime
 from os import PathLike
 from pathlib import Path
 
-from mreg.core.gates import Scan
 from mreg.core.names import (
     ARCHIVED,
     Bump,
@@ -27,7 +26,7 @@ from mreg.core.names import (
 )
 from mreg.core.plan import Plan
 from mreg.core.policy import OnReplace
-from mreg.core.record import Dataset, Record
+from mreg.core.record import Dataset
 from mreg.core.results import LinkMode, Pulled, Receipt, SyncReport
 from mreg.core.text import check_line, check_text
 from mreg.core.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
@@ -419,11 +418,6 @@ class Registry(Queries):
         self, model: ModelName, build: Callable[[View], Plan], branch: str | None, *, push: bool | None, dry_run: bool
     ) -> Receipt:
         return Writer(self._repo, scan=self._scan, push=push).write(model, build, branch=branch, dry_run=dry_run)
-
-    def _scan(self, record: Record) -> Scan:
-        from mreg.registry.scanning import scan_artifact
-
-        return scan_artifact(self._repo, record)
 
 
 def _parse_target(stage: str, selector: str) -> StageName:

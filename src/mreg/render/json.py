@@ -11,20 +11,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from mreg.core.audited import Audit
 from mreg.core.best import Choice
-from mreg.core.compare import Comparison, FactComparison, MetricComparison
+from mreg.core.compare import Comparison, FactComparison
 from mreg.core.fields import Plain
-from mreg.core.gates import GateFinding
-from mreg.core.history import Finding, Transition
-from mreg.core.manifest import Adopted, ArchivedMark
-from mreg.core.metrics import Delta
-from mreg.core.record import Artifact, Code, Dataset, Environment, Record, Run
 from mreg.core.results import (
     Diagnosis,
     History,
@@ -35,16 +29,24 @@ from mreg.core.results import (
     VersionDetails,
     VersionList,
 )
+from mreg.core.review import Review
 from mreg.render.audit import audit_document
+from mreg.render.documents import (
+    Document,
+    findings_documents,
+    metric_document,
+    record_document,
+    section_document,
+    transition_document,
+)
 from mreg.render.receipt import sets_hold
+from mreg.render.review_document import review_document
 from mreg.render.text import format_moment
 from mreg.render.view import Result
 
 __all__ = ["SCHEMA", "render_json"]
 
 SCHEMA = 1
-
-Document = dict[str, object]
 
 
 def render_json(result: Result) -> str:
@@ -67,15 +69,6 @@ def _plain(value: object) -> Plain:
     return str(value)  # a version, a path, a constraint; a number that JSON has none for
 
 
-_Section = Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Delta | Finding | GateFinding
-
-
-def _section(section: _Section | None) -> Document:
-    """Returns the fields of a value; an empty document for none, so that ``.code.commit`` never fails."""
-    values = {item.name: getattr(section, item.name) for item in fields(section)} if section else {}
-    return {name: None if value == "" else value for name, value in values.items()}
-
-
 def _models(result: ModelList) -> Document:
     models = [
         {
@@ -88,7 +81,7 @@ def _models(result: ModelList) -> Document:
         }
         for each in result.models
     ]
-    return {"models": models, "commit": result.commit, "findings": _findings(result.findings)}
+    return {"models": models, "commit": result.commit, "findings": findings_documents(result.findings)}
 
 
 def _versions(result: VersionList) -> Document:
@@ -98,7 +91,7 @@ def _versions(result: VersionList) -> Document:
             "stages": each.stages,
             "archived": each.archived,
             "readable": each.record is not None,
-            **_record(each.record),
+            **record_document(each.record),
         }
         for each in result.versions
     ]
@@ -106,7 +99,7 @@ def _versions(result: VersionList) -> Document:
         "model": result.model,
         "versions": versions,
         "commit": result.commit,
-        "findings": _findings(result.findings),
+        "findings": findings_documents(result.findings),
     }
 
 
@@ -116,57 +109,23 @@ def _details(result: VersionDetails) -> Document:
         "version": result.record.version,
         "stages": result.stages,
         "archived": result.archived is not None,
-        **_record(result.record),
+        **record_document(result.record),
         "commit": result.commit,
         "tag": result.tag,
         "registered_by": result.registered_by or None,
         "registered_at": result.registered_at,
-        "archive": _section(result.archived),
-        "adopted": _section(result.record.adopted),
-        "transitions": list(map(_transition, result.transitions)),
+        "archive": section_document(result.archived),
+        "adopted": section_document(result.record.adopted),
+        "transitions": list(map(transition_document, result.transitions)),
         "notices": result.notices,
     }
 
 
-def _record(record: Record | None) -> Document:
-    return {
-        "metrics": record.metrics if record else None,
-        "params": record.params if record else None,
-        "artifact": _section(record.artifact) if record else None,
-        "dataset": _section(record.dataset) if record else None,
-        "code": _section(record.code) if record else None,
-        "run": _section(record.run) if record else None,
-        "trained_at": record.trained_at if record else None,
-        "environment": _section(record.environment) if record else None,
-        "notes": (record.notes or None) if record else None,
-        "metadata": record.metadata if record else None,
-    }
-
-
 def _history(result: History) -> Document:
-    return {"transitions": list(map(_transition, result.transitions)), "findings": _findings(result.findings)}
-
-
-def _transition(each: Transition) -> Document:
     return {
-        "model": each.model,
-        "stage": each.stage,
-        "action": each.action,
-        "from": each.source,
-        "to": each.target,
-        "by": each.by,
-        "at": each.at,
-        "reason": each.reason,
-        "approved_by": each.approved_by,
-        "commit": each.commit,
-        "author": each.author,
-        "email": each.email,
-        "adopted": each.adopted or None,
+        "transitions": list(map(transition_document, result.transitions)),
+        "findings": findings_documents(result.findings),
     }
-
-
-def _findings(findings: Sequence[Finding]) -> list[Document]:
-    return [_section(each) for each in findings]
 
 
 def _comparison(result: Comparison) -> Document:
@@ -175,25 +134,13 @@ def _comparison(result: Comparison) -> Document:
         "versions": list(result.versions),
         "baseline": result.baseline,
         "models": result.models,
-        "metrics": {name: _metric(metric) for name, metric in result.metrics.items()},
+        "metrics": {name: metric_document(metric) for name, metric in result.metrics.items()},
         "params": _facts(result.params),
         "lineage": _facts(result.lineage),
         "artifact": {**_facts(result.artifact), "same_bytes": result.same_bytes},
         "stages": {name: subject.stages for name, subject in versions},
         "archived": {name: subject.archived for name, subject in versions},
         "notices": result.notices,
-    }
-
-
-def _metric(metric: MetricComparison) -> Document:
-    return {
-        "values": metric.values,
-        "best": metric.best,
-        "tied": metric.tied,
-        "missing": metric.missing,
-        "direction": metric.rule.direction,
-        "unit": metric.rule.unit or None,
-        "deltas": {name: _section(delta) for name, delta in metric.deltas.items()},
     }
 
 
@@ -243,9 +190,9 @@ def _receipt(result: Receipt) -> Document:
         "changes": changes,
         "hold": sets_hold(plan),
         "files": sorted(plan.documents),
-        "record": _record(result.record) if result.record else None,
+        "record": record_document(result.record) if result.record else None,
         "adopted": result.adopted,
-        "findings": list(map(_section, result.findings)),
+        "findings": list(map(section_document, result.findings)),
         "notices": (*plan.notices, *result.notices),
     }
 
@@ -269,7 +216,7 @@ def _sync(result: SyncReport) -> Document:
         "remote": result.remote or None,
         "tags": result.created,
         "present": result.present,
-        "transitions": list(map(_transition, result.transitions)),
+        "transitions": list(map(transition_document, result.transitions)),
         "promotions": list(map(_receipt, result.promotions)),
         "notifications": [
             {
@@ -282,7 +229,7 @@ def _sync(result: SyncReport) -> Document:
             }
             for each in result.notifications
         ],
-        "findings": _findings(result.findings),
+        "findings": findings_documents(result.findings),
     }
 
 
@@ -304,5 +251,6 @@ _DOCUMENTS: dict[type, Callable[[Any], Document]] = {
     Pulled: _pulled,
     SyncReport: _sync,
     Diagnosis: _diagnosis,
+    Review: review_document,
     Audit: audit_document,
 }

@@ -10,12 +10,14 @@ from mreg.core.best import Choice
 from mreg.core.compare import Comparison
 from mreg.core.policy import Policy
 from mreg.core.results import Diagnosis, History, ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
+from mreg.core.review import Review
 from mreg.render.audit import view_audit, view_report
 from mreg.render.comparison import view_choice, view_comparison
 from mreg.render.details import view_details
 from mreg.render.listing import view_history, view_models, view_versions
 from mreg.render.page import Line, Page
 from mreg.render.receipt import view_diagnosis, view_pulled, view_receipt, view_sync
+from mreg.render.sections import view_review
 
 __all__ = ["Result", "view"]
 
@@ -30,6 +32,7 @@ Result = (
     | Pulled
     | SyncReport
     | Diagnosis
+    | Review
     | Audit
     | Report
 )
@@ -46,6 +49,7 @@ _VIEWS: dict[type, Callable[[Any, Policy], Page]] = {
     Pulled: lambda result, _: view_pulled(result),
     SyncReport: lambda result, _: view_sync(result),
     Diagnosis: lambda result, _: view_diagnosis(result),
+    Review: view_review,
     Audit: lambda result, _: view_audit(result),
     Report: lambda result, _: view_report(result),
 }

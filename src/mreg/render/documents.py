@@ -1,0 +1,85 @@
+"""Parts that several JSON documents have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+from mreg.core.compare import MetricComparison
+from mreg.core.gates import GateFinding
+from mreg.core.history import Finding, Transition
+from mreg.core.manifest import Adopted, ArchivedMark
+from mreg.core.metrics import Delta
+from mreg.core.record import Artifact, Code, Dataset, Environment, Record, Run
+
+__all__ = [
+    "Document",
+    "findings_documents",
+    "metric_document",
+    "record_document",
+    "section_document",
+    "transition_document",
+]
+
+Document = dict[str, object]
+
+_Section = Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Delta | Finding | GateFinding
+
+
+def section_document(section: _Section | None) -> Document:
+    """Returns the fields of a value; an empty document for none, so that ``.code.commit`` never fails."""
+    values = {item.name: getattr(section, item.name) for item in fields(section)} if section else {}
+    return {name: None if value == "" else value for name, value in values.items()}
+
+
+def record_document(record: Record | None) -> Document:
+    """Returns what a record says; the same keys with null where it cannot be read."""
+    return {
+        "metrics": record.metrics if record else None,
+        "params": record.params if record else None,
+        "artifact": section_document(record.artifact) if record else None,
+        "dataset": section_document(record.dataset) if record else None,
+        "code": section_document(record.code) if record else None,
+        "run": section_document(record.run) if record else None,
+        "trained_at": record.trained_at if record else None,
+        "environment": section_document(record.environment) if record else None,
+        "notes": (record.notes or None) if record else None,
+        "metadata": record.metadata if record else None,
+    }
+
+
+def transition_document(each: Transition) -> Document:
+    """Returns one change of one stage."""
+    return {
+        "model": each.model,
+        "stage": each.stage,
+        "action": each.action,
+        "from": each.source,
+        "to": each.target,
+        "by": each.by,
+        "at": each.at,
+        "reason": each.reason,
+        "approved_by": each.approved_by,
+        "commit": each.commit,
+        "author": each.author,
+        "email": each.email,
+        "adopted": each.adopted or None,
+    }
+
+
+def findings_documents(findings: Sequence[Finding]) -> list[Document]:
+    """Returns what is wrong, and where."""
+    return [section_document(each) for each in findings]
+
+
+def metric_document(metric: MetricComparison) -> Document:
+    """Returns one metric of several versions."""
+    return {
+        "values": metric.values,
+        "best": metric.best,
+        "tied": metric.tied,
+        "missing": metric.missing,
+        "direction": metric.rule.direction,
+        "unit": metric.rule.unit or None,
+        "deltas": {name: section_document(delta) for name, delta in metric.deltas.items()},
+    }

@@ -1,0 +1,98 @@
+"""Two commits against each other: where they parted, what was changed since and by whom; and the index as a tree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from mreg.core.history import Commit
+from mreg.errors import ConflictError
+from mreg.stores.git.objects import Identity
+from mreg.stores.git.parsing import LOG_FORMAT, parse_log
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.runner import failure
+
+__all__ = ["changed_since", "index_tree", "merge_base", "now", "parse_commit"]
+
+_ANYONE = {"GIT_COMMITTER_NAME": "mreg", "GIT_COMMITTER_EMAIL": "mreg@localhost"}
+
+
+def merge_base(repo: GitRepository, one: str, other: str) -> str | None:
+    """Returns the newest commit that two commits share, or ``None``."""
+    args = ("merge-base", one, other)
+    done = repo.runner.complete(*args)
+    if done.status not in {0, 1} or done.stderr.strip():
+        raise failure(args, done)
+    return done.stdout.decode().strip() or None
+
+
+def changed_since(repo: GitRepository, base: str, head: str, paths: Sequence[str]) -> list[Commit]:
+    """Returns the commits of ``head`` that ``base`` lacks and that changed some paths, newest first.
+
+    Both sides of merges are followed; what a merge itself changed is nobody's.
+    """
+    out = repo.runner.run(
+        "log",
+        "-z",
+        "--no-merges",
+        "--full-history",
+        "--topo-order",
+        "--raw",
+        "--no-renames",
+        "--no-abbrev",
+        "--no-decorate",
+        "--encoding=UTF-8",
+        f"--format={LOG_FORMAT}",
+        f"{base}..{head}",
+        "--",
+        *paths,
+    )
+    return list(parse_log(out))
+
+
+def parse_commit(content: bytes) -> tuple[Identity, str]:
+    """Returns the author of a commit object, and its subject."""
+    head, _, message = content.decode("utf-8", "replace").partition("\n\n")
+    author = next((line.removeprefix("author ") for line in head.split("\n") if line.startswith("author ")), "")
+    return Identity.parse(author), message.partition("\n")[0].strip()
+
+
+def index_tree(repo: GitRepository) -> str:
+    """Returns the tree that a commit of the index would have.
+
+    In a hook of ``git commit --all`` that is not the repository's own index, but the one that Git names.
+
+    Raises:
+        ConflictError: A merge is under way, and some files are not settled.
+    """
+    args = ("write-tree",)
+    done = repo.runner.complete(*args, env=_index(repo))
+    if done.status == 0:
+        return done.stdout.decode().strip()
+    unmerged = [line.partition(": unmerged")[0] for line in done.stderr.splitlines() if ": unmerged" in line]
+    if unmerged:
+        raise ConflictError(
+            f"the index holds conflicts that are not settled: {', '.join(dict.fromkeys(unmerged))}",
+            hint="settle them, then: git add --update",
+            details={"files": sorted(set(unmerged))},
+        )
+    raise failure(args, done)
+
+
+def now(repo: GitRepository) -> datetime:
+    """Returns when a commit made now would be dated, whoever commits it."""
+    text = repo.runner.run("var", "GIT_COMMITTER_IDENT", env=_ANYONE).decode("utf-8", "replace")
+    return Identity.parse(text.strip()).when
+
+
+def _index(repo: GitRepository) -> dict[str, str]:
+    named = os.environ.get("GIT_INDEX_FILE", "")
+    path = (repo.worktree or repo.git_dir) / named
+    # That of another repository is none of ours.
+    return {"GIT_INDEX_FILE": os.fspath(path)} if named and _is_inside(path, repo.git_dir) else {}
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).parent == Path(os.path.realpath(folder))
