@@ -83,6 +83,7 @@ def stage_entries(draw: st.DrawFn) -> StageEntry:
         approved_by=tuple(draw(st.lists(texts, max_size=3))),
         hold=draw(st.booleans()),
         adopted=draw(st.none() | adoptions),
+        still_assigned=tuple(draw(st.lists(versions, max_size=3))),
     )
 
 

@@ -398,12 +398,14 @@ def test_fold_record_moved_within_one_commit_appears_where_it_came() -> None:
 def test_fold_adopted_transition_has_gto_s_tag_and_time() -> None:
     registry = simulate(V1)
     adopted: Plain = {"tag": "churn#production#5", "at": "2024-05-06T07:08:09Z", "commit": "0f"}
-    registry.edit({"version": "v1", "replaces": "none", "by": "old@example.com", "adopted": adopted})
+    entry: dict[str, Plain] = {"version": "v1", "replaces": "none", "by": "old@example.com", "adopted": adopted}
+    registry.edit({**entry, "still_assigned": ["v2"]})
     (last,) = registry.last_transitions()
     assert (last.adopted, last.by, last.at.year) == ("churn#production#5", "old@example.com", 2024)
+    assert last.still_assigned == (V2,)
     registry.edit_version(V2)
     (last,) = registry.last_transitions()
-    assert (last.adopted, last.by, last.at) == ("", HAND, registry.now)
+    assert (last.adopted, last.by, last.at, last.still_assigned) == ("", HAND, registry.now, ())
 
 
 def test_fold_adopted_without_a_time_has_the_commit_s() -> None:
@@ -416,10 +418,12 @@ def test_fold_adopted_tag_that_moved_nothing_is_an_event_and_no_transition() -> 
     registry = simulate(V1)
     registry.promote(V1)
     registry.edit({"version": "v1", "adopted": {"tag": "churn#production#9"}})
-    tag = AdoptedTag(CHURN, "churn#production#9", registry.now)
+    first = AdoptedTag(CHURN, PRODUCTION, "churn#production#9", registry.now, V1)
     registry.edit({"version": "v1", "adopted": {"tag": "churn#production#9"}, "hold": True})
+    registry.edit({"version": "none", "adopted": {"tag": "churn#dev#2"}, "still_assigned": ["v3", "v2"]}, STAGING)
+    second = AdoptedTag(CHURN, STAGING, "churn#dev#2", registry.now, None, (V3, V2))
     timeline = registry.timeline()
-    assert timeline.events[2:] == [tag]
+    assert timeline.events[2:] == [first, second]
     assert len(timeline.transitions) == 1
 
 

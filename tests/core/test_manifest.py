@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import pytest
 from hypothesis import assume, given
 
-from mreg.core.fields import Fields
+from mreg.core.fields import Fields, Plain
 from mreg.core.manifest import (
     Adopted,
     ArchivedMark,
@@ -101,6 +101,8 @@ def test_stage_version_none_empties_the_stage() -> None:
         ({"version": "v1", "reasn": "x"}, "reasn: this key is not known", "did you mean reason?"),
         ({"version": "v1", "adopted": {"at": "2026-01-01"}}, "adopted.tag: this is needed, and it is missing", ""),
         ({"version": "v1", "adopted": {"tag": "x", "by": "y"}}, "adopted.by: this key is not known", ""),
+        ({"version": "v1", "still_assigned": ["x"]}, "still_assigned: 'x' is not a version", "write it as v3.0.0"),
+        ({"version": "v1", "still_assigned": [2]}, "still_assigned: a list of texts is needed here", ""),
     ],
 )
 def test_stage_bad_names_key_and_remedy(document: object, message: str, hint: str) -> None:
@@ -143,7 +145,11 @@ def test_read_version_key_in_a_section_is_named() -> None:
 
 def test_adopted_reads_back() -> None:
     entry = StageEntry(V1, adopted=Adopted("churn#production#3"))
-    assert format_stage(entry) == {"version": "v1.0.0", "adopted": {"tag": "churn#production#3"}}
+    document: dict[str, Plain] = {"version": "v1.0.0", "adopted": {"tag": "churn#production#3"}}
+    assert format_stage(entry) == document
+    assert parse_stage(read(format_stage(entry))) == entry
+    entry = replace(entry, still_assigned=(V3, V2))
+    assert format_stage(entry) == {**document, "still_assigned": ["v3.0.0", "v2.0.0"]}
     assert parse_stage(read(format_stage(entry))) == entry
 
 

@@ -215,7 +215,16 @@ def test_derive_tags_adopted_change_has_its_tag_already() -> None:
 
 
 @pytest.mark.parametrize(
-    "tag", ["fraud/eu#production#7", "churn#staging#7", "churn#production!#7", "churn@v1.0.0", "production", "x\ny"]
+    "tag",
+    [
+        "fraud/eu#production#7",
+        "churn#staging#7",
+        "churn#staging!#7",
+        "churn@v2.0.0",
+        "churn@deprecated",
+        "production",
+        "x\ny",
+    ],
 )
 def test_derive_tags_adopted_tag_of_something_else_hides_nothing(tag: str) -> None:
     registry = simulate(V1)
@@ -271,7 +280,7 @@ def test_derive_tags_adopted_assignment_of_no_version_leaves_the_others_assigned
     # GTO shows a commit that no version names; an empty stage to mreg, and v1 is still assigned.
     registry = simulate(V1, V2)
     registry.edit({"version": "v1", "adopted": {"tag": "churn#production#1"}})
-    registry.edit({"version": "none", "adopted": {"tag": "churn#production#2"}})
+    registry.edit({"version": "none", "adopted": {"tag": "churn#production#2"}, "still_assigned": ["v1"]})
     registry.promote(V2)
     registry.clear()
     assert [(tag.name, tag.version) for tag in derived(registry)][2:] == [
@@ -289,6 +298,40 @@ def test_derive_tags_adopted_taking_back_brings_the_one_before() -> None:
     registry.edit({"version": "v1", "adopted": {"tag": "churn#production!#3"}})
     registry.clear()
     assert [(tag.name, tag.version) for tag in derived(registry)][2:] == [("churn#production!#4", V1)]
+
+
+def test_derive_tags_adopted_registration_made_again_has_its_tag_already() -> None:
+    registry = simulate(V1)
+    registry.edit({"version": "v1", "adopted": {"tag": "churn@v1.0.0#1"}})
+    registry.clear()
+    assert [(tag.name, tag.version) for tag in derived(registry)][1:] == [("churn#production!#2", V1)]
+
+
+@pytest.mark.parametrize("tag", ["churn#production#3", "churn#production!#3"])
+def test_derive_tags_adopted_clear_takes_back_what_gto_would_show_next(tag: str) -> None:
+    # Of one second, so that v3 was assigned and never shown; or taken back, which brought v1.
+    registry = simulate(V1, V2, V3)
+    registry.edit({"version": "v1", "adopted": {"tag": "churn#production#1"}})
+    registry.edit({"version": "v1", "adopted": {"tag": tag}, "still_assigned": ["v3"]})
+    registry.promote(V2)
+    registry.clear()
+    assert [(tag.name, tag.version) for tag in derived(registry)][3:] == [
+        ("churn#production#4", V2),
+        ("churn#production!#5", V3),
+        ("churn#production!#6", V1),
+        ("churn#production!#7", V2),
+    ]
+
+
+@pytest.mark.parametrize("tag", ["churn#production#3", "churn#production!#3", "churn@v2.0.0!#3"])
+def test_derive_tags_adopted_and_squashed_has_its_tags_already(tag: str) -> None:
+    registry = simulate(V1, V2, V3)
+    registry.edit({"version": "v1", "replaces": "v2", "adopted": {"tag": tag}, "still_assigned": ["v3"]})
+    registry.clear()
+    assert [(tag.name, tag.version) for tag in derived(registry)][3:] == [
+        ("churn#production!#4", V3),
+        ("churn#production!#5", V1),
+    ]
 
 
 Step = tuple[str, Version | None, int]

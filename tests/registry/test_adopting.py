@@ -12,6 +12,7 @@ from pathlib import Path
 import gto.api
 import pytest
 from dvc.repo import Repo as DvcRepo
+from gto.exceptions import VersionRequired
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -313,6 +314,69 @@ def test_adopt_tags_of_one_second_as_gto_reads_them(repo: Path, tag: Tag, git: G
     assert stages(check(repo)) == {"churn": {"prod": "v2.0.0"}}
 
 
+def test_adopt_then_clear_takes_back_what_gto_never_showed(repo: Path, tag: Tag, git: Git) -> None:
+    """Of one second v1 wins, but v2 is assigned all the same, and would come back."""
+    first, second = commits(git, repo, 2)
+    tag("churn@v1.0.0", at=first, seconds=1)
+    tag("churn@v2.0.0", at=second, seconds=2)
+    tag("churn#dev#1", at=first, seconds=3)
+    tag("churn#dev#2", at=second, seconds=3)
+    adopt(repo)
+    registry = check(repo)
+    assert stages(registry) == {"churn": {"dev": "v1.0.0"}}
+    assert registry.clear("churn", "dev").tags == ("churn#dev!#3", "churn#dev!#4")
+    assert stages(check(repo)) == {"churn": {}}
+
+
+def test_adopt_then_clear_takes_nothing_back_twice(repo: Path, tag: Tag, git: Git) -> None:
+    first, second = commits(git, repo, 2)
+    tag("churn@v1.0.0", "churn#dev#1", at=first, seconds=1)
+    tag("churn@v2.0.0", "churn#dev#2", at=second, seconds=2)
+    tag("churn#dev!#3", at=first, seconds=3)
+    adopt(repo)
+    registry = check(repo)
+    assert stages(registry) == {"churn": {"dev": "v2.0.0"}}
+    assert registry.clear("churn", "dev").tags == ("churn#dev!#4",)
+    assert stages(check(repo)) == {"churn": {}}
+
+
+def test_adopt_registration_made_again_counts(repo: Path, tag: Tag, git: Git) -> None:
+    """What ``gto register``, ``assign``, ``deprecate VERSION`` and ``register`` make."""
+    first, second = commits(git, repo, 2)
+    tag("churn@v1.0.0", "churn#dev#1", at=first, seconds=1)
+    tag("churn@v2.0.0#2", at=second, seconds=2)
+    tag("churn@v1.0.0!", at=first, seconds=3)
+    tag("churn@v1.0.0#3", at=first, seconds=4)
+    before = tags(git, repo)
+    adopt(repo)
+    registry = check(repo)
+    assert stages(registry) == {"churn": {"dev": "v1.0.0"}}
+    assert tags(git, repo) == before
+    assert [(each.adopted, str(each.target)) for each in registry.history("churn", "dev")] == [
+        ("churn@v1.0.0#3", "v1.0.0"),
+        ("churn@v1.0.0!", "None"),
+        ("churn#dev#1", "v1.0.0"),
+    ]
+    registry.promote("churn@v2", "dev", reason="better")
+    registry.rollback("churn", "dev", reason="worse")
+    assert stages(check(repo)) == {"churn": {"dev": "v1.0.0"}}
+    assert registry.clear("churn", "dev").tags == ("churn#dev!#6", "churn#dev!#7")
+    check(repo)
+    tag("churn@v1.0.0!#8", at=first)
+    (finding,) = registry.sync().findings
+    assert (finding.code, finding.place) == ("unexplained-tag", "refs/tags/churn@v1.0.0!#8")
+
+
+def test_adopt_registration_taken_back_on_another_commit_stays(repo: Path, tag: Tag, git: Git) -> None:
+    first, second = commits(git, repo, 2)
+    tag("churn@v1.0.0", "churn#dev#1", at=first, seconds=1)
+    tag("churn@v1.0.0!", at=second, seconds=2)
+    adopt(repo)
+    registry = Registry.open(repo)
+    assert stages(registry) == gto_stages(repo) == {"churn": {"dev": "v1.0.0"}}
+    assert versions(registry, "churn") == gto_versions(repo, "churn") == {"v1.0.0"}
+
+
 def test_adopt_deregistered_version_is_archived(repo: Path, tag: Tag, git: Git) -> None:
     first, second = commits(git, repo, 2)
     tag("churn@v1.0.0", "churn#prod#1", at=first, seconds=1)
@@ -348,6 +412,13 @@ def test_adopt_stage_on_a_commit_without_a_version_holds_none(repo: Path, tag: T
     assert registry.sync().findings == ()
     assert registry.promote("churn@v1", "prod", reason="x").tags == ("churn#prod#4",)
     assert gto_stages(repo) == stages(registry) == {"churn": {"dev": "v1.0.0", "prod": "v1.0.0"}}
+    # No tag takes the commit back, as GTO makes a version of its own of each tag on it; gto unassign refuses, too.
+    registry.clear("churn", "prod")
+    assert stages(registry) == {"churn": {"dev": "v1.0.0"}}
+    tag("churn#prod!#6", at=second)
+    assert gto_stages(repo) == {"churn": {"dev": "v1.0.0", "prod": second}}
+    with pytest.raises(VersionRequired):
+        gto.api.unassign(str(repo), "churn", ref=second, stage="prod")
 
 
 def test_adopted_tags_that_a_clone_lacks_are_not_made_again(repo: Path, tag: Tag, git: Git, tmp_path: Path) -> None:
@@ -379,6 +450,23 @@ def test_adopted_then_squashed_makes_no_tag_of_gto_s_again(repo: Path, tag: Tag,
     assert stages(registry) == {"churn": {"dev": "v1.0.0", "prod": "v2.0.0"}}
     assert registry.promote("churn@v1", "prod", reason="x").tags == ("churn#prod#4",)
     check(repo)
+
+
+def test_adopted_then_squashed_clears_as_gto_has_it(repo: Path, tag: Tag, git: Git) -> None:
+    first, second, third = commits(git, repo, 3)
+    tag("churn@v1.0.0", "churn#prod#1", at=first, seconds=1)
+    tag("churn@v2.0.0", "churn#prod#2", at=second, seconds=2)
+    tag("churn@v3.0.0", "churn#prod#3", "churn#dev#4", at=third, seconds=3)
+    tag("churn#prod!#5", at=third, seconds=4)
+    tag("churn@v3.0.0!", at=third, seconds=5)
+    start = git("rev-parse", "HEAD", cwd=repo)
+    adopt(repo)
+    git("reset", "--quiet", "--soft", start, cwd=repo)
+    git("commit", "--quiet", "--message=Adopt what GTO has tagged (#1)", cwd=repo)
+    registry = check(repo)
+    assert stages(registry) == {"churn": {"prod": "v2.0.0"}}
+    assert registry.clear("churn", "prod").tags == ("churn#prod!#6", "churn#prod!#7")
+    assert stages(check(repo)) == {"churn": {}}
 
 
 def test_adopted_stage_file_edited_by_hand_gets_its_tag(repo: Path, tag: Tag, git: Git) -> None:
@@ -418,6 +506,7 @@ def random_tags(chance: random.Random, commits: Sequence[str]) -> list[tuple[str
     free = {model: list(commits) for model in ("churn", "fraud/eu")}
     known: dict[str, list[tuple[str, str]]] = {model: [] for model in free}
     numbers = dict.fromkeys(free, 0)
+    gone: set[str] = set()
     for _ in range(chance.randrange(3, 14)):
         second += chance.choice([0, 0, 1, 5])
         model = chance.choice(["churn", "churn", "fraud/eu"])
@@ -428,17 +517,20 @@ def random_tags(chance: random.Random, commits: Sequence[str]) -> list[tuple[str
             made.append((f"{model}@{version}", place, second))
             continue
         version, place = chance.choice(known[model])
-        if chance.random() < 0.08 and not any(name == f"{model}@{version}!" for name, _, _ in made):
-            made.append((f"{model}@{version}!", place, second))
-            continue
         numbers[model] += chance.choice([1, 1, 1, 3])
+        if chance.random() < 0.15:
+            # A registration is taken back, or made again.
+            back = "" if f"{model}@{version}!" in gone and chance.random() < 0.7 else "!"
+            gone.add(f"{model}@{version}{back}")
+            made.append((f"{model}@{version}{back}#{numbers[model]}", place, second))
+            continue
         back = "!" if chance.random() < 0.25 else ""
         made.append((f"{model}#{chance.choice(['prod', 'dev'])}{back}#{numbers[model]}", place, second))
     return made
 
 
-@pytest.mark.skip(reason="fails as written; cut off by the end of the session, named in the closing note")
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@pytest.mark.slow
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
 def test_adopt_agrees_with_gto_on_any_tags(repo: Path, tmp_path: Path, git: Git, seed: int) -> None:
     chance = random.Random(seed)
@@ -449,7 +541,11 @@ def test_adopt_agrees_with_gto_on_any_tags(repo: Path, tmp_path: Path, git: Git,
         env = {"GIT_COMMITTER_DATE": f"{START + second} +0000"}
         git("tag", "--annotate", "--message=Assigning stage by hand", name, at, cwd=place, env=env)
     before = tags(git, place), gto.api.show(str(place))
+    start = git("rev-parse", "HEAD", cwd=place)
     adopt(place)
+    if chance.random() < 0.3:
+        git("reset", "--quiet", "--soft", start, cwd=place)
+        git("commit", "--quiet", "--message=Adopt what GTO has tagged (#1)", cwd=place)
     assert (tags(git, place), gto.api.show(str(place))) == before
     registry = check(place)
     for _ in range(4):

@@ -137,8 +137,9 @@ def _move_stage(
     if adopted:
         lane.adopted.add(adopted.tag)
     if target == source:
-        if adopted:
-            timeline.events.append(AdoptedTag(key[0], adopted.tag, adopted.at or commit.time))
+        if entry and adopted:
+            moment = adopted.at or commit.time
+            timeline.events.append(AdoptedTag(*key, adopted.tag, moment, target, entry.still_assigned))
         return
     if source is not None and lane.entered is not None:
         lane.stays.setdefault(source, []).append(Stay(key[1], lane.entered, commit.time))
@@ -159,6 +160,7 @@ def _move_stage(
         author=commit.author,
         email=commit.email,
         adopted=adopted.tag if adopted else "",
+        still_assigned=entry.still_assigned if entry and adopted else (),
         statement=statement,
     )
 

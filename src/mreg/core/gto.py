@@ -3,10 +3,13 @@
 Rules (``gto.constants``, ``gto.base``):
     * ``NAME@v1.2.3`` registers, ``NAME#STAGE`` assigns, ``NAME@deprecated`` hides a model.  A ``!`` behind one of the
       first two takes back, and ``#N`` may follow; N tells nothing.
-    * A stage tag is about the version whose registration names the same commit, be that older or younger.
+    * A stage tag is about the version whose registration names the same commit, be that older or younger.  Where there
+      is none, GTO shows the commit, and no tag takes that back.
+    * A registration is taken back by a tag on its own commit alone.  It may be made again.
     * A stage holds the version that was assigned last, of those registered and assigned and not taken back since.  Of
-      two in one second it is the one that was registered first.
-    * Within a second, taking back comes last.
+      two in one second it is the one that was registered first; a registration made again has the time of the last.
+    * Within a second, taking back counts more, whatever the numbers say; but a model that was deprecated is not, where
+      anything else was done.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ __all__ = [
     "GtoName",
     "GtoStep",
     "GtoTag",
+    "find_assigned",
     "find_deprecated",
     "find_deregistered",
     "is_gto_name",
@@ -40,16 +44,13 @@ _TAG = re.compile(
 
 
 class GtoAction(str, Enum):
-    """What a tag of GTO's does; within one second in this order."""
+    """What a tag of GTO's does."""
 
     REGISTER = "register"
     ASSIGN = "assign"
     UNASSIGN = "unassign"
     DEREGISTER = "deregister"
     DEPRECATE = "deprecate"
-
-
-_ORDER = list(GtoAction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,77 +116,127 @@ def parse_gto_name(name: str) -> GtoName | None:
 
 
 def replay(tags: Iterable[GtoTag]) -> Iterator[GtoStep]:
-    """Yields what tags made of the stages, in GTO's order.
+    """Yields what tags made of the stages, in the order of their times; of one second in that of their numbers.
 
-    Each stage tag gives one step; a registration that is taken back gives one for each stage that then holds another
-    version, or none.
+    Each stage tag gives one step; a registration that is taken back or made again gives one for each stage that then
+    holds another version, or none.
     """
     ordered = _sorted(tags)
-    models: dict[ModelName, _Model] = {}
-    for tag in ordered:
-        models.setdefault(tag.says.model, _Model()).learn(tag)
+    models = _learn(ordered)
     for tag in ordered:
         yield from models[tag.says.model].apply(tag)
+
+
+def find_assigned(tags: Iterable[GtoTag]) -> dict[tuple[ModelName, StageName], tuple[Version, ...]]:
+    """Returns the versions assigned to each stage: at the end what it holds, before it what would then come back."""
+    ordered = _sorted(tags)
+    models = _learn(ordered)
+    for tag in ordered:
+        models[tag.says.model].note(tag)
+    return {(name, stage): model.find_assigned(stage) for name, model in models.items() for stage in model.assigned}
+
+
+@dataclass(slots=True)
+class _Registered:
+    """The version of one commit."""
+
+    version: Version
+    place: int
+    """In the order of the first tags; of one second in that of their names."""
+    time: int
+    """Of the last registration."""
 
 
 @dataclass(slots=True)
 class _Model:
     """One model while its tags are replayed; what was registered where is known from the start."""
 
-    versions: dict[str, tuple[Version, int]] = field(default_factory=dict)
-    """By commit, with the place in the order of registration."""
-    gone: set[Version] = field(default_factory=set)
+    versions: dict[str, _Registered] = field(default_factory=dict)
+    """By commit."""
+    taken_back: set[tuple[StageName | None, str, int]] = field(default_factory=set)
+    """Stage, ``None`` for a registration, commit and time of all that was taken back so far."""
+    gone: set[str] = field(default_factory=set)
+    """Commits whose registration was taken back."""
     assigned: dict[StageName, dict[str, int]] = field(default_factory=dict)
     """Time of the last assignment by commit, of those that were not taken back."""
     current: dict[StageName, Version | None] = field(default_factory=dict)
 
     def learn(self, tag: GtoTag) -> None:
-        if tag.says.action is GtoAction.REGISTER and tag.says.version:
-            self.versions.setdefault(tag.commit, (tag.says.version, len(self.versions)))
+        if tag.says.version:
+            known = self.versions.setdefault(tag.commit, _Registered(tag.says.version, len(self.versions), tag.time))
+            known.time = tag.time if tag.says.action is GtoAction.REGISTER else known.time
+
+    def note(self, tag: GtoTag) -> None:
+        says, key = tag.says, (tag.says.stage, tag.commit, tag.time)
+        held = self.assigned.setdefault(says.stage, {}) if says.stage else {}
+        if says.action is GtoAction.UNASSIGN and tag.commit in self.versions:
+            self.taken_back.add(key)
+            held.pop(tag.commit, None)
+        elif says.action is GtoAction.DEREGISTER:
+            self.taken_back.add(key)
+            self.gone.add(tag.commit)
+        elif says.action is GtoAction.ASSIGN and key not in self.taken_back:
+            held[tag.commit] = tag.time
+        elif says.action is GtoAction.REGISTER and key not in self.taken_back:
+            self.gone.discard(tag.commit)
 
     def apply(self, tag: GtoTag) -> Iterator[GtoStep]:
-        says = tag.says
-        if says.stage:
-            held = self.assigned.setdefault(says.stage, {})
-            if says.action is GtoAction.ASSIGN:
-                held[tag.commit] = tag.time
-            else:
-                held.pop(tag.commit, None)
-            yield self._settle(tag, says.stage)
-        elif says.version:
-            (self.gone.add if says.action is GtoAction.DEREGISTER else self.gone.discard)(says.version)
-            steps = [self._settle(tag, stage) for stage in self.assigned]
-            yield from (step for step in steps if step.source != step.target)
+        self.note(tag)
+        stages = [tag.says.stage] if tag.says.stage else list(self.assigned)
+        steps = [self._settle(tag, stage) for stage in stages]
+        yield from (step for step in steps if tag.says.stage or step.source != step.target)
+
+    def find_assigned(self, stage: StageName) -> tuple[Version, ...]:
+        ranked = (self.versions.get(commit) for _, commit in sorted(self._weigh(stage)))
+        return tuple(dict.fromkeys(known.version for known in ranked if known))
 
     def _settle(self, tag: GtoTag, stage: StageName) -> GtoStep:
-        source, target = self.current.get(stage), None
-        newest = (-1, 0)
-        for commit, time in self.assigned[stage].items():
-            version, rank = self.versions.get(commit, (None, len(self.versions)))
-            if version not in self.gone and (time, -rank) > newest:
-                newest, target = (time, -rank), version
-        self.current[stage] = target
+        source = self.current.get(stage)
+        _, newest = max(self._weigh(stage), default=((), ""))
+        known = self.versions.get(newest)
+        self.current[stage] = target = known.version if known else None
         return GtoStep(tag, tag.says.model, stage, source, target)
+
+    def _weigh(self, stage: StageName) -> Iterator[tuple[tuple[int, ...], str]]:
+        for commit, time in self.assigned[stage].items():
+            if commit not in self.gone:
+                known = self.versions.get(commit)
+                yield (time, *((-known.time, -known.place) if known else (-time, -len(self.versions)))), commit
+
+
+def _learn(tags: Iterable[GtoTag]) -> dict[ModelName, _Model]:
+    models: dict[ModelName, _Model] = {}
+    for tag in sorted(tags, key=lambda tag: (tag.time, tag.name)):
+        models.setdefault(tag.says.model, _Model()).learn(tag)
+    return models
 
 
 def find_deregistered(tags: Iterable[GtoTag]) -> dict[tuple[ModelName, Version], GtoTag]:
     """Returns the versions whose registration was taken back at last, and the tag that did it."""
-    gone: dict[tuple[ModelName, Version], GtoTag] = {}
-    for tag in _sorted(tags):
+    registered: set[tuple[ModelName, Version, str]] = set()
+    gone: dict[tuple[ModelName, Version, str], GtoTag] = {}
+    for tag in sorted(tags, key=lambda tag: (tag.time, tag.says.action is GtoAction.DEREGISTER, tag.says.number)):
         if tag.says.version is None:
             continue
+        key = (tag.says.model, tag.says.version, tag.commit)
         if tag.says.action is GtoAction.DEREGISTER:
-            gone[tag.says.model, tag.says.version] = tag
+            gone[key] = tag
         else:
-            gone.pop((tag.says.model, tag.says.version), None)
-    return gone
+            registered.add(key)
+            gone.pop(key, None)
+    return {
+        (model, version): tag
+        for (model, version, commit), tag in gone.items()
+        if (model, version, commit) in registered
+    }
 
 
 def find_deprecated(tags: Iterable[GtoTag]) -> list[ModelName]:
     """Returns the models that GTO hides, since nothing was done to them after they were deprecated."""
-    last = {tag.says.model: tag.says.action for tag in _sorted(tags)}
+    ordered = sorted(tags, key=lambda tag: (tag.time, tag.says.action is not GtoAction.DEPRECATE))
+    last = {tag.says.model: tag.says.action for tag in ordered}
     return sorted(model for model, action in last.items() if action is GtoAction.DEPRECATE)
 
 
 def _sorted(tags: Iterable[GtoTag]) -> list[GtoTag]:
-    return sorted(tags, key=lambda tag: (tag.time, _ORDER.index(tag.says.action), tag.says.number, tag.name))
+    return sorted(tags, key=lambda tag: (tag.time, tag.says.number, tag.name))

@@ -107,6 +107,8 @@ class Transition:
     """E-mail address of the commit's author."""
     adopted: str = ""
     """The tag of GTO that this change was read from; empty for all others."""
+    still_assigned: tuple[Version, ...] = ()
+    """What GTO would show one by one after that tag, were ``target`` taken back there."""
     statement: StageEntry | None = None
     """What the stage file says, where that was written for this change."""
 
@@ -138,11 +140,16 @@ class ApprovalFile:
 
 @dataclass(frozen=True, slots=True)
 class AdoptedTag:
-    """A tag of GTO that a stage file names, and that changed no stage: only its number and its time are taken."""
+    """A tag of GTO that a stage file names, and that changed no stage."""
 
     model: ModelName
+    stage: StageName
     name: str
     at: datetime
+    version: Version | None
+    """The version that the stage holds."""
+    still_assigned: tuple[Version, ...] = ()
+    """What GTO would show one by one after that tag, were ``version`` taken back there."""
 
 
 @dataclass(slots=True)

@@ -64,6 +64,8 @@ class StageEntry:
     signature: str = ""
     """Of the statement; kept as it is, and proves nothing to this version of mreg."""
     adopted: Adopted | None = None
+    still_assigned: tuple[Version, ...] = ()
+    """What GTO would show one by one, were ``version`` taken back there; of the time when the stage was adopted."""
 
     def speaks_for(self, source: Version | None, before: StageEntry | None) -> bool:
         """Returns whether the statement was written for the change away from ``source``.
@@ -135,6 +137,7 @@ def parse_stage(fields: Fields) -> StageEntry:
         hold=fields.boolean("hold"),
         signature=fields.text("signature"),
         adopted=parse_adopted(fields.section("adopted")),
+        still_assigned=_versions(fields, "still_assigned"),
     )
     fields.finish()
     return entry
@@ -154,6 +157,8 @@ def format_stage(entry: StageEntry) -> dict[str, Plain]:
         document["signature"] = entry.signature
     if entry.adopted:
         document["adopted"] = format_adopted(entry.adopted)
+    if entry.still_assigned:
+        document["still_assigned"] = list(map(str, entry.still_assigned))
     return document
 
 
@@ -219,6 +224,13 @@ def format_adopted(adopted: Adopted) -> dict[str, Plain]:
 
 def _version_or_none(fields: Fields, key: str) -> Version | None:
     return None if fields.value(key) == NO_VERSION else read_version(fields, key)
+
+
+def _versions(fields: Fields, key: str) -> tuple[Version, ...]:
+    try:
+        return tuple(map(parse_version, fields.texts(key)))
+    except NamingError as error:
+        raise fields.error(key, error.message, hint=error.hint) from error
 
 
 def _statement(reason: str, by: str, at: datetime | None) -> dict[str, Plain]:

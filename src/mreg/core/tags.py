@@ -14,7 +14,7 @@ The grammar is that of https://mlem.ai/doc/gto (gto 1.10, ``gto.constants``).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -105,6 +105,7 @@ def derive_tags(timeline: Timeline) -> Iterator[DerivedTag]:
             yield _seal_version(event, series.next_time(event.commit.time))
         elif isinstance(event, AdoptedTag):
             series.take(parse_gto_name(event.name), event.at)
+            series.hold(event.stage, event.version, event.still_assigned)
         elif event.stage != ARCHIVED:
             yield from _seal_transition(event, series)
 
@@ -127,18 +128,17 @@ class _Series:
         self.number = max(self.number, name.number if name else 0)
         self.time = max(self.time, _second(moment))
 
-    def move(self, event: Transition, adopted: GtoName | None) -> list[Version]:
+    def hold(self, stage: StageName, version: Version | None, others: Iterable[Version]) -> None:
+        """Keeps what GTO had assigned to a stage when it was adopted."""
+        self.assigned[stage] = dict.fromkeys([*others, *([version] if version else [])])
+
+    def move(self, event: Transition) -> list[Version]:
         """Returns the versions that GTO must be told of, the one that decides at the end."""
         held = self.assigned.setdefault(event.stage, {})
-        takes_back = adopted is not None and adopted.action is not GtoAction.ASSIGN
         if event.target is not None:
-            if takes_back and event.source is not None:
-                held.pop(event.source, None)
             held.pop(event.target, None)
             held[event.target] = None
             return [event.target]
-        if adopted is not None and not takes_back:
-            return []  # GTO assigned a commit without a version, and forgot none of the others
         # Taking the last one back alone would give the stage to the one before.
         moved = sorted(held, key=lambda version: version == event.source)
         held.clear()
@@ -168,11 +168,11 @@ def _seal_version(event: Appearance, time: int) -> DerivedTag:
 
 def _seal_transition(event: Transition, series: _Series) -> Iterator[DerivedTag]:
     adopted = _adopted_tag(event)
-    versions = series.move(event, adopted)
     if adopted is not None:
         series.take(adopted, event.at)
+        series.hold(event.stage, event.target, event.still_assigned)
         return
-    for version in versions:
+    for version in series.move(event):
         series.number += 1
         name = stage_tag(event.model, event.stage, series.number, is_clear=event.target is None)
         yield _seal_move(event, version, name, series.next_time(event.at))
@@ -192,11 +192,12 @@ def _adopted_tag(event: Transition) -> GtoName | None:
     name = parse_gto_name(event.adopted)
     if name is None or name.model != event.model:
         return None
+    if name.action is GtoAction.REGISTER:
+        return name if name.version == event.target else None
     if name.action is GtoAction.DEREGISTER:
-        return name if name.version == event.source else None
-    # What is taken back was there, and the version before it may have come back.
-    is_possible = name.action is GtoAction.ASSIGN or event.source is not None
-    return name if name.stage == event.stage and is_possible else None
+        # Where the adoption was squashed, it put a version there that GTO went back to.
+        return name if event.source in (name.version, None) else None
+    return name if name.stage == event.stage else None
 
 
 def _second(moment: datetime) -> int:

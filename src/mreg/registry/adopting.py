@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from mreg.core.gto import GtoAction, GtoStep, GtoTag, find_deprecated, find_deregistered, replay
+from mreg.core.gto import GtoAction, GtoStep, GtoTag, find_assigned, find_deprecated, find_deregistered, replay
 from mreg.core.history import Lane
 from mreg.core.layout import Layout
 from mreg.core.manifest import ArchivedMark, StageEntry, format_archived, format_stage
@@ -35,6 +35,8 @@ class Adoption:
     versions: Mapping[tuple[ModelName, Version], GtoTag]
     """The registration of each version, by name and number."""
     steps: tuple[GtoStep, ...]
+    assigned: Mapping[tuple[ModelName, StageName], tuple[Version, ...]]
+    """The versions that GTO has assigned to each stage at last; it shows one of them."""
     gone: Mapping[tuple[ModelName, Version], GtoTag]
     """The tags that took registrations back at last."""
     said: Mapping[str, Said]
@@ -76,6 +78,7 @@ class Adoption:
         yield f"Adopt {len(self.versions)} versions of {self.models} models from GTO", self._records(repo, layout)
         entries: dict[str, StageEntry] = {}
         lanes: dict[str, Lane] = {}
+        last = {(step.model, step.stage): step for step in self.steps}
         for step in self.steps:
             path = layout.stage(step.model, step.stage)
             subject = f"Adopt {step.tag.name}"
@@ -85,6 +88,9 @@ class Adoption:
                 entries[path] = self._entry(step)
             adopted = self.said[step.tag.name].adopted
             entries[path] = replace(entries.get(path, StageEntry(None)), adopted=adopted)
+            if step is last[step.model, step.stage]:
+                others = (each for each in self.assigned[step.model, step.stage] if each != step.target)
+                entries[path] = replace(entries[path], still_assigned=tuple(others))
             yield f"{subject}\n\nAdopted from GTO's tag {step.tag.name}", {path: format_stage(entries[path])}
         if self.gone:
             yield f"Archive {len(self.gone)} versions that GTO has deregistered", self._archives(layout)
@@ -145,7 +151,7 @@ def plan_adoption(repo: GitRepository, known: Collection[ModelName]) -> Adoption
     versions = dict(sorted(versions.items()))
     gone = {key: tag for key, tag in find_deregistered(tags).items() if key in versions}
     notices += [f"GTO hides {model}, which is deprecated there; here it is listed" for model in find_deprecated(tags)]
-    return Adoption(versions, tuple(replay(tags)), gone, found.said, tuple(notices))
+    return Adoption(versions, tuple(replay(tags)), find_assigned(tags), gone, found.said, tuple(notices))
 
 
 def _choose_models(tags: Collection[GtoTag], known: Collection[ModelName]) -> tuple[set[ModelName], list[str]]:

@@ -19,7 +19,7 @@ from mreg.core.tags import DerivedTag, derive_tags
 from mreg.registry.evidence import StoredEvidence
 from mreg.registry.reader import Reader
 from mreg.registry.seals import Key, version_commits
-from mreg.registry.tagging import encode_derived, explain_tags, says_right
+from mreg.registry.tagging import encode_derived, explain_tags, find_explained, says_right
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import TagRef
 
@@ -79,7 +79,8 @@ class TagAudit:
             until: Only the tags that these commits call for may be missed; all where ``None``.
             code: How the codes of the faults begin.
         """
-        judged = list(explain_tags(refs, self._wanted, self._timeline))
+        explained = find_explained(self._reader.repo, refs, self._timeline, self._records)
+        judged = list(explain_tags(refs, explained.union(self._wanted), self._timeline))
         contents = self._reader.repo.read([ref.oid for ref, _ in judged])
         faults, right = [], 0
         for (ref, is_explained), content in zip(judged, contents, strict=True):

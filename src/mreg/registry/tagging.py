@@ -10,7 +10,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from mreg.core.gto import GtoAction, parse_gto_name
+from mreg.core.gto import GtoAction, GtoName, find_deregistered, parse_gto_name
 from mreg.core.history import AdoptedTag, Appearance, Finding, Timeline, Transition
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName
@@ -21,9 +21,10 @@ from mreg.registry.reader import Reader
 from mreg.registry.seals import Key, is_seal, read_records, version_commits
 from mreg.stores.git.objects import Identity, encode_tag
 from mreg.stores.git.publishing import NewTag, Publisher, RefUpdate
-from mreg.stores.git.repository import TagRef, tag_patterns
+from mreg.stores.git.repository import GitRepository, TagRef, tag_patterns
+from mreg.stores.gto import read_gto_tags
 
-__all__ = ["TagPlan", "Tagger", "encode_derived", "explain_tags", "says_right"]
+__all__ = ["TagPlan", "Tagger", "encode_derived", "explain_tags", "find_explained", "says_right"]
 
 _PREFIX = "refs/tags/"
 
@@ -69,7 +70,9 @@ class Tagger:
         doubtful = self._find_doubtful(there, refs, timeline)
         records = read_records(self._reader, timeline, layout, map(_key, (*doubtful, *absent)))
         taken = [tag for tag, is_right in doubtful.items() if not _is_adopted(tag, refs, records, is_right=is_right)]
-        findings = list(_judge(refs.values(), {tag.name for tag in derived}, timeline))
+        readable = {key: record for key, record in records.items() if isinstance(record, Record)}
+        explained = find_explained(self._reader.repo, refs.values(), timeline, readable)
+        findings = list(_judge(refs.values(), explained.union(tag.name for tag in derived), timeline))
         findings += [_taken(tag) for tag in taken if refs[tag.name].kind == "tag"]
         blocked = self._find_blocked(absent, refs)
         missing: list[DerivedTag] = []
@@ -83,7 +86,6 @@ class Tagger:
                 findings.append(_taken(tag))
             else:
                 missing.append(tag)
-        readable = {key: record for key, record in records.items() if isinstance(record, Record)}
         wanted = {key: readable[key] for key in map(_key, missing)}
         return TagPlan(tuple(missing), len(there) - len(taken), tuple(dict.fromkeys(findings)), wanted)
 
@@ -147,6 +149,37 @@ def _is_adopted(
     return (is_gto or is_right) and ref.target == record.adopted.commit
 
 
+def find_explained(
+    repo: GitRepository, refs: Iterable[TagRef], timeline: Timeline, records: Mapping[Key, Record]
+) -> set[str]:
+    """Returns the tags of GTO about registrations that the registry agrees with, though its history names them not.
+
+    Args:
+        repo: The repository with the tags.
+        refs: The tags.
+        timeline: The history that says which versions are archived.
+        records: Those of the adopted versions; others do no harm.
+    """
+    adopted = {key: record.adopted.commit for key, record in records.items() if record.adopted}
+    places = set(adopted.values())
+    about: dict[TagRef, GtoName] = {}
+    for ref in refs:
+        says = parse_gto_name(ref.name) if ref.target in places else None
+        if says and says.version and ref.target == adopted.get((says.model, says.version)):
+            about[ref] = says
+    names = {ref.name for ref in about}
+    if not any(_takes_back(says, timeline) for says in about.values()):
+        return names
+    # Taken back and made again; names do not tell which came last.
+    gone = find_deregistered(read_gto_tags(repo, about).tags)
+    return names - {tag.name for tag in gone.values()}
+
+
+def _takes_back(says: GtoName, timeline: Timeline) -> bool:
+    """Returns whether a tag takes a registration back that the registry goes by."""
+    return says.action is GtoAction.DEREGISTER and says.version not in timeline.archived.get(says.model, {})
+
+
 def explain_tags(refs: Iterable[TagRef], derived: Container[str], timeline: Timeline) -> Iterator[tuple[TagRef, bool]]:
     """Yields the tags that GTO takes for those of a model, each with whether the history explains it."""
     adopted = _adopted_tags(timeline)
@@ -158,7 +191,7 @@ def explain_tags(refs: Iterable[TagRef], derived: Container[str], timeline: Time
         says = parse_gto_name(ref.name)
         if says is None or (says.stage is None and says.model not in models):
             continue  # a monorepo has tags such as parser@v1.0.0 that are no model's
-        is_archived = says.version in timeline.archived.get(says.model, {}) and says.action is GtoAction.DEREGISTER
+        is_archived = says.action is GtoAction.DEREGISTER and not _takes_back(says, timeline)
         # Where the adoption was squashed, the history names the last tag of each stage alone.
         is_earlier = says.stage is not None and says.number <= adopted_up_to.get(says.model, -1)
         is_known = ref.name in derived or ref.name in adopted or says.action is GtoAction.DEPRECATE

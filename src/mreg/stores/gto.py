@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mreg.core.gto import GtoTag, is_gto_name, parse_gto_name
@@ -39,9 +39,14 @@ class GtoTags:
     """Why, by the name of the tag."""
 
 
-def read_gto_tags(repo: GitRepository) -> GtoTags:
-    """Returns the tags in GTO's grammar; three Git calls, whatever their number."""
-    refs = [ref for ref in repo.tags() if is_gto_name(ref.name)]
+def read_gto_tags(repo: GitRepository, among: Iterable[TagRef] | None = None) -> GtoTags:
+    """Returns the tags in GTO's grammar; three Git calls, whatever their number.
+
+    Args:
+        repo: The repository with the tags.
+        among: Only these are read; by default all.
+    """
+    refs = [ref for ref in (repo.tags() if among is None else among) if is_gto_name(ref.name)]
     contents = repo.read([ref.oid for ref in refs])
     commits = repo.resolve([f"{ref.target or ref.oid}^{{commit}}" for ref in refs])
     tags: list[GtoTag] = []
