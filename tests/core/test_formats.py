@@ -250,3 +250,21 @@ def test_unsafe_reason_is_empty_for_mere_values(format_name: str) -> None:
 def test_unsafe_reason_of_a_directory_names_each_once() -> None:
     assert unsafe_reason("mlflow+pickle+safetensors") == unsafe_reason("pickle")
     assert unsafe_reason("pickle+torchscript") == f"{unsafe_reason('pickle')}; {unsafe_reason('torchscript')}"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\x80\x01cposix\nsystem\nq\x00X\x02\x00\x00\x00idq\x01\x85q\x02Rq\x03.",
+        b"\x8c\x05posix\x8c\x06system\x93.",
+        b"cposix\nsystem\n(S'id'\ntR.garbage\xff\xfe",
+        b"anything else",
+    ],
+)
+def test_recognise_file_named_like_a_pickle_is_one_where_nothing_else_explains_it(head: bytes) -> None:
+    assert recognise_file("m.pkl", head) == "pickle"
+
+
+def test_recognise_file_named_like_a_pickle_is_what_its_bytes_say() -> None:
+    assert recognise_file("m.pkl", b"GGUF\x03\x00\x00\x00") == "gguf"
+    assert recognise_file("m.pkl", b"") == ""

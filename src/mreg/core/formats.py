@@ -70,7 +70,11 @@ def recognise_file(name: str, head: bytes, members: Mapping[str, bytes] = Mappin
         return "numpy+pickle" if _holds_objects(head) else "numpy"
     if _is_safetensors(head):
         return "safetensors"
-    return "onnx" if _is_onnx(head, named=".onnx" in suffixes) else _recognise_pickle(head, suffixes)
+    if _is_onnx(head, named=".onnx" in suffixes):
+        return "onnx"
+    # Python loads more than reads as a pickle here: what is named like one, and nothing else, is taken for one.
+    found = _recognise_pickle(head, suffixes)
+    return found or ("pickle" if head and not _PICKLE_SUFFIXES.isdisjoint(suffixes) else "")
 
 
 def recognise_directory(members: Iterable[tuple[str, str]]) -> str:

@@ -254,10 +254,11 @@ def _judge_pickle(case: Case, gate: PickleGate, record: Record) -> GateFinding:
     if not record.artifact.format:
         danger = "its format is not known"
     measured = record.artifact.format or "unknown format"
-    if not danger or gate.mode is PickleMode.FORBID:
+    if gate.mode is PickleMode.FORBID or (case.scan is None and not danger):
         return _answer("pickle", str(gate), not danger, measured, danger)
     if case.scan is None:
         return GateFinding("pickle", str(gate), Outcome.UNPROVEN, measured, "its bytes are not scanned here")
+    # Also what says that it is harmless: the format may have been named by hand.
     return _answer("pickle", str(gate), case.scan.is_clean, f"{measured}, by {case.scan.tool}", case.scan.message)
 
 

@@ -186,6 +186,8 @@ class Notification:
     transition: Transition
     error: str = ""
     """Why it could not be told; empty where it was."""
+    hint: str = ""
+    """What mends it, and tells it once more."""
 
     @property
     def ok(self) -> bool:

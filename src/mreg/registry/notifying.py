@@ -101,5 +101,5 @@ class Notifying:
         try:
             send(sink, notice, self.environ)
         except OutsideError as error:  # it is reported, and undoes nothing
-            return Notification(sink.name, notice.transition, error.message)
+            return Notification(sink.name, notice.transition, error.message, error.hint)
         return Notification(sink.name, notice.transition)

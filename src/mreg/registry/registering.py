@@ -18,7 +18,7 @@ from mreg.core.record import Artifact, Dataset, Record
 from mreg.core.registration import Content, check_new_model, plan_register, refuse_unchanged
 from mreg.core.results import Receipt
 from mreg.core.tags import version_tag
-from mreg.errors import DataError, NotFoundError, RefusedError
+from mreg.errors import DataError, NotFoundError, RefusedError, UsageError
 from mreg.registry.artifacts import open_stats, open_store
 from mreg.registry.provenance import Provenance, gather
 from mreg.registry.seals import dvc_entry, pointer_path
@@ -168,7 +168,7 @@ class _Plans:
         return Record(
             model=self.asked.model,
             version=version,
-            artifact=replace(self.content.artifact, format=facts.format or self.content.artifact.format),
+            artifact=replace(self.content.artifact, format=_choose_format(facts.format, self.content.artifact)),
             metrics={**(tracked.metrics if tracked else {}), **facts.metrics},
             params={**(tracked.params if tracked else {}), **facts.params},
             dataset=facts.dataset or (tracked.dataset if tracked else None),
@@ -179,6 +179,17 @@ class _Plans:
             notes=facts.notes,
             metadata=facts.metadata,
         )
+
+
+def _choose_format(named: str, artifact: Artifact) -> str:
+    danger = unsafe_reason(artifact.format)
+    if named and danger and not unsafe_reason(named):
+        raise UsageError(
+            f"{artifact.path} is not {named}: its bytes are {artifact.format}, and {danger}",
+            hint=f"leave --model-format out, or name what is in it: --model-format {named}-{artifact.format}",
+            details={"named": named, "format": artifact.format},
+        )
+    return named or artifact.format
 
 
 def _newest(view: View) -> Record | None:

@@ -44,5 +44,5 @@ def sync(
     show_result(report, output, registry.policy)
     for each in report.notifications:
         if not each.ok:
-            sys.stderr.write(f"warning: {each.error}\n")
+            sys.stderr.write(f"warning: {each.error}\nhint: {each.hint}\n")
     return ExitCode.NO if report.findings else ExitCode.DONE
