@@ -20,7 +20,14 @@ from mreg.cli.exit_codes import ExitCode, exit_code
 from tests.conftest import Git, Mreg
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "docs/json.md", "docs/format.md", "docs/notifications.md", "examples/README.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/json.md",
+    "docs/format.md",
+    "docs/github.md",
+    "docs/notifications.md",
+    "examples/README.md",
+)
 JSON_DOCUMENT = ROOT / "docs" / "json.md"
 WITHOUT_JSON = {"demo"}
 SYNOPSIS = re.compile(r"mreg (?P<name>[a-z]+)")

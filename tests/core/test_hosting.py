@@ -12,19 +12,23 @@ SHA = "0123456789" * 4
     ("text", "action", "requirement"),
     [
         (f"acme/mreg@{SHA}", f"acme/mreg@{SHA}", ""),
-        (f"https://git.example/acme/mreg@{SHA}", f"acme/mreg@{SHA}", f"mreg @ git+https://git.example/acme/mreg@{SHA}"),
+        (
+            f"https://git.example/acme/mreg@{SHA}",
+            f"acme/mreg@{SHA}",
+            f"mreg[notify,scan] @ git+https://git.example/acme/mreg@{SHA}",
+        ),
         (
             f"git+https://git.example/acme/mreg.git@{SHA}",
             f"acme/mreg@{SHA}",
-            f"mreg @ git+https://git.example/acme/mreg.git@{SHA}",
+            f"mreg[notify,scan] @ git+https://git.example/acme/mreg.git@{SHA}",
         ),
         (
             f"git@git.example:acme/mreg.git@{SHA}",
             f"acme/mreg@{SHA}",
-            f"mreg @ git+ssh://git@git.example/acme/mreg.git@{SHA}",
+            f"mreg[notify,scan] @ git+ssh://git@git.example/acme/mreg.git@{SHA}",
         ),
-        (f"https://git.example/a/b/mreg@{SHA}", "", f"mreg @ git+https://git.example/a/b/mreg@{SHA}"),
-        ("./.github/mreg", "./.github/mreg", "./.github/mreg"),
+        (f"https://git.example/a/b/mreg@{SHA}", "", f"mreg[notify,scan] @ git+https://git.example/a/b/mreg@{SHA}"),
+        ("./.github/mreg", "./.github/mreg", "./.github/mreg[notify,scan]"),
     ],
 )
 def test_parse_source_gives_the_names_that_hosts_have(text: str, action: str, requirement: str) -> None:

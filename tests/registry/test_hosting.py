@@ -181,7 +181,7 @@ def test_written_files_are_filled_in_and_read(written: Path) -> None:
         body = read(f".github/workflows/mreg-{name}.yml")["jobs"][name]["steps"][-1]["env"]["BODY"]
         assert json.loads(body) == {"ref": branch}
     assert f"uses: acme/mreg@{SHA}\n" in Path(WORKFLOWS[0]).read_text()
-    assert f'"mreg @ git+https://git.example/acme/mreg.git@{SHA}"' in Path(*GITLAB).read_text()
+    assert f'"mreg[notify,scan] @ git+https://git.example/acme/mreg.git@{SHA}"' in Path(*GITLAB).read_text()
 
 
 def test_written_workflows_grant_no_more_than_they_need(written: Path) -> None:

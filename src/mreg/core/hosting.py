@@ -15,6 +15,8 @@ from mreg.errors import UsageError
 
 __all__ = ["Host", "Source", "find_repository_name", "parse_source"]
 
+_EXTRAS = "[notify,scan]"
+"""What a job may need besides; the action installs the same."""
 _PINNED = re.compile(r"(?P<place>[!-~]+)@(?P<commit>[0-9a-f]{40})")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _LOCAL = re.compile(r"\.(?:/[\w.-]+)+")
@@ -54,11 +56,11 @@ class Source:
     def requirement(self) -> str:
         """What ``pip install`` takes; empty where it is not known by a URL."""
         if not self.commit:
-            return self.place
+            return f"{self.place}{_EXTRAS}"
         if _NAME.fullmatch(self.place) or not find_repository_name(self.place):
             return ""
         url = re.sub(r"^(?![a-z+]+://)([^@/:\s]+@[^:/\s]+):", r"ssh://\1/", self.place, flags=re.IGNORECASE)
-        return f"mreg @ git+{url.removeprefix('git+')}@{self.commit}"
+        return f"mreg{_EXTRAS} @ git+{url.removeprefix('git+')}@{self.commit}"
 
 
 def parse_source(text: str) -> Source:
