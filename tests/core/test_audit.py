@@ -252,6 +252,17 @@ def test_audit_approval_that_was_spent_is_replayed(ruled: Stand) -> None:
     ]
 
 
+def test_audit_approval_that_comes_too_late(ruled: Stand) -> None:
+    ruled.sim.edit_version(V2)
+    path = ruled.approve(V2, replaces=V1)
+    ruled.approve(V3)
+    found = ruled.audit().faults
+    assert [(fault.code, fault.place) for fault in found] == [("rule-approvals", stage_path()), ("approval-late", path)]
+    ruled.sim.rollback()
+    ruled.approve(V2)
+    assert ruled.codes() == ["rule-approvals", "approval-late"]
+
+
 def test_audit_wrong_approval_is_told_though_enough_others_are_there(ruled: Stand) -> None:
     forged = ruled.approve(V2, by=BO, email=EVE)
     ruled.approve(V2)

@@ -67,6 +67,8 @@ class Auditor:
         """Paths of approvals that were counted for a transition."""
         self._told: set[tuple[str, str]] = set()
         """Code and path of what is wrong with an approval by itself."""
+        self._lacking: dict[tuple[ModelName, StageName], Version] = {}
+        """What stages hold without the approvals that they ask for."""
 
     def step(self, commit: Commit, *, is_judged: bool = True) -> None:
         """Adds the next commit.
@@ -122,6 +124,9 @@ class Auditor:
                 vote = self._evidence.vote(file)
                 if vote.approval is None:
                     self._tell_once(AuditFault("approval-unreadable", change.path, vote.fault, commit.oid))
+                elif self._lacking.get((place.model, place.stage)) == place.version:
+                    message = f"it came after {place.model} {place.version} had entered {place.stage} without it"
+                    self.faults.append(AuditFault("approval-late", change.path, message, commit.oid))
 
     def _judge_move(self, commit: Commit, move: Transition, case: Case) -> None:
         judgement, path = judge(case), self._layout.stage(move.model, move.stage)
@@ -143,6 +148,9 @@ class Auditor:
             elif finding.outcome is Outcome.FAIL and not (is_unknown and finding.rule == "record"):
                 self.faults.append(AuditFault(f"rule-{finding.rule}", path, message, commit.oid))
         lacks = any(finding.rule == "approvals" for finding in judgement.refusals)
+        self._lacking.pop((move.model, move.stage), None)
+        if lacks and move.target is not None:
+            self._lacking[move.model, move.stage] = move.target
         for code, place, message in judgement.tally.faults:
             if code in _NEVER_RIGHT:
                 self._tell_once(AuditFault(code, place, message, commit.oid))
