@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mreg.core.audited import Audit, AuditFault
 from mreg.core.history import Finding
-from mreg.core.results import Check, Diagnosis, SyncReport
+from mreg.core.results import Check, Diagnosis, Notification, SyncReport
+from mreg.core.review import Fault, Review
 from mreg.errors import NotFoundError, RefusedError
 from mreg.render.github import (
-    CHECK_MARK,
     MAX_ANNOTATIONS,
     MAX_OUTPUT_BYTES,
     MAX_SUMMARY_BYTES,
@@ -26,8 +27,10 @@ from mreg.render.github import (
 )
 from mreg.render.json import render_json
 from mreg.render.markdown import render_markdown
+from mreg.render.review import CHECK_MARK
 from mreg.render.text import clean
-from tests.render.samples import HOSTILE, make_results, make_transition
+from mreg.render.view import Result
+from tests.render.samples import HOSTILE, TIP, make_results, make_transition
 
 COMMANDS = HOSTILE + (
     "\n::set-output name=ok::yes\r\n::error::x\n##[add-mask]v1 ##[error]####[group]\n%0A::stop-commands::x %25 "
@@ -78,9 +81,25 @@ def runner() -> Runner:
     return Runner()
 
 
-@pytest.mark.parametrize("name", make_results())
+def make_all(text: str) -> dict[str, Result]:
+    """Returns every kind of result, by name."""
+    faults = (
+        Fault("stray-file", f"registry/{text}", text, fix=text),
+        Fault("hand-edit", "registry.yaml", text, line=3),
+    )
+    damage = (AuditFault("tag-moved", "refs/tags/churn@v1.0.0", text), AuditFault("edited", "registry.yaml", text, TIP))
+    gaps = (Finding("shallow", "info/shallow", text),)
+    return {
+        **make_results(text),
+        "review": Review("b" * 40, "a" * 40, faults=faults, notices=(text,)),
+        "audit": Audit(TIP, faults=damage),
+        "incomplete audit": Audit(TIP, gaps=gaps),
+    }
+
+
+@pytest.mark.parametrize("name", make_all(""))
 def test_render_step_of_hostile_text_is_commands_of_ours_and_outputs_of_ours(name: str, runner: Runner) -> None:
-    result = make_results(COMMANDS)[name]
+    result = make_all(COMMANDS)[name]
     step = render_step(result, render_markdown(result))
     if step.log:
         runner.read_log(step.log)
@@ -88,9 +107,11 @@ def test_render_step_of_hostile_text_is_commands_of_ours_and_outputs_of_ours(nam
     outputs = runner.read_file(step.outputs)
     document = json.loads(render_json(result))
     assert json.loads(outputs["report"]) == document
-    promised = {"changed", "commit", "tags", "version"} & set(document)
-    has_transitions = "transitions" in document or "changes" in document
-    assert set(outputs) - {"transitions"} == {"ok", "report"} | promised
+    promised = {key for key in ("changed", "commit", "tags", "version") if type(document.get(key, 0)) is not int}
+    is_writers = "changes" in document and name != "review"
+    has_transitions = isinstance(document.get("transitions"), list) or is_writers
+    assert ("comment" in outputs) == (name == "review")
+    assert set(outputs) - {"transitions", "comment"} == {"ok", "report"} | promised
     assert ("transitions" in outputs) == has_transitions
     assert "##[" not in step.outputs
     assert step.summary == render_markdown(result)
@@ -123,6 +144,33 @@ def test_annotate_says_what_was_done_and_what_is_wrong(runner: Runner) -> None:
     assert texts["diagnosis"] == [(Level.ERROR, "two words\nfix: two words")]
     assert texts["comparison"] == texts["pulled"] == texts["models"] == []
     assert annotate(results["promote, dry run"])[0].title == "mreg: would"
+
+
+def test_annotate_review_marks_the_lines_that_may_not_land() -> None:
+    verdict, first, second, notice = annotate(make_all("two words")["review"])
+    assert (verdict.level, verdict.message) == (Level.NOTICE, "this may not land: 2 reasons")
+    assert (first.title, first.file, first.line) == ("mreg: stray-file", "registry/two words", 0)
+    assert (first.level, first.message) == (Level.ERROR, "two words\nfix: two words")
+    assert (second.file, second.line, second.message) == ("registry.yaml", 3, "two words")
+    assert (notice.level, notice.message) == (Level.NOTICE, "two words")
+
+
+def test_annotate_audit_says_what_is_wrong_and_since_when() -> None:
+    results = make_all("two words")
+    verdict, tag, file = annotate(results["audit"])
+    assert verdict.title == "mreg verify: not ok"
+    assert (tag.file, tag.message) == ("", "refs/tags/churn@v1.0.0: two words")
+    assert (file.file, file.message) == ("registry.yaml", f"registry.yaml: two words (commit {TIP[:12]})")
+    verdict, gap = annotate(results["incomplete audit"])
+    assert (verdict.title, gap.level) == ("mreg verify: incomplete", Level.ERROR)
+    assert annotate(Audit(TIP))[0].title == "mreg verify: ok"
+
+
+def test_annotate_sync_says_who_was_not_told() -> None:
+    told = (Notification("chat", make_transition("x")), Notification("mail", make_transition("x"), "no answer"))
+    _, warning, notice = annotate(SyncReport((), 0, (), (), notifications=told, notices=("held",)))
+    assert (warning.level, warning.message) == (Level.WARNING, "no answer")
+    assert (notice.level, notice.message) == (Level.NOTICE, "held")
 
 
 @pytest.mark.parametrize(

@@ -12,24 +12,25 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
-from mreg.core.audited import Audit
 from mreg.core.audited import Audit
 from mreg.core.history import Finding
 from mreg.core.layout import SETTINGS_FILE
-from mreg.core.layout import SETTINGS_FILE
 from mreg.core.results import Diagnosis, History, ModelList, Receipt, SyncReport, VersionList
+from mreg.core.review import Review
 from mreg.errors import MregError
 from mreg.render.json import render_json
 from mreg.render.markdown import escape
+from mreg.render.review import CHECK_MARK
+from mreg.render.sections import format_verdict
 from mreg.render.text import clean, render_error
 from mreg.render.view import Result
 
 __all__ = [
-    "CHECK_MARK",
     "Annotation",
     "Level",
     "Step",
@@ -41,8 +42,6 @@ __all__ = [
     "render_step",
 ]
 
-CHECK_MARK = "<!-- mreg:check -->"
-"""By this first line, the comment of a review is found again."""
 MAX_OUTPUT_BYTES = 120_000
 """Linux takes 128 KiB in one environment variable, GitHub 1 MB in all outputs of a job."""
 MAX_SUMMARY_BYTES = 1_000_000
@@ -98,7 +97,8 @@ def render_step(result: Result, markdown: str) -> Step:
     document = json.loads(render_json(result))
     is_ok = not result.findings if isinstance(result, SyncReport) else document.get("ok", True)
     outputs = {"ok": is_ok}
-    outputs |= {name: document[name] for name in _PROMISED if name in document}
+    # Where `verify` counts tags and transitions, the numbers are in the report alone.
+    outputs |= {name: document[name] for name in _PROMISED if type(document.get(name, 0)) is not int}
     if isinstance(result, Receipt):
         about, commit = {"model": document["model"]}, {"commit": document["commit"]}
         outputs["transitions"] = [{**about, **each, **commit} for each in document["changes"] if not result.dry_run]
@@ -119,21 +119,8 @@ def render_error_step(error: MregError, *, is_check: bool = False) -> Step:
 
 def annotate(result: Result) -> tuple[Annotation, ...]:
     """Returns what to remark on a result: what was done, and what is wrong."""
-    if isinstance(result, Receipt):
-        return tuple(_of_receipt(result))
-    if isinstance(result, SyncReport):
-        count, verb = len(result.created), "would make" if result.dry_run else "made"
-        done = f"{verb} {count} {'tag' if count == 1 else 'tags'}" if count else "no tag is missing"
-        return (Annotation(Level.NOTICE, "mreg sync", done), *_of_findings(result.findings, Level.ERROR))
-    if isinstance(result, Diagnosis):
-        return tuple(_of_diagnosis(result))
-    if isinstance(result, Audit):
-        return tuple(_of_audit(result))
-    if isinstance(result, Audit):
-        return tuple(_of_audit(result))
-    if isinstance(result, ModelList | VersionList | History):
-        return tuple(_of_findings(result.findings, Level.WARNING))
-    return ()
+    remarks = _REMARKS.get(type(result))
+    return tuple(remarks(result)) if remarks else ()
 
 
 def annotate_error(error: MregError) -> tuple[Annotation, ...]:
@@ -191,6 +178,22 @@ def _of_receipt(result: Receipt) -> Iterator[Annotation]:
         yield Annotation(Level.NOTICE, "mreg", notice)
 
 
+def _of_sync(result: SyncReport) -> Iterator[Annotation]:
+    count, verb = len(result.created), "would make" if result.dry_run else "made"
+    done = f"{verb} {count} {'tag' if count == 1 else 'tags'}" if count else "no tag is missing"
+    yield Annotation(Level.NOTICE, "mreg sync", done)
+    yield from _of_findings(result.findings, Level.ERROR)
+    for told in result.notifications:
+        if not told.ok:
+            yield Annotation(Level.WARNING, "mreg sync", told.error)
+    for notice in result.notices:
+        yield Annotation(Level.NOTICE, "mreg sync", notice)
+
+
+def _of_reading(result: ModelList | VersionList | History) -> Iterator[Annotation]:
+    yield from _of_findings(result.findings, Level.WARNING)
+
+
 def _of_findings(findings: Iterable[Finding], level: Level) -> Iterator[Annotation]:
     for each in findings:
         is_path = "/" in each.place and not each.place.startswith("refs/")
@@ -198,17 +201,13 @@ def _of_findings(findings: Iterable[Finding], level: Level) -> Iterator[Annotati
         yield Annotation(level, f"mreg: {each.code}", message, file=each.place if is_path else "")
 
 
-def _of_audit(result: Audit) -> Iterator[Annotation]:
-    counts = f"{result.commits} commits, {result.transitions} transitions, {result.tags} tags"
-    worth = f"{result.proven} proven by signatures, {result.claimed} claimed, not proven"
-    verdict = "ok" if result.ok else "not ok" if result.complete else "incomplete"
-    yield Annotation(Level.NOTICE, f"mreg verify: {verdict}", f"{counts}; {worth}")
-    yield from _of_findings(result.gaps, Level.ERROR)
-    for each in result.faults:
-        is_path = "/" in each.place and not each.place.startswith(("refs/", "info/"))
-        where = f" (commit {each.commit[:12]})" if each.commit else ""
-        file = each.place if is_path or each.place == SETTINGS_FILE else ""
-        yield Annotation(Level.ERROR, f"mreg: {each.code}", f"{each.place}: {each.message}{where}", file=file)
+def _of_review(result: Review) -> Iterator[Annotation]:
+    yield Annotation(Level.NOTICE, "mreg check", format_verdict(result))
+    for each in result.complaints:
+        fix = f"\nfix: {each.fix}" if each.fix else ""
+        yield Annotation(Level.ERROR, f"mreg: {each.code}", each.message + fix, each.place, each.line or 0)
+    for notice in result.notices:
+        yield Annotation(Level.NOTICE, "mreg check", notice)
 
 
 def _of_audit(result: Audit) -> Iterator[Annotation]:
@@ -280,3 +279,15 @@ def _findings_of(error: MregError) -> list[Mapping[str, str]]:
 
 def _finding_text(each: Mapping[str, str]) -> str:
     return f"{each['gate']}: {each['measured']}" + (f" ({each['why']})" if each["why"] else "")
+
+
+_REMARKS: dict[type, Callable[[Any], Iterator[Annotation]]] = {
+    Receipt: _of_receipt,
+    SyncReport: _of_sync,
+    Diagnosis: _of_diagnosis,
+    Review: _of_review,
+    Audit: _of_audit,
+    ModelList: _of_reading,
+    VersionList: _of_reading,
+    History: _of_reading,
+}
