@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -13,8 +14,10 @@ from mreg.core.names import ModelName, StageName, Version
 from mreg.core.people import Actor, People, identify
 from mreg.errors import DataError
 
-__all__ = ["Before", "Clash", "Difference", "SettingsDifference", "find_clashes"]
+__all__ = ["PLAIN", "Before", "Clash", "Difference", "SettingsDifference", "find_clashes"]
 
+PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
+"""Names of branches and files that a shell takes as they are."""
 Clash = tuple[ModelName, StageName, Version]
 """A version that is archived and in a stage."""
 

@@ -7,12 +7,11 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Protocol
 
 from mreg.core.cases import Evidence
-from mreg.core.difference import Difference
+from mreg.core.difference import PLAIN, Difference
 from mreg.core.fold import ManifestReader
 from mreg.core.history import FileChange, Timeline
 from mreg.core.layout import PathKind, Place
@@ -50,7 +49,7 @@ def find_faults(
             yield Fault("stray-file", change.path, message, fix=f"keep it outside of {layout.root}/")
         if place is None:
             continue
-        restore = f"git checkout {difference.base[:12]} -- {change.path}" if _PLAIN.fullmatch(change.path) else ""
+        restore = f"git checkout {difference.base[:12]} -- {change.path}" if PLAIN.fullmatch(change.path) else ""
         if place.kind in _FIXED:
             yield from _find_rewrite(change, place, timeline, restore)
         if change.new is None:
@@ -68,8 +67,6 @@ def line_in(error: DataError) -> int | None:
     return line if isinstance(line, int) else None
 
 
-_PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
-"""What a shell takes as it is."""
 _FIXED = {PathKind.RECORD: "a record", PathKind.FILE_LIST: "a file list", PathKind.APPROVAL: "an approval"}
 
 

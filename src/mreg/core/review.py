@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mreg.core.compare import Comparison
@@ -26,7 +26,14 @@ __all__ = [
     "Review",
     "ReviewedChange",
     "SettingsReview",
+    "name_able",
 ]
+
+
+def name_able(policy: Policy, roles: Iterable[str]) -> str:
+    """Returns who may do what some roles may."""
+    names = dict.fromkeys(name for role in roles for name in policy.people.roles.get(role, ()))
+    return f"one of them may: {', '.join(names) or 'nobody'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +71,13 @@ class ReviewedChange:
     """With the version replaced; ``None`` where one of the two is missing."""
     line: int | None = None
     """Where the file names the version."""
-    next_step: str = ""
-    """What to do where it may not land."""
+    steps: tuple[str, ...] = ()
+    """What to do about each refusal of ``judgement``, in their order."""
+
+    @property
+    def next_step(self) -> str:
+        """What to do first; empty where nothing is refused."""
+        return next(iter(self.steps), "")
 
     @property
     def lacking(self) -> int:
@@ -185,19 +197,22 @@ class Review:
 
     def _refusals(self) -> Iterator[Fault]:
         for change in self.changes:
+            steps = dict(zip(change.judgement.refusals, change.steps, strict=True))
             for finding in self._refused(change.judgement.refusals):
                 message = f"{change.title}: {format_finding(finding)}"
                 is_unknown = finding.rule == "record" and not change.is_known
                 code = "unknown-version" if is_unknown else f"rule-{finding.rule}"
-                yield Fault(code, change.path, message, change.line, change.next_step)
+                yield Fault(code, change.path, message, change.line, steps[finding])
         for hold in self.holds:
             what = f"{hold.model} {hold.stage}: the hold is {'set' if hold.is_set else 'released'}"
             for finding in self._refused(hold.findings):
-                yield Fault(f"rule-{finding.rule}", hold.path, f"{what}: {format_finding(finding)}")
+                fix = name_able(self.policy, self.policy.stages[hold.stage].who)
+                yield Fault(f"rule-{finding.rule}", hold.path, f"{what}: {format_finding(finding)}", fix=fix)
         if self.settings:
             for finding in self._refused(self.settings.findings):
                 message = f"the settings: {format_finding(finding)}"
-                yield Fault("policy-not-by-owner", self.settings.path, message)
+                fix = name_able(self.policy, self.policy.owners)
+                yield Fault("policy-not-by-owner", self.settings.path, message, fix=fix)
 
     def _refused(self, findings: tuple[GateFinding, ...]) -> list[GateFinding]:
         is_pardoned = self.is_draft

@@ -15,17 +15,17 @@ from dataclasses import dataclass, replace
 from mreg.core.ballots import find_approvals
 from mreg.core.cases import find_actor, find_record, open_cases
 from mreg.core.compare import Subject, compare
-from mreg.core.difference import Before, Difference, find_clashes
+from mreg.core.difference import PLAIN, Before, Difference, find_clashes
 from mreg.core.filefaults import FileEvidence, find_faults, line_in
 from mreg.core.fold import ManifestReader
-from mreg.core.gates import Case, GateFinding, Judgement, Outcome, judge
+from mreg.core.gates import Case, GateFinding, Outcome, judge
 from mreg.core.history import Action, Commit, Timeline, Transition
 from mreg.core.layout import SETTINGS_FILE, PathKind
 from mreg.core.names import ARCHIVED, ModelName, StageName
 from mreg.core.people import Actor
 from mreg.core.policy import ApprovalRule, Policy, StageRule
 from mreg.core.refusals import advise, format_finding
-from mreg.core.review import Fault, HoldChange, Registration, Review, ReviewedChange, SettingsReview
+from mreg.core.review import Fault, HoldChange, Registration, Review, ReviewedChange, SettingsReview, name_able
 from mreg.core.settings import compare_settings
 
 __all__ = ["review"]
@@ -93,9 +93,10 @@ class _Reviewer:
         return replace(made, notices=tuple(_remark(made, self._withdrawn())))
 
     def _conflicts(self) -> Iterator[Fault]:
-        base = self.difference.base_name or self.difference.base[:12]
+        named, oid = self.difference.base_name, self.difference.base[:12]
+        base = named if PLAIN.fullmatch(named) else oid
         for path in self.difference.conflicts:
-            message = f"both sides changed it: base moved, and {base} says something else now"
+            message = f"both sides changed it: base moved, and {named or oid} says something else now"
             yield Fault("conflict", path, message, fix=f"git merge {base}   # then settle this file")
 
     def _judge(self, move: Transition, case: Case) -> ReviewedChange:
@@ -118,7 +119,7 @@ class _Reviewer:
             is_known=move.target is None or (move.model, move.target) in self.timeline.records,
             comparison=compare(subjects, self.policy.metrics) if is_pair else None,
             line=self.difference.lines.get(path),
-            next_step="" if judgement.allowed else self._next_step(case, judgement),
+            steps=tuple(self._advise(case, refusal) for refusal in judgement.refusals),
         )
 
     def _actors(self, move: Transition, case: Case, sources: Iterable[Commit]) -> list[Actor]:
@@ -127,12 +128,13 @@ class _Reviewer:
         moves = (replace(move, by=email) for email in dict.fromkeys(each.email for each in sources))
         return [find_actor(self.policy, each, case.record, self.evidence) for each in moves] or [case.actor]
 
-    def _next_step(self, case: Case, judgement: Judgement) -> str:
-        first = judgement.refusals[0]
-        if first.rule != "approvals":
-            return advise(case, first)
-        branch = self.difference.branch or _THIS_BRANCH
-        return f"mreg approve {case.model}@{case.target} {case.stage} --branch {branch}"
+    def _advise(self, case: Case, refusal: GateFinding) -> str:
+        if refusal.rule == "who":
+            return name_able(self.policy, self.policy.stages[case.stage].who)
+        if refusal.rule == "approvals":
+            branch = self.difference.branch or _THIS_BRANCH
+            return f"mreg approve {case.model}@{case.target} {case.stage} --branch {branch}"
+        return advise(case, refusal)
 
     def _misplaced(self, change: ReviewedChange) -> Iterator[Fault]:
         """Yields why a stage cannot hold what it is to hold, where no gate says so."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from mreg.core.difference import Difference, SettingsDifference
+from mreg.core.difference import PLAIN, Difference, SettingsDifference
 from mreg.core.fields import Fields, Plain
 from mreg.core.gates import Scan
 from mreg.core.history import Commit, FileChange, Timeline
@@ -26,9 +25,6 @@ from mreg.stores.git.repository import GitRepository
 __all__ = ["review_difference", "review_index"]
 
 _UNSHALLOW = "git fetch --unshallow   # in GitHub Actions: actions/checkout with fetch-depth: 0"
-_PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
-"""What a shell takes as it is."""
-
 Scanner = Callable[[Record], Scan | None]
 
 
@@ -71,7 +67,7 @@ def review_difference(
     tip = repo.commit_of(head or "HEAD")
     found, name = _find_base(repo, settings) if base is None else (repo.commit_of(base), base)
     branch = repo.head_branch() if head is None else None
-    is_named = branch is not None and branch != settings.branch and _PLAIN.fullmatch(branch)
+    is_named = branch is not None and branch != settings.branch and PLAIN.fullmatch(branch)
     return _review(repo, _Ends(found, tip, tip, name, branch=branch if branch and is_named else ""), scan)
 
 

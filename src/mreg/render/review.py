@@ -91,8 +91,8 @@ class _Page:
                 self._add_rows(block)
             elif block.rows and not self._take(format_block(_clipped(block))):
                 self._rows += len(block.rows)
-        if section.command and not self._take(_fence(section.command)):
-            self._rows += 1
+        if section.commands and not self._take(_fence(section.commands)):
+            self._rows += len(section.commands)
 
     def finish(self, result: Review) -> str:
         """Returns the text, with a last line that says what was left out."""
@@ -100,8 +100,8 @@ class _Page:
         missing += [count(self._rows, "row")] if self._rows else []
         command = f"mreg check --base {result.base[:12]} --head {result.head[:12]}"
         shown = "mreg check --staged" if result.is_staged else command
-        left = f"left out for want of room: {' and '.join(missing)}; " if missing else ""
-        return "\n\n".join([*self._parts, f"_Cut: {left}`{shown}` shows everything._"])
+        left = f"{' and '.join(missing)} left out for want of room" if missing else "told in short for want of room"
+        return "\n\n".join([*self._parts, f"_{left.capitalize()}: `{shown}` shows everything._"])
 
     def _add_rows(self, grid: Grid) -> None:
         lines = format_head(grid)
@@ -128,17 +128,17 @@ class _Page:
 
 def _format(section: Section) -> str:
     blocks = [format_block(_clipped(block)) for block in section.blocks if block.rows]
-    return "\n\n".join([_heading(section), *blocks, *([_fence(section.command)] if section.command else [])])
+    return "\n\n".join([_heading(section), *blocks, *([_fence(section.commands)] if section.commands else [])])
 
 
 def _heading(section: Section) -> str:
     return f"### {_MARKS[section.is_refused]}{escape(section.title)}"
 
 
-def _fence(command: str) -> str:
-    text = clean(command)
-    # A fence of three backticks holds all but that; none of our commands has one.
-    return f"```bash\n{text}\n```" if "```" not in text else f"next: {escape(text)}"
+def _fence(commands: Sequence[str]) -> str:
+    # A longer fence would hold backticks too; no command of ours has any, for names have none.
+    lines = [clean(command).replace("`", "'") for command in commands]
+    return "\n".join(["```bash", *lines, "```"])
 
 
 def _clipped(block: Facts | Grid) -> Facts | Grid:

@@ -27,6 +27,7 @@ __all__ = [
     "view_review",
 ]
 
+_COMMANDS = ("git ", "mreg ")
 _OUTCOMES = {
     Outcome.PASS: Cell("✓ pass", Tone.GOOD),
     Outcome.FAIL: Cell("✗ fail", Tone.BAD),
@@ -49,8 +50,8 @@ class Section:
     """Without titles of their own."""
     is_refused: bool | None = None
     """``None`` where there was nothing to refuse."""
-    command: str = ""
-    """What to do next; may be empty."""
+    commands: tuple[str, ...] = ()
+    """What to do next."""
 
 
 def view_review(result: Review, _: Policy) -> Page:
@@ -64,8 +65,7 @@ def view_review(result: Review, _: Policy) -> Page:
     for section in sections:
         first, *rest = (block for block in section.blocks if block.rows)
         blocks += [replace(first, title=section.title), *rest]
-        if section.command:
-            blocks.append(Facts("", (("next", Cell.code(section.command)),)))
+        blocks.append(Facts("", tuple(("next", Cell.code(command)) for command in section.commands)))
     return tuple(blocks)
 
 
@@ -106,7 +106,7 @@ def complaints_grid(result: Review) -> Grid:
     rows = []
     for each in result.complaints:
         place = f"{each.place}:{each.line}" if each.line else each.place
-        fix = Cell.code(each.fix) if each.fix else Cell(NOTHING)
+        fix = Cell(each.fix or NOTHING, is_code=each.fix.startswith(_COMMANDS))
         rows.append((Cell(each.code, Tone.BAD), Cell.code(place), Cell(each.message), fix))
     return Grid("", ("fault", "place", "what is wrong", "what mends it"), tuple(rows))
 
@@ -114,7 +114,8 @@ def complaints_grid(result: Review) -> Grid:
 def change_section(result: Review, change: ReviewedChange) -> Section:
     """Returns one transition: who, why, metrics, gates, approvals."""
     blocks = (Facts("", tuple(_facts(change))), _metrics_grid(change, result.policy), _gates_grid(change))
-    return Section(change.title, blocks, not result.is_allowed(change), change.next_step)
+    commands = dict.fromkeys(step for step in change.steps if step.startswith(_COMMANDS))
+    return Section(change.title, blocks, not result.is_allowed(change), tuple(commands))
 
 
 def summary_grid(result: Review, changes: Iterable[ReviewedChange]) -> Grid:
