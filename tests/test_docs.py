@@ -301,6 +301,7 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     git("tag", "--delete", "churn#production#3")
     run("sync", "--dry-run", code=ExitCode.NO)
     run("doctor", code=ExitCode.NO)
+    run("verify", code=ExitCode.NO)
     refused = mreg_here("show", "churn@v9", "--format", "json", check=ExitCode.NOT_FOUND)
     assert refused.out == ""
     found.append(("Errors", json.loads(refused.err)))
