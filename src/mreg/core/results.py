@@ -204,7 +204,7 @@ class SyncReport:
     present: int
     """Tags that were there already."""
     transitions: tuple[Transition, ...]
-    """The transitions whose tags were made, oldest first."""
+    """The transitions whose tags were made, oldest first; in a job of CI that pushes, those that none had before."""
     findings: tuple[Finding, ...]
     """Tags that are not what the history says, and files that cannot be read."""
     dry_run: bool = False

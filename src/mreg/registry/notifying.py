@@ -1,8 +1,9 @@
-"""Telling the sinks of transitions, once each, whoever syncs.
+"""Telling of transitions, once each, whoever syncs: the sinks, and the job that deploys.
 
-``refs/mreg/notified`` names the commit up to which they were told.  It moves before anything is sent, compared and set,
-on the remote where there is a push: of two that sync at once, one tells.  So a sink is never told twice, and one that
-was down then is told again by ``mreg sync --resend``.
+``refs/mreg/notified`` names the commit up to which the sinks were told.  It moves before anything is sent, compared and
+set, on the remote where there is a push: of two that sync at once, one tells.  So a sink is never told twice, and one
+that was down then is told again by ``mreg sync --resend``.  ``refs/mreg/handed-on`` is the same for what a job of CI is
+given to deploy; a sync at somebody's desk leaves it alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Notifying"]
 
-_MARKER = "refs/mreg/notified"
+_NOTIFIED = "refs/mreg/notified"
+_HANDED_ON = "refs/mreg/handed-on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,9 @@ class Notifying:
 
     repo: GitRepository
     environ: Mapping[str, str]
-    """Holds the URLs of the sinks."""
+    """Holds the URLs of the sinks, and ``CI`` where this is a job of CI."""
     remote: str = ""
-    """Where the marker is; in this clone where empty."""
+    """Where the markers are; in this clone where empty."""
 
     def run(self, timeline: Timeline, created: Sequence[Transition]) -> tuple[Notification, ...]:
         """Tells of what nobody was told of yet.
@@ -47,13 +49,22 @@ class Notifying:
         settings = reader.settings()
         if not settings.policy.notify:
             return ()
-        told = remote_ref(self.repo, self.remote, _MARKER) if self.remote else self.repo.resolve([_MARKER])[0]
-        if told == settings.tip:
-            return ()
-        moves = list(created) if told is None else self._since(timeline, settings.tip, told)
-        if not claim(self.repo, self.remote, _MARKER, new=settings.tip, old=told):
-            return ()
+        moves = self._claim(_NOTIFIED, timeline, settings.tip, created)
         return self._tell(reader, settings, timeline, moves)
+
+    def hand_on(self, timeline: Timeline, created: Sequence[Transition]) -> tuple[Transition, ...]:
+        """Returns what a deploy job is to act on.
+
+        In a job of CI that pushes, that is what none was given before, be its tags made here or pushed by whoever
+        promoted; elsewhere it is what was made here.
+
+        Args:
+            timeline: The whole history.
+            created: The transitions whose tags were made just now: all that is given where nothing ever was.
+        """
+        if not (self.remote and self.environ.get("CI")):
+            return tuple(created)
+        return tuple(self._claim(_HANDED_ON, timeline, Reader(self.repo).settings().tip, created))
 
     def resend(self, timeline: Timeline, what: str) -> tuple[Notification, ...]:
         """Tells once more of the transitions of a commit, or of the one that a tag seals.
@@ -69,6 +80,14 @@ class Notifying:
                 f"{what!r} is no transition of the registry", hint="mreg history   # names the commit of each"
             )
         return self._tell(reader, reader.settings(), timeline, moves)
+
+    def _claim(self, marker: str, timeline: Timeline, tip: str, created: Sequence[Transition]) -> Sequence[Transition]:
+        """Returns what is new since a marker, and moves it; nothing where someone else did."""
+        told = remote_ref(self.repo, self.remote, marker) if self.remote else self.repo.resolve([marker])[0]
+        if told == tip:
+            return ()
+        moves = created if told is None else self._since(timeline, tip, told)
+        return moves if claim(self.repo, self.remote, marker, new=tip, old=told) else ()
 
     def _since(self, timeline: Timeline, tip: str, told: str) -> list[Transition]:
         known = self.repo.resolve([told])[0]

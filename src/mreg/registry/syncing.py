@@ -3,7 +3,8 @@
 Rules:
     * It is idempotent: run again, it finds nothing to do.
     * With a push, the remote takes a change whole before it counts here.
-    * A transition is told once, whoever syncs: the marker of what was told moves first, compared and set.
+    * A transition is told once, whoever syncs: the marker of what was told moves first, compared and set.  The same goes
+      for what a job of CI hands on to be deployed.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Syncing:
             return report
         notifying = Notifying(self.repo, self.environ, report.remote)
         told = notifying.resend(timeline, self.resend) if self.resend else notifying.run(timeline, report.transitions)
-        return replace(report, notifications=told)
+        return replace(report, transitions=notifying.hand_on(timeline, report.transitions), notifications=told)
 
     def _tag_until_landed(self) -> tuple[SyncReport, Timeline]:
         publisher = Publisher(self.repo)
