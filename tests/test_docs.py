@@ -29,7 +29,7 @@ DOCUMENTS = (
     "examples/README.md",
 )
 JSON_DOCUMENT = ROOT / "docs" / "json.md"
-WITHOUT_JSON = {"demo"}
+WITHOUT_JSON = {"demo", "schema"}
 SYNOPSIS = re.compile(r"mreg (?P<name>[a-z]+)")
 CI = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/churn", "GITHUB_RUN_ID": "7"}
 
@@ -53,6 +53,7 @@ def parse_command_line(line: str) -> None:
     assert program == "mreg", line
     if words in (["--install-completion"], ["--version"]):
         return
+    words = words[: words.index(">")] if ">" in words else words
     name, *rest = words
     commands = group()
     assert name in commands.commands, f"{line}: there is no such command"
@@ -283,6 +284,13 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     run("rollback", "churn", "production", "--reason", "worse")
     run("clear", "churn", "staging")
     run("archive", "churn@v3", "--reason", "too many bytes")
+    run("approve", "churn@v2", "staging", "--reason", "looked at it")
+    run("hold", "churn", "production", "--reason", "looking", "--off")
+    settings = repo / "registry.yaml"
+    notify = "notify: [{to: webhook, url_env: MREG_NO_URL}]"
+    dev = "  dev: {auto: true, gates: [{metric: auc, min: 0.85}]}\n"
+    settings.write_text(f"{settings.read_text().replace('stages:', f'stages:{chr(10)}{dev}', 1)}\n{notify}\n")
+    git("commit", "--quiet", "--all", "--message=Promote by itself, and tell")
     stray = repo / "registry" / "broken" / "stages"
     stray.mkdir(parents=True)
     (stray / "production.yaml").write_text("version: [\n", encoding="utf-8")
@@ -297,7 +305,10 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     run("best", "churn", "--by", "auc:higher", "--where", "auc<=1", "--stage", "production")
     run("best", "churn", "--by", "auc:higher")
     run("pull", "churn@production", "-o", str(tmp_path / "pulled"))
-    run("sync", code=ExitCode.NO)
+    run("sync", "--no-notify", code=ExitCode.NO)
+    told = mreg_here("sync", "--resend", "HEAD", "--format", "json", check=ExitCode.NO)
+    assert "MREG_NO_URL is not set" in told.err
+    found.append(("sync", json.loads(told.out)))
     git("tag", "--delete", "churn#production#3")
     run("sync", "--dry-run", code=ExitCode.NO)
     run("doctor", code=ExitCode.NO)

@@ -18,6 +18,7 @@
         ├── StorageError          DVC, its remotes, or the disk
         ├── IdentityError         Git does not know who commits
         ├── NotificationError     a sink could not be told
+        ├── PushRefusedError      the remote's rules say no: a protected branch, a hook
         └── DirtyFilesError       files that mreg must change have uncommitted changes
 
 ``code`` is a stable slug for programs, ``hint`` a command that works when pasted.  Exit numbers live in
@@ -44,6 +45,7 @@ __all__ = [
     "NotFoundError",
     "NotificationError",
     "OutsideError",
+    "PushRefusedError",
     "RefusedError",
     "StorageError",
     "UnchangedArtifactError",
@@ -158,6 +160,12 @@ class NotificationError(OutsideError):
     """A sink could not be told of a transition, which stands all the same."""
 
     code = "notification"
+
+
+class PushRefusedError(OutsideError):
+    """The remote's own rules refuse a push: a protected branch, a hook, missing rights."""
+
+    code = "push-refused"
 
 
 class DirtyFilesError(OutsideError):

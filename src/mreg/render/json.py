@@ -217,12 +217,23 @@ def _sync(result: SyncReport) -> Document:
         "tags": result.created,
         "present": result.present,
         "transitions": list(map(transition_document, result.transitions)),
-        "promotions": list(map(_receipt, result.promotions)),
+        "promotions": [
+            {
+                "model": each.plan.model,
+                "version": each.version,
+                "stage": each.plan.stage,
+                "commit": each.commit,
+                "tags": each.tags,
+                "gates": list(map(section_document, each.findings)),
+            }
+            for each in result.promotions
+        ],
         "notifications": [
             {
                 "sink": each.sink,
                 "ok": each.ok,
                 "error": each.error or None,
+                "hint": each.hint or None,
                 "model": each.transition.model,
                 "stage": each.transition.stage,
                 "commit": each.transition.commit,
