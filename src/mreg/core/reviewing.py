@@ -103,7 +103,7 @@ class _Reviewer:
         path = self.policy.layout.stage(move.model, move.stage)
         sources = self.difference.sources.get(path, ())
         judged = [(actor, judge(replace(case, actor=actor))) for actor in self._actors(move, case, sources)]
-        actor, judgement = next((each for each in judged if not each[1].allowed), judged[0])
+        actor, judgement = max(judged, key=lambda each: len(each[1].refusals))
         rule = self.policy.stages.get(move.stage, StageRule())
         is_promotion = move.action is Action.PROMOTE and move.target is not None
         replaced = find_record(self.timeline, move.model, move.source, self.evidence)
