@@ -75,6 +75,17 @@ def test_push_makes_the_tags_and_hands_the_transitions_to_the_deploy_job(
     assert run.commanded() <= {"set-output", "summary", "notice"}
 
 
+def test_push_of_a_promotion_with_its_tags_is_deployed_once(act: Act, remote: Path, mreg_here: Mreg, git: Git) -> None:
+    assert act("push", "mreg-sync", {"ref": "refs/heads/main"}).outputs("sync")["transitions"] == "[]"
+    mreg_here("promote", "churn@v3", "staging", "--reason", "by hand", "--push", check=0)
+    run = act("push", "mreg-sync", {"ref": "refs/heads/main"})
+    assert (run.code, run.results) == (0, {"sync": "success", "deploy": "success"}), run.log
+    assert json.loads(run.outputs("sync")["tags"]) == []
+    assert run.summary("deploy").strip() == "- churn staging: none → v3.0.0"
+    assert git("rev-parse", "refs/mreg/handed-on", cwd=remote) == git("rev-parse", "main")
+    assert act("push", "mreg-sync", {"ref": "refs/heads/main"}).outputs("sync")["transitions"] == "[]"
+
+
 def test_push_with_nothing_new_deploys_nothing(act: Act, remote: Path) -> None:
     run = act("push", "mreg-sync", {"ref": "refs/heads/main"})
     assert (run.code, run.results.get("sync")) == (0, "success"), run.log

@@ -3,8 +3,8 @@
 Rules:
     * It is idempotent: run again, it finds nothing to do.
     * With a push, the remote takes a change whole before it counts here.
-    * A transition is told once, whoever syncs: the marker of what was told moves first, compared and set.  The same goes
-      for what a job of CI hands on to be deployed.
+    * A transition is told once, whoever syncs: the marker of what was told moves first, compared and set.  The same
+      goes for what a job of CI hands on to be deployed.
 """
 
 from __future__ import annotations
