@@ -41,6 +41,17 @@ READERS: dict[str, tuple[str, ...]] = {
 FEW = 12
 """More Git processes than this no reader may start, whatever there is to read."""
 FEW_TO_WRITE = 30
+DECIDING = {
+    "mreg.core.best",
+    "mreg.core.gates",
+    "mreg.core.plan",
+    "mreg.registry.facade",
+    "mreg.registry.writer",
+    "mreg.stores.artifact",
+    "mreg.stores.dvc",
+}
+"""What decides, writes or moves bytes; nobody who only looks waits for it."""
+LOOKING = ("list", "list of a model", "history", "history of a model")
 HEAVY = {"dvc", "dvc_data", "dvc_objects", "fsspec", "pydantic", "rich", "scmrepo"}
 
 MEBIBYTE = 1 << 20
@@ -116,6 +127,23 @@ def test_readers_import_neither_dvc_nor_what_else_is_slow(registries: dict[str, 
     done = subprocess.run(command, cwd=registries["small"], capture_output=True, encoding="utf-8", check=True)
     seen = [json.loads(line) for line in done.stderr.splitlines()]
     assert seen == [[list(words), 0, []] for words in READERS.values()]
+
+
+NAME_LOADED = """
+import json, sys
+from mreg.cli import main
+status = main(sys.argv[1:])
+print(json.dumps([status, sorted(sys.modules)]), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("form", ["table", "json", "markdown"])
+@pytest.mark.parametrize("name", LOOKING)
+def test_reader_loads_nothing_that_decides(name: str, form: str, registries: dict[str, Path]) -> None:
+    command = [sys.executable, "-c", NAME_LOADED, *READERS[name], "--format", form]
+    done = subprocess.run(command, cwd=registries["small"], capture_output=True, encoding="utf-8", check=True)
+    status, loaded = json.loads(done.stderr)
+    assert (status, DECIDING & set(loaded)) == (0, set())
 
 
 REGISTER = """

@@ -8,15 +8,17 @@ from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mreg.core.gates import GateFinding
 from mreg.core.history import Finding, Transition
 from mreg.core.manifest import ArchivedMark
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.plan import Plan
 from mreg.core.record import Record
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    # Only a writer's receipt has them: no reader waits for the gates.
+    from mreg.core.gates import GateFinding
+    from mreg.core.plan import Plan
 
 __all__ = [
     "Check",

@@ -7,16 +7,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mreg.core.best import Choice, choose_best
-from mreg.core.compare import Comparison, Subject, compare
-from mreg.core.constraint import parse_constraint
-from mreg.core.gates import Scan
 from mreg.core.metrics import check_metric, override_directions
 from mreg.core.names import ARCHIVED, ModelName, Selector, StageName, parse_model_name, parse_selector, parse_stage_name
 from mreg.core.policy import Policy
 from mreg.core.record import Record
 from mreg.core.results import History, ModelList, VersionDetails, VersionList
-from mreg.core.review import Review
 from mreg.core.state import RegistryState
 from mreg.errors import DataError, UsageError
 from mreg.registry import answers
@@ -25,6 +20,10 @@ from mreg.stores.git.repository import GitRepository
 
 if TYPE_CHECKING:
     from mreg.core.audited import Audit, Report
+    from mreg.core.best import Choice
+    from mreg.core.compare import Comparison, Subject
+    from mreg.core.gates import Scan
+    from mreg.core.review import Review
 
 __all__ = ["Queries"]
 
@@ -185,6 +184,8 @@ class Queries:
             UsageError: Fewer than two selectors.
             NotFoundError: A selector names nothing.
         """
+        from mreg.core.compare import compare  # noqa: PLC0415 - readers do without
+
         wanted = [parse_selector(selector) for selector in selectors]
         reader, state, settings = self._state([each.model for each in wanted])
         return compare(_pick(reader, state, wanted), settings.policy.metrics, higher=higher, lower=lower)
@@ -213,6 +214,9 @@ class Queries:
             RefusedError: No version is left; ``details`` say why each fell out.
             NotFoundError: The model, the stage, or a metric that no version has.
         """
+        from mreg.core.best import choose_best  # noqa: PLC0415 - readers do without
+        from mreg.core.constraint import parse_constraint  # noqa: PLC0415 - readers do without
+
         name = parse_model_name(model)
         reader, state, settings = self._state([name])
         target = parse_stage_name(stage) if stage is not None else None
@@ -224,9 +228,6 @@ class Queries:
             check_metric(metric, metrics, f"no version of {name}")
         rules = override_directions(settings.policy.metrics, higher=higher, lower=lower)
         return choose_best(found, by, rules, [parse_constraint(text) for text in where], stage=target)
-
-    def _reader(self) -> Reader:
-        return self._kept or Reader(self._repo)
 
     def plan(self, *, base: str | None = None, head: str | None = None, staged: bool = False) -> Review:
         """Returns what the difference between two commits would do to the registry, and whether it may land.
@@ -257,6 +258,9 @@ class Queries:
         """Returns what ``plan`` returns, for those who ask whether it may land: ``ok`` says so."""
         return self.plan(base=base, head=head, staged=staged)
 
+    def _reader(self) -> Reader:
+        return self._kept or Reader(self._repo)
+
     def _scan(self, record: Record) -> Scan:
         from mreg.registry.scanning import scan_artifact  # noqa: PLC0415 - it needs DVC
 
@@ -277,6 +281,8 @@ class Queries:
 
 
 def _pick(reader: Reader, state: RegistryState, wanted: Sequence[Selector]) -> list[Subject]:
+    from mreg.core.compare import Subject  # noqa: PLC0415 - readers do without
+
     keys = [(selector.model, state.select(selector)) for selector in wanted]
     subjects = []
     for (name, version), record in zip(keys, reader.records_of(state, keys), strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mreg.core.audited import Audit, AuditFault, Judged, Report
 from mreg.core.gates import Outcome
+from mreg.core.policy import Policy
 from mreg.render.listing import findings_grid
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_moment, short_oid
@@ -15,7 +16,7 @@ __all__ = ["approvers_of", "audit_document", "format_rules", "view_audit", "view
 _MARKS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.UNPROVEN: "?"}
 
 
-def view_audit(result: Audit) -> Page:
+def view_audit(result: Audit, _policy: Policy) -> Page:
     """Returns the verdict, what was looked at, and what is wrong with it."""
     return (
         Line(Cell(_verdict(result), Tone.GOOD if result.ok else Tone.BAD)),
@@ -46,7 +47,7 @@ def audit_document(result: Audit) -> dict[str, object]:
     }
 
 
-def view_report(result: Report) -> Page:
+def view_report(result: Report, _policy: Policy) -> Page:
     """Returns one row a transition: who, when, why, by which rules, approved by whom, and what of that is proven."""
     header = ("when", "model", "stage", "action", "from", "to", "by", "approved by", "rules", "reason", "commit")
     grid = Grid("", header, tuple(map(_row, result.rows)))

@@ -113,7 +113,7 @@ def _remarks(result: Comparison) -> Iterator[tuple[str, Cell]]:
         yield "note", Cell(notice)
 
 
-def view_choice(result: Choice) -> Page:
+def view_choice(result: Choice, _policy: Policy) -> Page:
     """Returns the chosen version, why, what promotes it, the ranking, and what fell out."""
     header = ("rank", "version", *(f"{each.metric} ({each.direction.value})" for each in result.criteria))
     ranking = tuple(

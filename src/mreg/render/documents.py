@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING, TypeAlias
 
-from mreg.core.compare import MetricComparison
-from mreg.core.gates import GateFinding
 from mreg.core.history import Finding, Transition
-from mreg.core.manifest import Adopted, ArchivedMark
-from mreg.core.metrics import Delta
-from mreg.core.record import Artifact, Code, Dataset, Environment, Record, Run
+from mreg.core.record import Record
+
+if TYPE_CHECKING:
+    from mreg.core.compare import MetricComparison
+    from mreg.core.gates import GateFinding
+    from mreg.core.manifest import Adopted, ArchivedMark
+    from mreg.core.metrics import Delta
+    from mreg.core.record import Artifact, Code, Dataset, Environment, Run
 
 __all__ = [
     "Document",
@@ -23,7 +27,9 @@ __all__ = [
 
 Document = dict[str, object]
 
-_Section = Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Delta | Finding | GateFinding
+_Section: TypeAlias = (
+    "Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Delta | Finding | GateFinding"
+)
 
 
 def section_document(section: _Section | None) -> Document:

@@ -13,11 +13,8 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mreg.core.audited import Audit
-from mreg.core.best import Choice
-from mreg.core.compare import Comparison, FactComparison
 from mreg.core.fields import Plain
 from mreg.core.results import (
     Diagnosis,
@@ -29,8 +26,6 @@ from mreg.core.results import (
     VersionDetails,
     VersionList,
 )
-from mreg.core.review import Review
-from mreg.render.audit import audit_document
 from mreg.render.documents import (
     Document,
     findings_documents,
@@ -39,10 +34,14 @@ from mreg.render.documents import (
     section_document,
     transition_document,
 )
-from mreg.render.receipt import sets_hold
-from mreg.render.review_document import review_document
 from mreg.render.text import format_moment
 from mreg.render.view import Result
+
+if TYPE_CHECKING:
+    from mreg.core.audited import Audit
+    from mreg.core.best import Choice
+    from mreg.core.compare import Comparison, FactComparison
+    from mreg.core.review import Review
 
 __all__ = ["SCHEMA", "render_json"]
 
@@ -51,7 +50,7 @@ SCHEMA = 1
 
 def render_json(result: Result) -> str:
     """Returns a result as a JSON document, without a newline at the end."""
-    document = {"schema": SCHEMA, **_DOCUMENTS[type(result)](result)}
+    document = {"schema": SCHEMA, **_DOCUMENTS[type(result).__name__](result)}
     return json.dumps(_plain(document), indent=2, allow_nan=False)
 
 
@@ -172,6 +171,8 @@ def _choice(result: Choice) -> Document:
 
 
 def _receipt(result: Receipt) -> Document:
+    from mreg.render.receipt import sets_hold  # noqa: PLC0415 - it imports the gates
+
     plan = result.plan
     changes = [
         {"stage": each.stage, "action": each.action, "from": each.source, "to": each.target} for each in plan.changes
@@ -251,17 +252,30 @@ def _diagnosis(result: Diagnosis) -> Document:
     return {"ok": result.ok, "checks": checks}
 
 
-_DOCUMENTS: dict[type, Callable[[Any], Document]] = {
-    ModelList: _models,
-    VersionList: _versions,
-    VersionDetails: _details,
-    History: _history,
-    Comparison: _comparison,
-    Choice: _choice,
-    Receipt: _receipt,
-    Pulled: _pulled,
-    SyncReport: _sync,
-    Diagnosis: _diagnosis,
-    Review: review_document,
-    Audit: audit_document,
+def _review(result: Review) -> Document:
+    from mreg.render.review_document import review_document  # noqa: PLC0415 - no other answer needs it
+
+    return review_document(result)
+
+
+def _audit(result: Audit) -> Document:
+    from mreg.render.audit import audit_document  # noqa: PLC0415 - no other answer needs it
+
+    return audit_document(result)
+
+
+_DOCUMENTS: dict[str, Callable[[Any], Document]] = {
+    "ModelList": _models,
+    "VersionList": _versions,
+    "VersionDetails": _details,
+    "History": _history,
+    "Comparison": _comparison,
+    "Choice": _choice,
+    "Receipt": _receipt,
+    "Pulled": _pulled,
+    "SyncReport": _sync,
+    "Diagnosis": _diagnosis,
+    "Review": _review,
+    "Audit": _audit,
 }
+"""By name: an answer does not wait for the modules that the others need."""

@@ -80,7 +80,7 @@ def metric_cell(metrics: Mapping[str, Number], name: str, rules: Mapping[str, Me
     return Cell(NOTHING if value is None else format_metric(value, rules.get(name, MetricRule())))
 
 
-def view_history(result: History) -> Page:
+def view_history(result: History, _policy: Policy) -> Page:
     """Returns one row a transition, and what could not be read."""
     head = transitions_grid("", result.transitions) if result.transitions else Line(Cell("no transitions"))
     return (head, findings_grid(result.findings))

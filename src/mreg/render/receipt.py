@@ -93,12 +93,12 @@ def _next_step(result: Receipt, policy: Policy) -> str:
     return f"mreg pull {plan.model}@{filled}" if filled else ""
 
 
-def view_pulled(result: Pulled) -> Page:
+def view_pulled(result: Pulled, _policy: Policy) -> Page:
     """Returns the path alone, for ``$(mreg pull churn)``."""
     return (Line(Cell.code(str(result.path))),)
 
 
-def view_sync(result: SyncReport) -> Page:
+def view_sync(result: SyncReport, _policy: Policy) -> Page:
     """Returns the tags that were made, for which transitions, and what is wrong with others."""
     verb = "would make" if result.dry_run else "made"
     count = len(result.created)
@@ -130,7 +130,7 @@ def _notifications_grid(result: SyncReport) -> Grid:
     return Grid("notifications", ("sink", "state", "of", "why"), rows)
 
 
-def view_diagnosis(result: Diagnosis) -> Page:
+def view_diagnosis(result: Diagnosis, _policy: Policy) -> Page:
     """Returns one row a check, and what mends it."""
     rows = tuple(
         (
