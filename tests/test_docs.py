@@ -25,6 +25,7 @@ DOCUMENTS = (
     "docs/json.md",
     "docs/format.md",
     "docs/github.md",
+    "docs/review.md",
     "docs/notifications.md",
     "examples/README.md",
 )
@@ -267,6 +268,24 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     def facts(auc: str) -> list[str]:
         return ["--metric", f"auc={auc}", "--param", f"depth={auc}", "--dataset", "customers@2026-10", "--notes", "n"]
 
+    def review_branch() -> None:
+        git("checkout", "--quiet", "-b", "feature")
+        other.write_bytes(b"bytes of another model")
+        branch = ("--reason", "r", "--branch", "feature")
+        mreg_here("register", "extra", str(other), "--branch", "feature", check=0)
+        mreg_here("promote", "churn@v2", "production", *branch, check=0)
+        mreg_here("approve", "churn@v2", "production", *branch, check=0)
+        mreg_here("hold", "churn", "staging", *branch, check=0)
+        approval = repo / "registry" / "churn" / "approvals" / "v2.0.0" / "production" / "x.yaml"
+        approval.write_text("by: nobody\n", encoding="utf-8")
+        with (repo / "registry.yaml").open("a", encoding="utf-8") as file:
+            file.write("push: false\n")
+        git("add", "--all", "registry", "registry.yaml")
+        git("commit", "--quiet", "--message=Change the rules")
+        run("plan", "--base", "main")
+        run("check", code=ExitCode.NO)
+        git("checkout", "--quiet", "main")
+
     git("tag", "--annotate", "--message=v1", "old@v1.0.0")
     git("tag", "--annotate", "--message=in", "old#staging#1")
     git("tag", "--annotate", "--message=in", "old#production#2")
@@ -286,6 +305,7 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     run("archive", "churn@v3", "--reason", "too many bytes")
     run("approve", "churn@v2", "staging", "--reason", "looked at it")
     run("hold", "churn", "production", "--reason", "looking", "--off")
+    review_branch()
     settings = repo / "registry.yaml"
     notify = "notify: [{to: webhook, url_env: MREG_NO_URL}]"
     dev = "  dev: {auto: true, gates: [{metric: auc, min: 0.85}]}\n"

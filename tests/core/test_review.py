@@ -607,8 +607,8 @@ def test_review_adopted_change_keeps_its_time() -> None:
     assert branch.review().changes[0].transition.at.year == 2020
 
 
-EXTRA = {"undeclared-stage", "bad-name", "conflict"}
-"""What a review refuses, and an audit bears: `mreg promote` would not do it either."""
+EXTRA = {"bad-name", "conflict"}
+"""What a review refuses, and an audit bears: mreg itself would not do it either."""
 
 edits = st.lists(
     st.one_of(
