@@ -225,7 +225,7 @@ def test_render_json_writer_tells_hold_record_and_files() -> None:
 def test_render_json_pull_sync_and_doctor() -> None:
     assert read("pulled") == {
         "schema": 1, "changed": True, "model": "churn", "version": "v2.0.0", "path": "/models/model.pkl", "size": 96426,
-        "sha256": "2" * 64,
+        "sha256": "2" * 64, "notices": [],
     }  # fmt: skip
     text = "retrained on October data"
     assert read("sync") == {

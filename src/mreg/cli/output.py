@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from mreg.cli.options import OutputFormat
 from mreg.core.policy import Policy
+from mreg.render.text import clean
 from mreg.render.view import Result
 
-__all__ = ["show_result", "transfer_bar"]
+__all__ = ["show_notes", "show_result", "transfer_bar"]
 
 
 def show_result(result: Result, output: OutputFormat, policy: Policy | None = None) -> None:
@@ -32,6 +33,12 @@ def show_result(result: Result, output: OutputFormat, policy: Policy | None = No
         show_step(result, policy or Policy())
     else:
         sys.stdout.write(_render(result, output, policy or Policy()) + "\n")
+
+
+def show_notes(notices: Iterable[str]) -> None:
+    """Writes to stderr what should be known of a result that is to be handed on alone."""
+    for notice in notices:
+        sys.stderr.write(f"note: {clean(notice)}\n")
 
 
 @contextmanager

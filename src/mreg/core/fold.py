@@ -11,6 +11,7 @@ Rules:
     * ``adopted`` counts once: a stage file that still names the tag of an earlier change was edited by hand.
     * A file that cannot be read is a finding and changes nothing; the rest still reads.
     * An approval is there from the commit that adds it until one deletes it; one that changes it is seen.
+    * A record counts as it came onto the branch: what a later commit makes of it is seen, and changes nothing.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def _appear(timeline: Timeline, commit: Commit, layout: Layout) -> Iterator[Appe
         if change.new is None:
             timeline.records.pop((place.model, place.version), None)
         else:
-            timeline.records[place.model, place.version] = change.new
+            first = timeline.appearances.get((place.model, place.version))
+            timeline.records[place.model, place.version] = first.record if first else change.new
         if change.new is None:
             problem = Finding("record-deleted", change.path, f"commit {commit.oid[:12]} deletes a record")
             timeline.findings.append(problem)

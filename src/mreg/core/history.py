@@ -213,7 +213,7 @@ class Timeline:
     approvals: dict[tuple[ModelName, Version, StageName], dict[str, ApprovalFile]] = field(default_factory=dict)
     """The approval files that are there, by path, in the folder of what they are for."""
     records: dict[tuple[ModelName, Version], str] = field(default_factory=dict)
-    """Object id of each record that is there."""
+    """Object id of each record that is there, as it was registered."""
     position: int = 0
     """How many commits were folded."""
     findings: list[Finding] = field(default_factory=list)

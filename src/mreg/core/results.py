@@ -178,6 +178,7 @@ class Pulled:
     sha256: str
     size: int
     """Bytes."""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ class Approving:
         """
         view.registered()
         version = view.registry.select(self.selector)
-        record = view.reader.record(view.registry, self.selector.model, version)
+        view.require_record(version)
+        record = view.record(version)
         return plan_approve(
             view.rules,
             _landed(view),

@@ -242,7 +242,7 @@ class Registry(Queries):
         def build(view: View) -> Plan:
             statement = view.statement(text, approvers)
             plan = plan_rollback(view.policy, view.registered(), view.lane(target), target, statement, to=version)
-            view.require_record(plan.version)
+            view.require_record(plan.version, is_forward=False)
             return plan
 
         return self._write(name, build, branch, push=push, dry_run=dry_run)

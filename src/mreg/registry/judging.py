@@ -117,7 +117,7 @@ def _sign(view: View, plan: Plan) -> Plan:
         if entry.version is None or entry.version not in view.model.records:
             return None
         try:
-            return view.reader.record(view.registry, view.model.model, entry.version)
+            return view.record(entry.version)
         except DataError:
             return None
 

@@ -14,6 +14,7 @@ from mreg.core.results import LinkMode, Pulled
 from mreg.core.state import RegistryState
 from mreg.errors import CorruptArtifactError, DataError, NotFoundError, RefusedError
 from mreg.registry.artifacts import open_stats, open_store
+from mreg.registry.originals import find_original
 from mreg.registry.reader import Reader
 from mreg.stores.artifact import Ingested, ingest_cached
 from mreg.stores.destination import Destination
@@ -51,7 +52,7 @@ class Pulling:
             RefusedError: The destination is not a version of this model.
         """
         version = self.state.select(self.selector)
-        record = self.reader.record(self.state, self.selector.model, version)
+        record, notices = find_original(self.reader, self.state, self.selector.model, version)
         target = output or into / record.artifact.path
         if target.is_dir() and not record.artifact.is_directory and not self._is_placed(target):
             target /= record.artifact.path  # as cp does, save that one version replaces another
@@ -60,7 +61,7 @@ class Pulling:
         known = self._known() if target.exists() and not self.force else ()
         placed = self._fetching(lambda: self._place(content, target, known), record.artifact)
         artifact = content.artifact
-        return Pulled(record.model, version, placed.path, placed.changed, artifact.sha256, artifact.size)
+        return Pulled(record.model, version, placed.path, placed.changed, artifact.sha256, artifact.size, notices)
 
     def _refuse_to_replace(self, target: Path) -> None:
         # Whatever --force says: nobody means these, and what was there would be gone.

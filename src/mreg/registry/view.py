@@ -9,8 +9,12 @@ from mreg.core.history import Commit, Lane, Timeline
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.plan import Document, Plan, Statement
 from mreg.core.policy import Policy
+from mreg.core.record import Record
 from mreg.core.state import ModelState, RegistryState
+from mreg.errors import DataError
+from mreg.registry.originals import refuse_change
 from mreg.registry.reader import Reader
+from mreg.registry.seals import read_records
 from mreg.registry.signing import Signing
 from mreg.stores import yaml
 from mreg.stores.git.objects import Identity
@@ -50,14 +54,33 @@ class View:
             return self.model
         return self.reader.state(self.registry.commit, self.policy).model(self.model.model)
 
-    def require_record(self, version: Version | None) -> None:
-        """Passes a version whose record can be read: nobody could pull another.
+    def record(self, version: Version) -> Record:
+        """Returns a version's record as it was registered.
 
         Raises:
-            DataError: It cannot, or names another version.
+            DataError: It cannot be read, or names another version.
         """
-        if version is not None and version in self.model.records:
-            self.reader.record(self.registry, self.model.model, version)
+        key = (self.model.model, version)
+        found = read_records(self.reader, self.timeline, self.policy.layout, [key])[key]
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+    def require_record(self, version: Version | None, *, is_forward: bool = True) -> None:
+        """Passes a version whose record can be read: nobody could pull another.
+
+        Args:
+            version: ``None`` passes.
+            is_forward: True where the record must still say what was registered; an outage is no time for that.
+
+        Raises:
+            DataError: It cannot be read, names another version, or was changed.
+        """
+        if version is None or version not in self.model.records:
+            return
+        self.record(version)
+        if is_forward and self.timeline.records[self.model.model, version] != self.model.records[version]:
+            raise refuse_change(self.policy.layout.record(self.model.model, version), self.commits)
 
     def once(self) -> list[Version]:
         """Returns every version of the model that history knows, those whose record was deleted since included."""

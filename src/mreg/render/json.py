@@ -206,6 +206,7 @@ def _pulled(result: Pulled) -> Document:
         "path": result.path,
         "size": result.size,
         "sha256": result.sha256,
+        "notices": result.notices,
     }
 
 

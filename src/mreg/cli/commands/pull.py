@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mreg.cli.options import Format, OutputFormat, Selector, directory_of, parse_path
-from mreg.cli.output import show_result, transfer_bar
+from mreg.cli.output import show_notes, show_result, transfer_bar
 from mreg.core.results import LinkMode
 from mreg.registry.facade import Registry
 
@@ -44,4 +44,5 @@ def pull(
         pulled = registry.pull(
             selector, here / target if target else None, into=here, link=link, force=force, progress=progress
         )
+    show_notes(pulled.notices)
     show_result(pulled, output, registry.policy)
