@@ -183,17 +183,19 @@ def test_push_of_hostile_names_and_notes_runs_nothing(
 ) -> None:
     settings = Path("registry.yaml").read_text(encoding="utf-8")
     Path("registry.yaml").write_text(
-        settings + "notify:\n  - {to: webhook, name: '::set-output name=ok::x', url_env: HOOK}\n"
+        settings + 'notify:\n  - {to: webhook, name: "a\\n::set-output name=ok::x", url_env: HOOK}\n'
     )
     git("commit", "--quiet", "--all", "--message=::set-output name=ok::stolen")
     mreg_here("register", "churn", str(model_file), "--notes", HOSTILE, "--metric", "auc=0.95", check=0)
-    git("tag", "--delete", "churn@v4.0.0")
+    mreg_here("promote", "churn@v4", "staging", "--reason", HOSTILE, check=0)
+    git("tag", "--delete", "churn@v4.0.0", "churn#staging#3")
     git("push", "--quiet", "origin", "main")
     run = act("push", "mreg-sync", {"ref": "refs/heads/main", "head_commit": {"message": HOSTILE}})
     assert run.results["sync"] == "success", run.log
     assert git("tag", "--list", "churn@v4*", cwd=remote) == "churn@v4.0.0"
     assert run.outputs("sync")["ok"] == "true"
-    assert run.commanded() <= {"set-output", "summary", "notice", "warning"}
+    assert "\nwarning: " in run.log
+    assert run.commanded() == {"set-output", "summary", "notice", "warning"}
     assert not list(act.home.rglob("pwned"))
 
 

@@ -12,6 +12,7 @@ from mreg.cli.exit_codes import ExitCode
 from mreg.cli.options import DryRun, Format, OutputFormat, Push, directory_of
 from mreg.cli.output import show_result
 from mreg.registry.facade import Registry
+from mreg.render.text import clean
 
 __all__ = ["sync"]
 
@@ -44,5 +45,6 @@ def sync(
     show_result(report, output, registry.policy)
     for each in report.notifications:
         if not each.ok:
-            sys.stderr.write(f"warning: {each.error}\nhint: {each.hint}\n")
+            # In one line each: the name of a sink may be any text, and a line of it a command to GitHub.
+            sys.stderr.write(f"warning: {clean(each.error)}\nhint: {clean(each.hint)}\n")
     return ExitCode.NO if report.findings else ExitCode.DONE
