@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mreg.core.policy import OnReplace
     from mreg.core.record import Artifact, Dataset, Record
     from mreg.core.results import LinkMode, ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
+    from mreg.core.review import Review
     from mreg.registry.facade import Registry
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ __all__ = [
     "Receipt",
     "Record",
     "Registry",
+    "Review",
     "SyncReport",
     "Transition",
     "Version",
@@ -50,6 +52,7 @@ _HOMES = {
     "mreg.core.policy": ("OnReplace",),
     "mreg.core.record": ("Artifact", "Dataset", "Record"),
     "mreg.core.results": ("LinkMode", "ModelList", "Pulled", "Receipt", "SyncReport", "VersionDetails", "VersionList"),
+    "mreg.core.review": ("Review",),
     "mreg.registry.facade": ("Registry",),
 }
 

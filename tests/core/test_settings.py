@@ -47,6 +47,19 @@ def test_compare_settings_names_each_key(
     assert compare_settings(old, new) == tuple(SettingChange(*each) for each in expected)
 
 
+def test_compare_settings_takes_no_time_for_very_long_ones() -> None:
+    names: list[Plain] = [f"n{number}" for number in range(20_000)]
+    empty: Settings = {f"m{number}": {} for number in range(20_000)}
+    found = compare_settings(
+        {"roles": {"r": [*names, "old"]}}, {"roles": {"r": [*names[::-1], "new"]}, "metrics": empty}
+    )
+    assert [each for each in found if each.key == "roles.r"] == [
+        SettingChange("roles.r", "old", None),
+        SettingChange("roles.r", None, "new"),
+    ]
+    assert len(found) == 20_002
+
+
 plain: st.SearchStrategy[Plain] = st.recursive(
     st.sampled_from([None, True, 1, 1.0, "a", "b"]),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("abc"), inner, max_size=3)),

@@ -19,6 +19,10 @@ from mreg.core.fields import Plain
 __all__ = ["SettingChange", "compare_settings"]
 
 
+_LONG = 500
+"""Items of a list that are compared in their order: that takes the square of the time."""
+
+
 @dataclass(frozen=True, slots=True)
 class SettingChange:
     """One setting that is another one afterwards."""
@@ -38,8 +42,9 @@ def compare_settings(old: Mapping[str, Plain], new: Mapping[str, Plain]) -> tupl
     for key in dict.fromkeys([*after, *before]):
         changes += _compare(key, before.get(key), after.get(key))
     # `staging: {}` that gets a key is not emptied by that.
-    shown = [each for each in changes if not (_is_empty(each.old) and _has_below(after, each.key))]
-    shown = [each for each in shown if not (_is_empty(each.new) and _has_below(before, each.key))]
+    filled, was_filled = set(_sections(new)), set(_sections(old))
+    shown = [each for each in changes if not (_is_empty(each.old) and each.key in filled)]
+    shown = [each for each in shown if not (_is_empty(each.new) and each.key in was_filled)]
     return (*_reordered(old, new), *shown)
 
 
@@ -59,6 +64,11 @@ def _compare(key: str, old: Plain, new: Plain) -> Iterator[SettingChange]:
 
 
 def _compare_lists(key: str, old: list[Plain], new: list[Plain]) -> Iterator[SettingChange]:
+    if max(len(old), len(new)) > _LONG:
+        gone, come = set(map(_spell, old)), set(map(_spell, new))
+        yield from (SettingChange(key, each, None) for each in old if _spell(each) not in come)
+        yield from (SettingChange(key, None, each) for each in new if _spell(each) not in gone)
+        return
     matcher = SequenceMatcher(None, [*map(_spell, old)], [*map(_spell, new)], autojunk=False)
     for kind, first, last, start, end in matcher.get_opcodes():
         if kind != "equal":
@@ -94,5 +104,9 @@ def _is_empty(value: Plain) -> bool:
     return isinstance(value, dict) and not value
 
 
-def _has_below(settings: Mapping[str, Plain], key: str) -> bool:
-    return any(name.startswith(f"{key}.") for name in settings)
+def _sections(value: Plain | Mapping[str, Plain], path: str = "") -> Iterator[str]:
+    """Yields the keys that have others below."""
+    if isinstance(value, Mapping) and value:
+        yield path
+        for name, item in value.items():
+            yield from _sections(item, f"{path}.{name}" if path else name)
