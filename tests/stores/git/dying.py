@@ -46,14 +46,16 @@ def kill_at_orphan(number: int) -> None:
     left = number
     communicate = subprocess.Popen.communicate
 
-    def send_and_die(process: subprocess.Popen[bytes], data: bytes = b"") -> tuple[bytes, bytes]:
+    def send_and_die(
+        process: subprocess.Popen[bytes], data: bytes = b"", timeout: float | None = None
+    ) -> tuple[bytes, bytes]:
         nonlocal left
         left -= 1
         if left == 0 and process.stdin:
             process.stdin.write(data)
             process.stdin.close()
             die()
-        return communicate(process, data)
+        return communicate(process, data, timeout)
 
     subprocess.Popen.communicate = send_and_die  # type: ignore[method-assign,assignment]
 
@@ -61,8 +63,10 @@ def kill_at_orphan(number: int) -> None:
 def kill_with_child() -> None:
     communicate = subprocess.Popen.communicate
 
-    def check(process: subprocess.Popen[bytes], data: bytes = b"") -> tuple[bytes, bytes]:
-        out = communicate(process, data)
+    def check(
+        process: subprocess.Popen[bytes], data: bytes = b"", timeout: float | None = None
+    ) -> tuple[bytes, bytes]:
+        out = communicate(process, data, timeout)
         if process.returncode < 0:
             die()
         return out

@@ -152,8 +152,8 @@ def test_killed_in_a_linked_worktree_others_follow(
         script = (
             "import os, subprocess, signal\nfrom pathlib import Path\n"
             "communicate = subprocess.Popen.communicate\n"
-            "def check(process, data=b''):\n"
-            "    out = communicate(process, data)\n"
+            "def check(process, data=b'', timeout=None):\n"
+            "    out = communicate(process, data, timeout)\n"
             f"    if '{program}' in process.args: os.kill(os.getpid(), signal.SIGKILL)\n"
             "    return out\n"
             "subprocess.Popen.communicate = check\n"
