@@ -214,9 +214,12 @@ class Witness:
         return self.registry.facts.get((model, version), plain)
 
     def vote(self, file: ApprovalFile) -> Vote:
-        approval = parse_approval(Fields(json.loads(self.registry.text_of(file.oid)), where=file.path))
+        authors = frozenset({file.commit.email.casefold()})
+        try:
+            approval = parse_approval(Fields(json.loads(self.registry.text_of(file.oid)), where=file.path))
+        except DataError as error:
+            return Vote(file.path, None, fault=error.message, authors=authors)
         proof = self.proof(encode_approval(approval), Namespace.APPROVAL, approval.signature)
-        authors = frozenset({file.commit.email})
         return Vote(file.path, approval, authors=authors, proof=proof if approval.signature else None)
 
     def proof(self, statement: bytes, kind: Namespace, signature: str) -> Proof:

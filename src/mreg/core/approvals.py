@@ -2,7 +2,8 @@
 
 Rules:
     * An approval binds model, version, artifact, stage and the version that is replaced: it counts once, for that.
-    * It counts from the commit that adds it until the stage changes; what is older than the last change is spent.
+    * It counts from the commit that adds it until the stage changes; what is older than the last change is spent, and
+      stays so in whatever file it comes back.
     * Whose it is, its signature proves; without one, the authors of the commit that added it claim it.
     * Persons are counted: two approvals of one person are one.
     * A file that is deleted is withdrawn; one that is changed counts no more.
@@ -69,7 +70,7 @@ class Vote:
     proof: Proof | None = None
     """What its signature shows; ``None`` where it has none."""
     is_fresh: bool = True
-    """False where the stage changed after it was committed."""
+    """False where it was said before the stage changed, or was withdrawn once."""
     is_changed: bool = False
     """True where a later commit changed the file."""
 
@@ -138,7 +139,7 @@ def parse_approval(fields: Fields) -> Approval:
         version=read_version(fields, "version"),
         stage=stage,
         artifact=fields.text("artifact"),
-        replaces=None if fields.value("replaces") in {None, NO_VERSION} else read_version(fields, "replaces"),
+        replaces=None if fields.value("replaces") in (None, NO_VERSION) else read_version(fields, "replaces"),
         by=fields.required_text("by"),
         at=fields.moment("at"),
         reason=fields.text("reason"),
@@ -207,7 +208,7 @@ def _find_misfit(ballot: Ballot, vote: Vote, approval: Approval) -> tuple[str, s
     if approval.artifact != ballot.artifact:
         return ("approval-other-artifact", "it is about other bytes than those of the record")
     if not vote.is_fresh:
-        return ("approval-replayed", f"{ballot.stage} changed after it was given: it is spent")
+        return ("approval-replayed", f"{ballot.stage} changed after it was given, or it was withdrawn: it is spent")
     if approval.replaces != ballot.replaces:
         was = approval.replaces or "nothing"
         return (

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from mreg.core.approvals import Ballot, Tally, count_votes
-from mreg.core.cases import Evidence, find_record
+from mreg.core.cases import Evidence, find_record, find_votes
 from mreg.core.difference import Before, Difference
-from mreg.core.history import ApprovalFile, Timeline
+from mreg.core.history import Timeline
 from mreg.core.layout import PathKind
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.people import Actor, identify
@@ -47,7 +46,7 @@ def find_approvals(
         files = timeline.approvals[key]
         if key not in tallies:
             ballot = _open_ballot(key, before, timeline, evidence, proposed.get(key))
-            tallies[key] = _count(ballot, before, policy, evidence, files.values())
+            tallies[key] = _count(ballot, before, timeline, policy, evidence)
         faults = {path: (code, why) for code, path, why in tallies[key].faults}
         code, why = faults.get(change.path, ("", ""))
         vote = evidence.vote(files[change.path])
@@ -75,8 +74,8 @@ def _open_ballot(
     )
 
 
-def _count(ballot: Ballot, before: Before, policy: Policy, evidence: Evidence, files: Iterable[ApprovalFile]) -> Tally:
+def _count(ballot: Ballot, before: Before, timeline: Timeline, policy: Policy, evidence: Evidence) -> Tally:
     rule = policy.stages.get(ballot.stage, StageRule())
     since = before.positions.get((ballot.model, ballot.stage), -1)
-    votes = [replace(evidence.vote(file), is_fresh=file.position > since, is_changed=file.is_changed) for file in files]
+    votes = find_votes(timeline, (ballot.model, ballot.version, ballot.stage), since, evidence)
     return count_votes(rule.approvals, rule.signatures, policy.people, ballot, votes)

@@ -3,7 +3,7 @@
 Rules:
     * A commit is judged as a whole: what its parent held decides, and nothing that the commit itself brings but the
       record, the statement and the approvals.
-    * An approval is fresh from the commit that brings it until its stage changes.
+    * An approval is fresh from the commit that brings it until its stage changes, or it is withdrawn; once.
     * Who makes a transition says its statement, where one speaks for it; else the author of the commit.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from mreg.core.approvals import Vote
+from mreg.core.approvals import Vote, encode_approval
 from mreg.core.fold import ManifestReader, advance
 from mreg.core.gates import Case, Scan
 from mreg.core.history import Action, ApprovalFile, Commit, Lane, Stay, Timeline, Transition
@@ -26,7 +26,7 @@ from mreg.core.record import Record
 from mreg.core.rules import MetricGate, PickleGate, PickleMode
 from mreg.core.statements import Namespace, artifact_name, encode_transition
 
-__all__ = ["Evidence", "find_actor", "find_record", "open_cases"]
+__all__ = ["Evidence", "find_actor", "find_record", "find_votes", "open_cases"]
 
 
 class Evidence(Protocol):
@@ -110,6 +110,7 @@ def _open_case(
     rule = policy.stages.get(move.stage)
     if rule is None or move.target is None:
         return case
+    since = before.positions.get(move.stage, -1)
     wanted = {gate.no_worse_than for gate in rule.gates if isinstance(gate, MetricGate) and gate.no_worse_than}
     return replace(
         case,
@@ -121,7 +122,7 @@ def _open_case(
             if stage in before.holders
         },
         stays=tuple(_find_stays(timeline, move.model, move.target, policy)),
-        votes=tuple(_find_votes(timeline, move, before, evidence)),
+        votes=tuple(find_votes(timeline, (move.model, move.target, move.stage), since, evidence)),
         scan=evidence.scan(record) if record and PickleGate(PickleMode.SCAN) in rule.gates else None,
     )
 
@@ -157,9 +158,22 @@ def _find_stays(timeline: Timeline, model: ModelName, version: Version, policy: 
             yield Stay(stage, lane.entered)
 
 
-def _find_votes(timeline: Timeline, move: Transition, before: _Before, evidence: Evidence) -> Iterator[Vote]:
-    if move.target is None:
-        return
-    since = before.positions.get(move.stage, -1)
-    for file in timeline.approvals.get((move.model, move.target, move.stage), {}).values():
-        yield replace(evidence.vote(file), is_fresh=file.position > since, is_changed=file.is_changed)
+def find_votes(
+    timeline: Timeline, key: tuple[ModelName, Version, StageName], since: int, evidence: Evidence
+) -> Iterator[Vote]:
+    """Yields the approvals of one version for one stage.
+
+    Args:
+        timeline: The history, with the commit that is judged.
+        key: The folder that they are in.
+        since: Position of the commit that changed the stage last, before the one that is judged.
+        evidence: Reads approvals.
+    """
+    votes = [(file, evidence.vote(file)) for file in timeline.approvals.get(key, {}).values()]
+    # What a signature was made over stays the same in a copy of the file, and in one that is put back.
+    old = [vote for file, vote in votes if file.position <= since]
+    old += [evidence.vote(file) for file in timeline.withdrawn.get(key, ())]
+    spent = {encode_approval(vote.approval) for vote in old if vote.approval}
+    for file, vote in votes:
+        is_spent = vote.approval is not None and encode_approval(vote.approval) in spent
+        yield replace(vote, is_fresh=not is_spent, is_changed=file.is_changed)

@@ -7,11 +7,12 @@ Rules:
     * A stage's transitions replay as a stack: a version that is not in it is pushed (promote); one that is, pops down
       to it (rollback); emptying the stage leaves the stack.
     * A statement (``by``, ``reason``, ``approved_by``) counts for the change that it was written for: the file never
-      said the same before, and what it says it replaces was replaced.  Else who and why are the commit's.
+      said the same before, and what it says it replaces was replaced.  Else who and why are the commit's.  A signature
+      counts once.
     * ``adopted`` counts once: a stage file that still names the tag of an earlier change was edited by hand.
     * A file that cannot be read is a finding and changes nothing; the rest still reads.
-    * An approval is there from the commit that adds it until one deletes it; one that changes it is seen.
     * A record counts as it came onto the branch: what a later commit makes of it is seen, and changes nothing.
+    * An approval is there from the commit that adds it until one deletes it; one that changes it is seen.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from mreg.core.history import (
 from mreg.core.layout import Layout, PathKind
 from mreg.core.manifest import Manifest, StageEntry
 from mreg.core.names import ARCHIVED, ModelName, StageName
+from mreg.core.statements import encode_transition
 from mreg.errors import DataError
 
 __all__ = ["ManifestReader", "advance", "fold"]
@@ -97,15 +99,16 @@ def _collect_approvals(timeline: Timeline, commit: Commit, layout: Layout) -> No
         place = layout.locate(change.path)
         if place is None or place.kind is not PathKind.APPROVAL or place.version is None or place.stage is None:
             continue
-        files = timeline.approvals.setdefault((place.model, place.version, place.stage), {})
+        key = (place.model, place.version, place.stage)
+        files = timeline.approvals.setdefault(key, {})
         before = files.pop(change.path, None)
-        if change.new is None:
-            continue
-        if before is not None:
+        if before is not None and change.new is None:
+            timeline.withdrawn.setdefault(key, []).append(before)
+        elif before is not None:
             files[change.path] = replace(before, is_changed=True)
             why = f"commit {commit.oid[:12]} changes an approval that was there before"
             timeline.findings.append(Finding("approval-changed", change.path, why))
-        else:
+        elif change.new is not None:
             files[change.path] = ApprovalFile(change.path, change.new, commit, timeline.position)
 
 
@@ -130,10 +133,14 @@ def _move_stage(
 ) -> Iterator[Transition]:
     lane = timeline.lanes.setdefault(key, Lane())
     before, source = lane.entry, lane.current
-    is_new = entry not in lane.seen
+    # What no signature is made over, such as the hold, makes no statement new.
+    signed = encode_transition(*key, "", entry) if entry and entry.signature else None
+    is_new = entry not in lane.seen and signed not in lane.signed
     lane.entry = entry
     if entry:
         lane.seen.add(entry)
+    if signed:
+        lane.signed.add(signed)
     target = entry.version if entry else None
     adopted = entry.adopted if entry and entry.adopted and entry.adopted.tag not in lane.adopted else None
     if adopted:

@@ -161,6 +161,8 @@ class Lane:
     entry: StageEntry | None = None
     seen: set[StageEntry] = field(default_factory=set)
     """All that the stage file ever said."""
+    signed: set[bytes] = field(default_factory=set)
+    """All that signatures in it were made over, but for the artifact."""
     held: set[Version] = field(default_factory=set)
     """Every version that the stage ever held."""
     adopted: set[str] = field(default_factory=set)
@@ -212,6 +214,8 @@ class Timeline:
     """Every mark that was ever there."""
     approvals: dict[tuple[ModelName, Version, StageName], dict[str, ApprovalFile]] = field(default_factory=dict)
     """The approval files that are there, by path, in the folder of what they are for."""
+    withdrawn: dict[tuple[ModelName, Version, StageName], list[ApprovalFile]] = field(default_factory=dict)
+    """The approval files that were deleted, oldest first."""
     records: dict[tuple[ModelName, Version], str] = field(default_factory=dict)
     """Object id of each record that is there, as it was registered."""
     position: int = 0

@@ -62,7 +62,7 @@ class StageEntry:
     approved_by: tuple[str, ...] = ()
     hold: bool = False
     signature: str = ""
-    """Of the statement; kept as it is, and proves nothing to this version of mreg."""
+    """Of the statement."""
     adopted: Adopted | None = None
     still_assigned: tuple[Version, ...] = ()
     """What GTO would show one by one, were ``version`` taken back there; of the time when the stage was adopted."""
@@ -73,7 +73,7 @@ class StageEntry:
         A hand edit of ``version`` alone leaves the statement of the change before it, and ``git revert`` brings an
         older one back; neither tells who made this change, nor why.
         """
-        if self.has_replaces:
+        if self.has_replaces or self.signature:  # which is made over what it replaces, said or not
             return self.replaces == source
         return before is None or self._statement != before._statement
 

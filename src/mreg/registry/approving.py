@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mreg.core.approvals import Approval, encode_approval
 from mreg.core.approving import plan_approve
+from mreg.core.cases import find_votes
 from mreg.core.names import Selector, StageName, Version
 from mreg.core.plan import Plan
 from mreg.core.state import ModelState
@@ -50,8 +51,8 @@ class Approving:
         timeline, key = view.timeline, (self.selector.model, version, self.stage)
         evidence = StoredEvidence(view.reader, view.rules.layout, None)
         since = timeline.lane(self.selector.model, self.stage).position
-        fresh = [file for file in timeline.approvals.get(key, {}).values() if file.position > since or view.is_branch]
-        return [vote.approval for file in fresh if (vote := evidence.vote(file)).approval and not file.is_changed]
+        votes = find_votes(timeline, key, -1 if view.is_branch else since, evidence)
+        return [vote.approval for vote in votes if vote.approval and vote.is_fresh and not vote.is_changed]
 
 
 def _landed(view: View) -> ModelState:
