@@ -11,6 +11,7 @@ from mreg.core.history import Finding
 from mreg.core.results import Check, Diagnosis
 from mreg.errors import MregError
 from mreg.registry.artifacts import open_store
+from mreg.registry.gitignore import ignore_text
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.tagging import Tagger
 from mreg.stores.git.publishing import Publisher
@@ -117,6 +118,12 @@ def _files(repo: GitRepository, settings: Settings) -> Iterator[Check]:
         count = sum(len(model.records) for model in state.models.values())
         message = f"{_amount(len(state.models), 'model')}, {_amount(count, 'version')}"
         yield Check("registry files", ok=True, message=message)
+    ignore_path = f"{settings.policy.root}/.gitignore"
+    (data,) = repo.read([f"{settings.tip}:{ignore_path}"])
+    text = (data or b"").decode("utf-8", "replace")
+    if ignore_text(text) != text:
+        message = f"{ignore_path} hides the models from DVC, so that dvc pull and dvc gc pass them over"
+        yield Check("registry files", ok=False, message=message, fix="mreg init")
 
 
 def _tags(repo: GitRepository, settings: Settings) -> Iterator[Check]:

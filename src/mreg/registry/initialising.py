@@ -16,6 +16,7 @@ from mreg.core.policy import DEFAULT_BRANCH, Policy, StageRule
 from mreg.core.results import Receipt
 from mreg.errors import NotARegistryError, RefusedError, UsageError
 from mreg.registry.adopting import Adoption, plan_adoption
+from mreg.registry.gitignore import ignore_text
 from mreg.registry.hosting import Hosting, plan_hosting
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.view import encode_document
@@ -27,11 +28,6 @@ __all__ = ["initialise"]
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _DVC_FILES = (".dvc/config", ".dvc/.gitignore", ".dvcignore")
-_GITIGNORE = """\
-# `dvc pull` puts the newest version's bytes here; Git keeps the pointers alone.
-**/artifact/*
-!**/artifact/*.dvc
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +185,12 @@ def _registry_files(
         existing = {name: text for name, text in present.items() if name in _DVC_FILES}
         for name, text in dvc_files(remote, repo.worktree or repo.git_dir, existing=existing).items():
             documents[name] = text.encode()
-    if ignore_path not in present:
-        documents[ignore_path] = _GITIGNORE.encode()
-    new = "Set the DVC remote of the registry" if start.settings else "Make this repository a model registry"
-    return documents, new if documents else ""
+    subject = "Set the DVC remote of the registry" if documents else ""
+    ignored = ignore_text(present.get(ignore_path))
+    if ignored != present.get(ignore_path):
+        documents[ignore_path] = ignored.encode()
+        subject = subject or "Let DVC see the models of the registry"
+    return documents, subject if start.settings else "Make this repository a model registry"
 
 
 def _refuse_gto_tags(repo: GitRepository) -> None:
