@@ -46,6 +46,7 @@ class Reader:
         """Keeps the repository; nothing is read yet."""
         self.repo = repo
         self._manifests: dict[tuple[str, str], Manifest | DataError] = {}
+        self._records: dict[tuple[str, str], Record | DataError] = {}
         self._settings: Settings | None = None
 
     def settings(self) -> Settings:
@@ -142,14 +143,13 @@ class Reader:
 
     def records(self, blobs: Sequence[tuple[str, str]]) -> list[Record | DataError]:
         """Returns the records in some blobs (path, object id), or why one cannot be read; one Git call."""
-        contents = self.repo.read([oid for _, oid in blobs])
-        records: list[Record | DataError] = []
-        for (path, oid), data in zip(blobs, contents, strict=True):
+        missing = [key for key in dict.fromkeys(blobs) if key not in self._records]
+        for (path, oid), data in zip(missing, self.repo.read([oid for _, oid in missing]), strict=True):
             try:
-                records.append(yaml.read(_required(data, path, oid), path, parse_record))
+                self._records[path, oid] = yaml.read(_required(data, path, oid), path, parse_record)
             except DataError as error:
-                records.append(_with_hint(error, path))
-        return records
+                self._records[path, oid] = _with_hint(error, path)
+        return [self._records[key] for key in blobs]
 
     def record(self, state: RegistryState, model: ModelName, version: Version) -> Record:
         """Returns one record.
