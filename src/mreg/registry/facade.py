@@ -9,37 +9,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
 
-from mreg.core.names import (
-    ARCHIVED,
-    Bump,
-    ModelName,
-    StageName,
-    parse_model_name,
-    parse_selector,
-    parse_stage_name,
-    parse_version,
-)
-from mreg.core.plan import Plan
-from mreg.core.policy import OnReplace
+from mreg.core.names import Bump, parse_model_name, parse_selector, parse_version
 from mreg.core.record import Dataset
 from mreg.core.results import LinkMode, Pulled, Receipt, SyncReport
 from mreg.core.text import check_line, check_text
-from mreg.core.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
-from mreg.errors import NamingError, UsageError
-from mreg.registry.queries import Queries
-from mreg.registry.view import View
-from mreg.registry.writer import Writer
+from mreg.errors import UsageError
+from mreg.registry.changes import Changes, parse_target
 from mreg.stores.hashing import Progress
 
 __all__ = ["Registry"]
 
 
-class Registry(Queries):
+class Registry(Changes):
     """A model registry in a Git repository.
 
     Readers look at the tip of the registry branch; what is checked out, or changed and not committed, does not count.
@@ -150,7 +136,7 @@ class Registry(Queries):
             facts=facts,
             version=parse_version(version) if version is not None else None,
             bump=bump,
-            stage=_parse_target(stage, model) if stage is not None else None,
+            stage=parse_target(stage, model) if stage is not None else None,
             reason=check_text(reason, "reason"),
             approved_by=[check_line(who, "name of the approver") for who in approved_by],
             force=force,
@@ -159,197 +145,6 @@ class Registry(Queries):
             push=push,
         )
         return registering.run(branch=branch, dry_run=dry_run)
-
-    def promote(  # noqa: PLR0913 - every part of the statement
-        self,
-        selector: str,
-        stage: str,
-        *,
-        reason: str,
-        approved_by: Sequence[str] = (),
-        on_replace: OnReplace | None = None,
-        branch: str | None = None,
-        push: bool | None = None,
-        dry_run: bool = False,
-    ) -> Receipt:
-        """Puts a version into a stage: one commit, one tag.
-
-        Args:
-            selector: Which version.
-            stage: A stage declared in ``registry.yaml``.
-            reason: Why; it is what the history will say.
-            approved_by: Who approved it, as they shall be named.
-            on_replace: Archive or keep the version replaced; by default as the stage's rule says.
-            branch: Commit here instead of on the registry branch: the pull-request way.
-            push: Land it on the remote first; by default as ``push:`` in ``registry.yaml`` says.
-            dry_run: Decide only.
-
-        Raises:
-            RefusedError: A rule says no.
-            NotFoundError: The version or the stage does not exist.
-            UsageError: The reason is missing.
-            ConflictError: The branch kept moving.
-        """
-        wanted, target = parse_selector(selector), _parse_target(stage, selector)
-        approvers = [check_line(who, "name of the approver") for who in approved_by]
-        text = check_text(reason, "reason")
-
-        def build(view: View) -> Plan:
-            view.registered()
-            version = view.registry.select(wanted)
-            statement = view.statement(text, approvers)
-            lane = view.lane(target)
-            plan = plan_promote(view.policy, view.model, lane, version, target, statement, on_replace=on_replace)
-            view.require_record(version)
-            return plan
-
-        return self._write(wanted.model, build, branch, push=push, dry_run=dry_run)
-
-    def rollback(  # noqa: PLR0913 - every part of the statement
-        self,
-        model: str,
-        stage: str,
-        *,
-        reason: str,
-        to: str | None = None,
-        approved_by: Sequence[str] = (),
-        branch: str | None = None,
-        push: bool | None = None,
-        dry_run: bool = False,
-    ) -> Receipt:
-        """Puts back the last good version of a stage, and holds it against automatic promotions.
-
-        Args:
-            model: The model.
-            stage: The stage.
-            reason: Why; it is what the history will say.
-            to: A version that once held the stage, instead of the last good one.
-            approved_by: Who approved it.
-            branch: Commit here instead of on the registry branch.
-            push: Land it on the remote first; by default as ``push:`` in ``registry.yaml`` says.
-            dry_run: Decide only.
-
-        Raises:
-            RefusedError: There is nothing to go back to, or ``to`` never held the stage.
-            NotFoundError: The model, the version or the stage does not exist.
-            UsageError: The reason is missing.
-        """
-        name, target = parse_model_name(model), _parse_target(stage, model)
-        version = parse_version(to) if to is not None else None
-        approvers = [check_line(who, "name of the approver") for who in approved_by]
-        text = check_text(reason, "reason")
-
-        def build(view: View) -> Plan:
-            statement = view.statement(text, approvers)
-            plan = plan_rollback(view.policy, view.registered(), view.lane(target), target, statement, to=version)
-            view.require_record(plan.version, is_forward=False)
-            return plan
-
-        return self._write(name, build, branch, push=push, dry_run=dry_run)
-
-    def clear(
-        self,
-        model: str,
-        stage: str,
-        *,
-        reason: str = "",
-        branch: str | None = None,
-        push: bool | None = None,
-        dry_run: bool = False,
-    ) -> Receipt:
-        """Empties a stage.
-
-        Raises:
-            NotFoundError: The model or the stage does not exist.
-        """
-        name, target, text = parse_model_name(model), _parse_target(stage, model), check_text(reason, "reason")
-
-        def build(view: View) -> Plan:
-            return plan_clear(view.policy, view.registered(), target, view.statement(text))
-
-        return self._write(name, build, branch, push=push, dry_run=dry_run)
-
-    def approve(
-        self,
-        selector: str,
-        stage: str,
-        *,
-        reason: str = "",
-        branch: str | None = None,
-        push: bool | None = None,
-        dry_run: bool = False,
-    ) -> Receipt:
-        """Commits that whoever Git says commits here agrees to one promotion; makes no tag.
-
-        It binds the version's bytes and what the stage holds now on the registry branch: it counts once, for that.
-
-        Args:
-            selector: Which version.
-            stage: Where it may go.
-            reason: What was looked at.
-            branch: Commit here, such as on the branch of the promotion's pull request.
-            push: Land it on the remote first; by default as ``push:`` in ``registry.yaml`` says.
-            dry_run: Decide only.
-
-        Raises:
-            NotFoundError: The version or the stage does not exist.
-            RefusedError: The stage holds the version already, or who approves may not.
-            IdentityError: The stage asks for signatures, and Git is not configured to sign with an SSH key.
-        """
-        from mreg.registry.approving import Approving
-
-        approving = Approving(parse_selector(selector), _parse_target(stage, selector), check_text(reason, "reason"))
-        return self._write(approving.selector.model, approving.build, branch, push=push, dry_run=dry_run)
-
-    def hold(  # noqa: PLR0913 - what a writer takes
-        self,
-        model: str,
-        stage: str,
-        *,
-        reason: str,
-        off: bool = False,
-        branch: str | None = None,
-        push: bool | None = None,
-        dry_run: bool = False,
-    ) -> Receipt:
-        """Stops automatic promotions of a stage, or with ``off`` lets them go on; makes no tag.
-
-        Raises:
-            NotFoundError: The model or the stage does not exist.
-            RefusedError: Who asks may not change the stage.
-            UsageError: The reason is missing.
-        """
-        name, target, text = parse_model_name(model), _parse_target(stage, model), check_text(reason, "reason")
-
-        def build(view: View) -> Plan:
-            return plan_hold(view.rules, view.registered(), target, view.statement(text), on=not off)
-
-        return self._write(name, build, branch, push=push, dry_run=dry_run)
-
-    def archive(
-        self,
-        selector: str,
-        *,
-        reason: str = "",
-        undo: bool = False,
-        branch: str | None = None,
-        push: bool | None = None,
-        dry_run: bool = False,
-    ) -> Receipt:
-        """Marks a version as obsolete, or with ``undo`` takes the mark away.
-
-        Raises:
-            RefusedError: A stage holds the version.
-            NotFoundError: The version does not exist.
-        """
-        wanted, text = parse_selector(selector), check_text(reason, "reason")
-
-        def build(view: View) -> Plan:
-            view.registered()
-            version = view.registry.select(wanted)
-            return plan_archive(view.policy, view.model, version, view.statement(text), undo=undo)
-
-        return self._write(wanted.model, build, branch, push=push, dry_run=dry_run)
 
     def pull(
         self,
@@ -413,21 +208,6 @@ class Registry(Queries):
             self._repo, push=push, auto=auto, dry_run=dry_run, environ=environ, resend=resend, scan=self._scan
         )
         return syncing.run()
-
-    def _write(
-        self, model: ModelName, build: Callable[[View], Plan], branch: str | None, *, push: bool | None, dry_run: bool
-    ) -> Receipt:
-        return Writer(self._repo, scan=self._scan, push=push).write(model, build, branch=branch, dry_run=dry_run)
-
-
-def _parse_target(stage: str, selector: str) -> StageName:
-    if stage == ARCHIVED:
-        raise NamingError(
-            f"{stage!r} is not a stage, but a mark that many versions can bear",
-            hint=f"mreg archive {parse_selector(selector)} --reason 'why'   # with --undo: takes it out again",
-            details={"stage": stage},
-        )
-    return parse_stage_name(stage)
 
 
 def _parse_dataset(dataset: str | Dataset | None) -> Dataset | None:
