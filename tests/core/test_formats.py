@@ -236,7 +236,11 @@ def test_recognise_directory_knows_layouts() -> None:
 
 
 @pytest.mark.parametrize(
-    "format_name", ["pickle", "joblib", "torch-zip", "torchscript", "savedmodel", "keras", "hdf5", "sklearn-pickle"]
+    "format_name",
+    [
+        *("pickle", "joblib", "torch-zip", "torchscript", "savedmodel", "keras", "hdf5"),
+        *("sklearn-pickle", "Pickle", "joblib ", "onnx-joblib", "TorchScript"),  # named by hand
+    ],
 )
 def test_unsafe_reason_says_why(format_name: str) -> None:
     assert unsafe_reason(format_name)

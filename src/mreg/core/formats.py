@@ -92,11 +92,11 @@ def recognise_directory(members: Iterable[tuple[str, str]]) -> str:
 def unsafe_reason(format_name: str) -> str:
     """Returns why loading a model of this format may run code that came with it; empty where it does not.
 
-    A name given by hand counts as a pickle where it says so (``sklearn-pickle``).  For a directory the reasons of all
+    A name given by hand is as dangerous as what it mentions (``sklearn-pickle``).  For a directory the reasons of all
     its formats are joined.
     """
-    parts = (part if part in _UNSAFE or "pickle" not in part else "pickle" for part in format_name.split("+"))
-    return "; ".join(dict.fromkeys(_UNSAFE[part] for part in parts if part in _UNSAFE))
+    said = format_name.casefold()
+    return "; ".join(reason for name, reason in _UNSAFE.items() if name in said)
 
 
 def _holds_objects(head: bytes) -> bool:

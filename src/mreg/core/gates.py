@@ -231,10 +231,8 @@ def _judge_metric(case: Case, gate: MetricGate, record: Record) -> GateFinding:
             why = f"{holder.version} in {gate.no_worse_than} has no {gate.metric}"
         else:
             measured += f" against {format_metric(other, rule)} of {holder.version}"
-            delta = measure_delta(value, other, rule.direction)
-            change = delta.relative if gate.is_relative else delta.absolute
-            is_within = change is not None and abs(change) <= gate.tolerance
-            if delta.verdict is Comparison.WORSE and not is_within:
+            is_worse = measure_delta(value, other, rule.direction).verdict is Comparison.WORSE
+            if is_worse and not gate.allows(value, other):
                 faults.append(f"worse than that of {holder.version} in {gate.no_worse_than}")
     return _answer("metric", str(gate), not faults, measured, "; ".join(faults) or why)
 
@@ -244,7 +242,7 @@ def _judge_soak(case: Case, gate: SoakGate) -> GateFinding:
     if not stays:
         return _answer("soak", str(gate), False, f"never in {gate.stage}")
     longest = max((stay.left or case.at) - stay.entered for stay in stays)
-    enough = longest >= timedelta(seconds=gate.seconds)
+    enough = not gate.seconds or longest >= timedelta(seconds=gate.seconds)  # a clock can jump back
     measured = f"{format_duration(max(int(longest.total_seconds()), 0))} in {gate.stage}"
     return _answer("soak", str(gate), enough, measured, "by the committers' clocks, which anyone can set")
 

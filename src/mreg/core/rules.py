@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
+from fractions import Fraction
 
 from mreg.core.fields import Fields, format_moment
 from mreg.core.names import StageName
@@ -75,6 +76,11 @@ class MetricGate:
             within = f" by more than {amount}" if self.tolerance else ""
             parts.append(f"{self.metric} no worse than {self.no_worse_than}{within}")
         return ", ".join(parts)
+
+    def allows(self, value: Number, other: Number) -> bool:
+        """Returns whether a value that is worse than another is so by no more than the tolerance, to the last digit."""
+        limit = _exact(self.tolerance) * (abs(_exact(other)) if self.is_relative else 1)
+        return abs(_exact(value) - _exact(other)) <= limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +204,10 @@ def format_duration(seconds: int) -> str:
     return " ".join(f"{count}{unit}" for count, unit in parts if count) or "0m"
 
 
+def _exact(value: Number) -> Fraction:
+    return Fraction(value if isinstance(value, int) else repr(value))
+
+
 def _only(fields: Fields, kind: str) -> None:
     for other in _PARSERS:
         if other != kind and fields.has(other):
@@ -227,7 +237,7 @@ def _parse_tolerance(fields: Fields) -> tuple[Number, bool]:
     if isinstance(value, str):
         match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?) ?%", value)
         if match:
-            return float(match[1]) / 100, True
+            return float(Fraction(match[1]) / 100), True
         raise fields.error("tolerance", f"{value!r} is no tolerance", hint="tolerance: 0.005, or tolerance: 1%")
     number = fields.number("tolerance")
     if number < 0:
@@ -270,7 +280,7 @@ def _parse_size(fields: Fields) -> SizeGate:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise fields.error("max_size", f"{value!r} is not a size", hint="max_size: 500 MB, or a number of bytes")
-    return SizeGate(int(float(match[1]) * _SIZE_UNITS[match[2] or ""]))
+    return SizeGate(int(Fraction(match[1]) * _SIZE_UNITS[match[2] or ""]))
 
 
 def _parse_pickle(fields: Fields) -> PickleGate:
@@ -283,7 +293,7 @@ def _parse_pickle(fields: Fields) -> PickleGate:
 def _parse_soak(fields: Fields) -> SoakGate:
     stage, text = fields.required_text("was_in"), fields.text("for")
     match = _DURATION.fullmatch(text)
-    if match is None:
+    if match is None or (text and not any(match.groups())):
         raise fields.error("for", f"{text!r} is not a duration", hint="for: 24h, or for: 7d 12h")
     days, hours, minutes = (int(part or 0) for part in match.groups())
     return SoakGate(StageName(stage), days * _DAY + hours * _HOUR + minutes * _MINUTE)
