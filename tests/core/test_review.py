@@ -593,6 +593,16 @@ def test_review_scan_that_nobody_made_is_a_note() -> None:
     assert any("not scanned" in notice for notice in review.notices)
 
 
+def test_review_statement_of_another_than_who_committed_it_is_a_note() -> None:
+    branch = strict(make_policy())
+    path = branch.promote(V2, email=ADA)
+    text = branch.registry.tree[path].replace(ADA, BO)
+    branch.registry.commit({path: text}, email=CY)
+    review = branch.review()
+    assert review.ok
+    assert review.notices == (f"{review.changes[0].title}: it says that {BO} makes it, and {CY}, {ADA} committed it",)
+
+
 def test_review_unnamed_branch_is_asked_of_git_in_the_next_step() -> None:
     branch = strict()
     branch.promote(V2)

@@ -598,7 +598,10 @@ def test_check_in_a_bare_repository(world: World, git: Git, tmp_path: Path) -> N
     world.promote()
     world.approve()
     git("clone", "--quiet", "--bare", str(world.repo), str(tmp_path / "bare"))
-    assert Registry.open(tmp_path / "bare").check(base="main", head="feature").ok
+    bare = Registry.open(tmp_path / "bare")
+    assert bare.check(base="main", head="feature").ok
+    with pytest.raises(UsageError, match="bare"):
+        bare.check(staged=True)
 
 
 @pytest.fixture

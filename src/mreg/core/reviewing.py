@@ -90,7 +90,7 @@ class _Reviewer:
             holds=tuple(self._holds(before, moved)),
             faults=tuple(dict.fromkeys(faults)),
         )
-        return replace(made, notices=tuple(_remark(made, self._withdrawn())))
+        return replace(made, notices=(*self._withdrawn(), *self._misattributed(changes), *_remark(made)))
 
     def _conflicts(self) -> Iterator[Fault]:
         named, oid = self.difference.base_name, self.difference.base[:12]
@@ -188,7 +188,14 @@ class _Reviewer:
     def _withdrawn(self) -> Iterator[str]:
         for change, _ in self.difference.of_kind(self.policy.layout, PathKind.APPROVAL):
             if change.new is None:
-                yield change.path
+                yield f"{change.path}: the approval is withdrawn"
+
+    def _misattributed(self, changes: Iterable[ReviewedChange]) -> Iterator[str]:
+        for change in changes:
+            editors = self.difference.editors(change.path, self.policy.people)
+            if not change.actor.is_proven and change.actor.name not in {each.name for each in editors}:
+                who = ", ".join(each.email for each in editors)
+                yield f"{change.title}: it says that {change.actor.email} makes it, and {who} committed it"
 
     def _settings(self) -> SettingsReview | None:
         found = self.difference.settings
@@ -239,10 +246,8 @@ def _as_committed(move: Transition, actor: Actor, sources: tuple[Commit, ...]) -
     )
 
 
-def _remark(made: Review, withdrawn: Iterable[str]) -> Iterator[str]:
+def _remark(made: Review) -> Iterator[str]:
     """Yields what stops nothing, and should be known."""
-    for path in withdrawn:
-        yield f"{path}: the approval is withdrawn"
     for change in made.changes:
         for finding in change.judgement.findings:
             if finding.outcome is Outcome.UNPROVEN:

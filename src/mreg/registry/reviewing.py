@@ -14,7 +14,7 @@ from mreg.core.policy import Policy, parse_policy
 from mreg.core.record import Record, parse_record
 from mreg.core.review import Review
 from mreg.core.reviewing import review
-from mreg.errors import DataError, IncompleteHistoryError, NotFoundError, RefusedError
+from mreg.errors import DataError, IncompleteHistoryError, NotFoundError, RefusedError, UsageError
 from mreg.registry.contents import find_content_faults
 from mreg.registry.evidence import StoredEvidence
 from mreg.registry.reader import Reader, Settings
@@ -82,6 +82,7 @@ def review_index(repo: GitRepository, *, scan: Scanner | None = None) -> Review:
         scan: Scans a version's bytes, where a gate asks for it; by default nobody does.
 
     Raises:
+        UsageError: The repository is bare.
         NotARegistryError: There is no registry.
         NotFoundError: Nothing is committed yet.
         ConflictError: The index holds conflicts that are not settled.
@@ -89,6 +90,8 @@ def review_index(repo: GitRepository, *, scan: Scanner | None = None) -> Review:
         IdentityError: Git does not know who commits.
         DataError: The settings of the base cannot be read.
     """
+    if repo.worktree is None:
+        raise UsageError("nothing is staged in a bare repository", hint="mreg check --base main --head BRANCH")
     settings = Reader(repo).settings()
     head, merged = repo.resolve(["HEAD^{commit}", "MERGE_HEAD^{commit}"])
     if head is None:
