@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from functools import cmp_to_key
 from itertools import zip_longest
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -407,3 +408,10 @@ def test_find_folder_clash_is_by_whole_segments() -> None:
 def test_archived_is_no_stage() -> None:
     with pytest.raises(NamingError, match="reserved"):
         parse_stage_name(ARCHIVED)
+
+
+def test_parse_something_else_than_text_is_refused() -> None:
+    wrong: Any = 3
+    for parse in (parse_version, parse_model_name, parse_stage_name, parse_selector):
+        with pytest.raises(NamingError, match="is text, and this is 3"):
+            parse(wrong)

@@ -179,3 +179,9 @@ def test_check_text_what_passes_is_clean_and_passes_again(text: str) -> None:
         "RLI",
         "FSI",
     }
+
+
+def test_check_text_something_else_is_refused() -> None:
+    for value in (None, 5, b"text"):
+        with pytest.raises(UsageError, match="the reason must be text"):
+            check_text(value, "reason")  # type: ignore[arg-type]

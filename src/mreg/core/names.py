@@ -129,6 +129,7 @@ def parse_version(text: str) -> Version:
     Raises:
         NamingError: Not a semantic version, or one with leading zeros or build metadata.
     """
+    _require_text("version", text)
     match = _VERSION.fullmatch(text) if len(text) <= MAX_NAME_LENGTH else None
     prerelease = tuple(match[4].split(".")) if match and match[4] else ()
     has_zeros = any(part.isdigit() and len(part) > 1 and part[0] == "0" for part in prerelease)
@@ -147,6 +148,7 @@ def parse_model_name(text: str) -> ModelName:
     Raises:
         NamingError: The text is outside the grammar; the message says which rule it breaks.
     """
+    _require_text("model", text)
     if len(text) > MAX_NAME_LENGTH:
         raise _bad("model", text, f"it has {len(text)} characters, and {MAX_NAME_LENGTH} is the most")
     for segment in text.split("/"):
@@ -160,6 +162,7 @@ def parse_stage_name(text: str) -> StageName:
     Raises:
         NamingError: The text is outside the grammar, or a reserved word.
     """
+    _require_text("stage", text)
     if len(text) > MAX_NAME_LENGTH:
         raise _bad("stage", text, f"it has {len(text)} characters, and {MAX_NAME_LENGTH} is the most")
     _check_segment("stage", text, text)
@@ -172,6 +175,7 @@ def parse_selector(text: str) -> Selector:
     Raises:
         NamingError: The model, the version or the stage is outside its grammar.
     """
+    _require_text("selector", text)
     if "#" in text:
         name, _, stage = text.partition("#")
         return Selector(parse_model_name(name), stage=parse_stage_name(stage))
@@ -190,6 +194,12 @@ def find_folder_clash(name: ModelName, others: Iterable[str]) -> str | None:
         if other.startswith(name + "/") or name.startswith(other + "/"):
             return other
     return None
+
+
+def _require_text(kind: str, text: object) -> None:
+    if not isinstance(text, str):  # the Python API takes what it is given
+        hint = "write it as text: 'v3'" if kind == "version" else "write it as text"
+        raise NamingError(f"a {kind} is text, and this is {text!r}", hint=hint, details={kind: str(text)})
 
 
 def _check_segment(kind: str, text: str, segment: str) -> None:

@@ -43,8 +43,10 @@ def check_text(text: str, what: str) -> str:
         what: What it is, for the message: ``reason``, ``notes``.
 
     Raises:
-        UsageError: It is too long, or holds a hidden or control character or a secret.
+        UsageError: It is no text or too long, or holds a hidden or control character or a secret.
     """
+    if not isinstance(text, str):  # the Python API takes what it is given
+        raise UsageError(f"the {what} must be text, and this is {text!r}", hint="str(…)", details={"what": what})
     if len(text) > MAX_LENGTH:
         message = f"the {what} has {len(text)} characters, and {MAX_LENGTH} is the most"
         raise UsageError(message, hint="say it in short, and name where the rest can be read", details={"what": what})

@@ -16,9 +16,10 @@ from mreg.core.names import (
 from mreg.core.plan import Plan
 from mreg.core.policy import OnReplace
 from mreg.core.results import Receipt
-from mreg.core.text import check_line, check_text
+from mreg.core.text import check_text
 from mreg.core.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
 from mreg.errors import NamingError
+from mreg.registry.arguments import as_approvers, as_choice
 from mreg.registry.queries import Queries
 from mreg.registry.view import View
 from mreg.registry.writer import Writer
@@ -35,8 +36,8 @@ class Changes(Queries):
         stage: str,
         *,
         reason: str,
-        approved_by: Sequence[str] = (),
-        on_replace: OnReplace | None = None,
+        approved_by: str | Sequence[str] = (),
+        on_replace: OnReplace | str | None = None,
         branch: str | None = None,
         push: bool | None = None,
         dry_run: bool = False,
@@ -60,15 +61,16 @@ class Changes(Queries):
             ConflictError: The branch kept moving.
         """
         wanted, target = parse_selector(selector), parse_target(stage, selector)
-        approvers = [check_line(who, "name of the approver") for who in approved_by]
+        approvers = as_approvers(approved_by)
         text = check_text(reason, "reason")
+        choice = as_choice(on_replace, OnReplace, "on_replace") if on_replace is not None else None
 
         def build(view: View) -> Plan:
             view.registered()
             version = view.registry.select(wanted)
             statement = view.statement(text, approvers)
             lane = view.lane(target)
-            plan = plan_promote(view.policy, view.model, lane, version, target, statement, on_replace=on_replace)
+            plan = plan_promote(view.policy, view.model, lane, version, target, statement, on_replace=choice)
             view.require_record(version)
             return plan
 
@@ -81,7 +83,7 @@ class Changes(Queries):
         *,
         reason: str,
         to: str | None = None,
-        approved_by: Sequence[str] = (),
+        approved_by: str | Sequence[str] = (),
         branch: str | None = None,
         push: bool | None = None,
         dry_run: bool = False,
@@ -105,7 +107,7 @@ class Changes(Queries):
         """
         name, target = parse_model_name(model), parse_target(stage, model)
         version = parse_version(to) if to is not None else None
-        approvers = [check_line(who, "name of the approver") for who in approved_by]
+        approvers = as_approvers(approved_by)
         text = check_text(reason, "reason")
 
         def build(view: View) -> Plan:

@@ -19,6 +19,7 @@ from mreg.core.record import Dataset
 from mreg.core.results import LinkMode, Pulled, Receipt, SyncReport
 from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
+from mreg.registry.arguments import as_approvers, as_choice, as_dataset, as_moment, as_path
 from mreg.registry.changes import Changes, parse_target
 from mreg.stores.hashing import Progress
 
@@ -68,13 +69,13 @@ class Registry(Changes):
         dataset: str | Dataset | None = None,
         notes: str = "",
         metadata: Mapping[str, object] | None = None,
-        trained_at: datetime | None = None,
+        trained_at: datetime | str | None = None,
         format: str = "",
         version: str | None = None,
-        bump: Bump = Bump.MAJOR,
+        bump: Bump | str = Bump.MAJOR,
         stage: str | None = None,
         reason: str = "",
-        approved_by: Sequence[str] = (),
+        approved_by: str | Sequence[str] = (),
         force: bool = False,
         upload: bool = True,
         branch: str | None = None,
@@ -123,22 +124,22 @@ class Registry(Changes):
         facts = Facts(
             metrics=as_metrics(metrics or {}, "metrics"),
             params=as_params(params or {}, "params"),
-            dataset=_parse_dataset(dataset),
+            dataset=as_dataset(dataset),
             notes=check_text(notes, "notes"),
             metadata=as_params(metadata or {}, "metadata"),
-            trained_at=trained_at.astimezone() if trained_at and trained_at.tzinfo is None else trained_at,
-            format=check_text(format, "format"),
+            trained_at=as_moment(trained_at, "trained_at"),
+            format=check_line(format, "format") if format != "" else "",
         )
         registering = Registering(
             repo=self._repo,
             model=parse_model_name(model),
-            source=Path(path),
+            source=as_path(path, "path"),
             facts=facts,
             version=parse_version(version) if version is not None else None,
-            bump=bump,
+            bump=as_choice(bump, Bump, "bump"),
             stage=parse_target(stage, model) if stage is not None else None,
             reason=check_text(reason, "reason"),
-            approved_by=[check_line(who, "name of the approver") for who in approved_by],
+            approved_by=as_approvers(approved_by),
             force=force,
             upload=upload,
             progress=progress,
@@ -152,7 +153,7 @@ class Registry(Changes):
         output: str | PathLike[str] | None = None,
         *,
         into: str | PathLike[str] = ".",
-        link: LinkMode = LinkMode.AUTO,
+        link: LinkMode | str = LinkMode.AUTO,
         force: bool = False,
         progress: Progress | None = None,
     ) -> Pulled:
@@ -174,10 +175,11 @@ class Registry(Changes):
         """
         from mreg.registry.pulling import Pulling
 
-        wanted = parse_selector(selector)
+        wanted, how = parse_selector(selector), as_choice(link, LinkMode, "link")
+        target = as_path(output, "output") if output else None
         reader, state, _ = self._state([wanted.model])
-        request = Pulling(reader, state, wanted, link, force, progress)
-        return request.run(Path(output) if output else None, Path(into))
+        request = Pulling(reader, state, wanted, how, force, progress)
+        return request.run(target, as_path(into, "into"))
 
     def sync(
         self,
@@ -208,10 +210,3 @@ class Registry(Changes):
             self._repo, push=push, auto=auto, dry_run=dry_run, environ=environ, resend=resend, scan=self._scan
         )
         return syncing.run()
-
-
-def _parse_dataset(dataset: str | Dataset | None) -> Dataset | None:
-    if dataset is None or isinstance(dataset, Dataset):
-        return dataset
-    name, _, version = check_line(dataset, "dataset").rpartition("@")
-    return Dataset(name=name or version, version=version if name else "")

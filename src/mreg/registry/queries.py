@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -15,6 +16,7 @@ from mreg.core.results import History, ModelList, VersionDetails, VersionList
 from mreg.core.state import RegistryState
 from mreg.errors import DataError, UsageError
 from mreg.registry import answers
+from mreg.registry.arguments import as_texts, as_when
 from mreg.registry.reader import Reader, Settings
 from mreg.stores.git.repository import GitRepository
 
@@ -70,11 +72,12 @@ class Queries:
         """The settings in force: those at the tip of the registry branch."""
         return self.settings().policy
 
-    def list(self, *, at: str | None = None) -> ModelList:
+    def list(self, *, at: str | date | None = None) -> ModelList:
         """Returns every model with its stages.
 
         Args:
-            at: A date (the end of that day, UTC), a time, or a Git revision: what was there then.
+            at: A date (the end of that day, UTC), a time (UTC where it says no zone), or a Git revision: what was there
+                then.
 
         Raises:
             NotFoundError: ``at`` names nothing.
@@ -82,7 +85,7 @@ class Queries:
         _, state, _ = self._state(at=at)
         return answers.list_models(state)
 
-    def versions(self, model: str, *, at: str | None = None) -> VersionList:
+    def versions(self, model: str, *, at: str | date | None = None) -> VersionList:
         """Returns every version of one model with its record, newest first.
 
         Raises:
@@ -92,7 +95,7 @@ class Queries:
         reader, state, _ = self._state([name], at=at)
         return answers.list_versions(reader, state, name)
 
-    def show(self, selector: str, *, at: str | None = None) -> VersionDetails:
+    def show(self, selector: str, *, at: str | date | None = None) -> VersionDetails:
         """Returns all that is known of one version.
 
         Args:
@@ -172,7 +175,7 @@ class Queries:
 
         return Auditing.of(self._reader()).verify(since=since, remote=remote)
 
-    def compare(self, *selectors: str, higher: Sequence[str] = (), lower: Sequence[str] = ()) -> Comparison:
+    def compare(self, *selectors: str, higher: str | Sequence[str] = (), lower: str | Sequence[str] = ()) -> Comparison:
         """Returns versions side by side; the first is what the others are measured against.
 
         Args:
@@ -188,17 +191,18 @@ class Queries:
 
         wanted = [parse_selector(selector) for selector in selectors]
         reader, state, settings = self._state([each.model for each in wanted])
-        return compare(_pick(reader, state, wanted), settings.policy.metrics, higher=higher, lower=lower)
+        subjects, ways = _pick(reader, state, wanted), _as_directions(higher, lower)
+        return compare(subjects, settings.policy.metrics, **ways)
 
     def best(
         self,
         model: str,
         *,
-        by: Sequence[str],
-        where: Sequence[str] = (),
+        by: str | Sequence[str],
+        where: str | Sequence[str] = (),
         stage: str | None = None,
-        higher: Sequence[str] = (),
-        lower: Sequence[str] = (),
+        higher: str | Sequence[str] = (),
+        lower: str | Sequence[str] = (),
     ) -> Choice:
         """Returns which version should go to a stage, and why.
 
@@ -224,10 +228,12 @@ class Queries:
             settings.policy.stage(target)
         found = answers.list_versions(reader, state, name)
         metrics = {metric for record in answers.readable_records(found).values() for metric in record.metrics}
-        for metric in (*higher, *lower):
+        ways = _as_directions(higher, lower)
+        for metric in (*ways["higher"], *ways["lower"]):
             check_metric(metric, metrics, f"no version of {name}")
-        rules = override_directions(settings.policy.metrics, higher=higher, lower=lower)
-        return choose_best(found, by, rules, [parse_constraint(text) for text in where], stage=target)
+        rules = override_directions(settings.policy.metrics, **ways)
+        limits = [parse_constraint(text) for text in as_texts(where, "where")]
+        return choose_best(found, as_texts(by, "by"), rules, limits, stage=target)
 
     def plan(self, *, base: str | None = None, head: str | None = None, staged: bool = False) -> Review:
         """Returns what the difference between two commits would do to the registry, and whether it may land.
@@ -267,12 +273,13 @@ class Queries:
         return scan_artifact(self._repo, record)
 
     def _state(
-        self, models: Sequence[ModelName] = (), *, at: str | None = None
+        self, models: Sequence[ModelName] = (), *, at: str | date | None = None
     ) -> tuple[Reader, RegistryState, Settings]:
+        when = as_when(at)
         reader = self._reader()
         settings = reader.settings()
-        commit = settings.tip if at is None else reader.commit_at(settings.tip, at)
-        policy = settings.policy if at is None else reader.policy_at(commit)
+        commit = settings.tip if when is None else reader.commit_at(settings.tip, when)
+        policy = settings.policy if when is None else reader.policy_at(commit)
         state = reader.state(commit, policy, models)
         if not state.models.keys() >= set(models):
             # Only an unknown name pays for reading them all: the error then names the nearest.
@@ -291,6 +298,10 @@ def _pick(reader: Reader, state: RegistryState, wanted: Sequence[Selector]) -> l
         model = state.models[name]
         subjects.append(Subject(record, model.stages_of(version), archived=version in model.archived))
     return subjects
+
+
+def _as_directions(higher: str | Sequence[str], lower: str | Sequence[str]) -> dict[str, tuple[str, ...]]:
+    return {"higher": as_texts(higher, "higher"), "lower": as_texts(lower, "lower")}
 
 
 def _parse_stage(text: str) -> StageName:

@@ -40,6 +40,7 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _KINDS = {bool: "true or false", str: "text", list: "a list", dict: "a mapping"}
 _MEND = "mend the file by hand"
+_NO_MAPPING = "a mapping of names to values is needed, and this is {}"
 _FEWER = "give the few values that matter, by name"
 _CONSTANTS: Mapping[str, Scalar] = {"true": True, "false": False, "null": None}
 
@@ -88,8 +89,7 @@ def read_measures(path: Path, what: str) -> dict[str, Plain]:
         raise _refusal(where, f"no {what} can be read from a file of this kind", "give a .json, .yaml or .toml file")
     document = parse(_read_text(path, where), where)
     if not isinstance(document, dict):
-        message = f"a mapping of names to values is needed, and this is {_describe(document)}"
-        raise _refusal(where, message, "write name: value, one a line")
+        raise _refusal(where, _NO_MAPPING.format(_describe(document)), "write name: value, one a line")
     if not document:
         raise _refusal(where, f"it holds no {what}", "write name: value, one a line")
     return {name: _as_plain(value, where, name) for name, value in flatten(document, where).items()}
@@ -99,8 +99,11 @@ def flatten(values: Mapping[str, object], where: str = "") -> dict[str, object]:
     """Returns nested mappings as one, names joined by dots; lists and empty mappings stay values.
 
     Raises:
-        UsageError: A name is no text, two are the same once joined, or there are more than 32 levels or 10 000 values.
+        UsageError: It is no mapping, a name is no text, two are the same once joined, or there are more than 32 levels
+            or 10 000 values.
     """
+    if not isinstance(values, Mapping):  # the Python API takes what it is given
+        raise _refusal(where, _NO_MAPPING.format(_describe(values)), "{'name': value}")
     flat: dict[str, object] = {}
     _flatten_into(flat, values, (), where)
     return flat

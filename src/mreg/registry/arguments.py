@@ -1,0 +1,121 @@
+"""Arguments of the Python API: what people write in place of a type is taken for what it means, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import date, datetime
+from enum import Enum
+from os import PathLike
+from pathlib import Path
+from typing import TypeVar
+
+from mreg.core.record import Dataset
+from mreg.core.text import check_line
+from mreg.errors import UsageError
+
+__all__ = ["as_approvers", "as_choice", "as_dataset", "as_moment", "as_path", "as_texts", "as_when"]
+
+EnumT = TypeVar("EnumT", bound=Enum)
+
+
+def as_choice(value: EnumT | str, kind: type[EnumT], what: str) -> EnumT:
+    """Returns the member of an enum, also where it was written as text.
+
+    Raises:
+        UsageError: There is no such member; the hint names all.
+    """
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(str(member.value) for member in kind)
+        raise UsageError(f"{what} cannot be {value!r}", hint=f"one of: {known}", details={what: str(value)}) from None
+
+
+def as_texts(values: object, what: str) -> tuple[str, ...]:
+    """Returns several texts; one text by itself is one, and not its letters.
+
+    Raises:
+        UsageError: They are something else.
+    """
+    if values is None or isinstance(values, str):
+        return (values,) if values else ()
+    found: list[str] = []
+    for value in values if isinstance(values, Iterable) else [values]:
+        if not isinstance(value, str):
+            hint = "one text, or a list of texts"
+            raise UsageError(f"{what}: text is needed here, and this is {value!r}", hint=hint, details={"what": what})
+        found.append(value)
+    return tuple(found)
+
+
+def as_approvers(values: str | Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of approvers, each once.
+
+    Raises:
+        UsageError: One is not a line of text.
+    """
+    names = [check_line(name, "name of the approver") for name in as_texts(values, "approved_by")]
+    once: dict[str, str] = {}
+    for name in names:
+        once.setdefault(name.casefold(), name)
+    return tuple(once.values())
+
+
+def as_moment(value: datetime | str | None, what: str) -> datetime | None:
+    """Returns a time; one without a zone is that of this machine.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value.replace("Z", "+00:00")) if isinstance(value, str) else value
+        return moment.astimezone() if moment.tzinfo is None else moment
+    except (AttributeError, TypeError, ValueError):
+        hint = f"{what}='2026-11-20T09:12:00Z', or a datetime"
+        raise UsageError(f"{what}: {value!r} is not a time", hint=hint, details={"what": what}) from None
+
+
+def as_when(value: str | date | None) -> str | None:
+    """Returns what names a moment of the registry as text: a day, a time, a revision.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if isinstance(value, date):
+        return value.isoformat()
+    if value is not None and not isinstance(value, str):
+        raise UsageError(f"at: {value!r} names no moment", hint="a date, a time, or a revision of Git: at='2026-11-20'")
+    return value
+
+
+def as_dataset(value: str | Dataset | None) -> Dataset | None:
+    """Returns a dataset, also where it was written ``name@version``.
+
+    Raises:
+        UsageError: It is no line of text, or holds what no record may.
+    """
+    if value is None:
+        return None
+    if isinstance(value, Dataset):
+        for item in fields(value):
+            text = getattr(value, item.name)
+            if text != "":
+                check_line(text, f"{item.name} of the dataset")
+        return value
+    name, _, version = check_line(value, "dataset").rpartition("@")
+    return Dataset(name=name or version, version=version if name else "")
+
+
+def as_path(value: str | PathLike[str], what: str) -> Path:
+    """Returns a path.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        return Path(value)
+    except TypeError:
+        raise UsageError(f"{what}: {value!r} is no path", hint="a text, or a pathlib.Path") from None

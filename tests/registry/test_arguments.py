@@ -1,0 +1,124 @@
+"""The Python API on what people write for its types: taken for what it means, or refused with what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mreg import Dataset, Registry
+from mreg.errors import NotFoundError, UsageError
+from tests.conftest import Git
+
+
+@pytest.fixture
+def registry(repo: Path, tmp_path: Path) -> Registry:
+    """Two versions of churn; production holds v1."""
+    registry = Registry.init(repo)
+    for number in (1, 2):
+        (tmp_path / "model.bin").write_bytes(b"model %d" % number)
+        registry.register("churn", tmp_path / "model.bin", metrics={"auc": number / 10})
+    registry.promote("churn@v1", "production", reason="x")
+    (tmp_path / "model.bin").write_bytes(b"model 3")
+    return registry
+
+
+def test_choices_may_be_written_as_text(registry: Registry, tmp_path: Path) -> None:
+    assert str(registry.register("churn", tmp_path / "model.bin", bump="minor").version) == "v2.1.0"
+    registry.promote("churn@v2", "production", reason="x", on_replace="archive")
+    assert registry.show("churn@v1").archived is not None
+    assert registry.pull("churn@v2", tmp_path / "out", link="hardlink").path.stat().st_nlink > 1
+
+
+@pytest.mark.parametrize(
+    ("act", "allowed"),
+    [
+        (lambda registry, path: registry.register("churn", path, bump="big"), "major, minor, patch"),
+        (lambda registry, path: registry.promote("churn@v2", "staging", reason="x", on_replace=True), "keep, archive"),
+        (lambda registry, path: registry.pull("churn", path, link="hard"), "auto, copy, hardlink, symlink"),
+    ],
+)
+def test_choice_that_is_none_is_refused(
+    registry: Registry, tmp_path: Path, act: Callable[[Any, Path], object], allowed: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        act(registry, tmp_path / "model.bin")
+    assert allowed in caught.value.hint
+
+
+def test_one_text_where_several_are_meant_is_one(registry: Registry) -> None:
+    registry.promote("churn@v2", "production", reason="x", approved_by="bob@example.com")
+    assert registry.history("churn").transitions[0].approved_by == ("bob@example.com",)
+    assert str(registry.best("churn", by="auc:higher", where="auc<0.15").version) == "v1.0.0"
+    assert registry.compare("churn@v1", "churn@v2", higher="auc").metrics["auc"].best == "v2.0.0"
+
+
+def test_approver_that_is_named_twice_is_one(registry: Registry) -> None:
+    registry.promote("churn@v2", "production", reason="x", approved_by=["bo@example.com", "Bo@example.com", "ann"])
+    assert registry.history("churn").transitions[0].approved_by == ("bo@example.com", "ann")
+
+
+def test_times_may_be_values_or_text(registry: Registry, tmp_path: Path, git: Git) -> None:
+    record = registry.register("churn", tmp_path / "model.bin", trained_at="2026-01-02").record
+    assert record is not None
+    assert record.trained_at == datetime(2026, 1, 2, tzinfo=timezone.utc)
+    assert registry.list(at=datetime(2027, 1, 1, tzinfo=timezone.utc)).models[0].versions == 3
+    assert registry.list(at=date(2027, 1, 1)).models[0].versions == 3
+    with pytest.raises(NotFoundError):
+        registry.list(at=date(1999, 1, 1))
+
+
+UNRECORDABLE: list[tuple[dict[str, Any], str]] = [
+    ({"dataset": Dataset(name="https://u:p@h/x")}, "password in a URL"),
+    ({"dataset": Dataset(name="a", version="b\nc")}, "one line"),
+    ({"dataset": 5}, "dataset"),
+    ({"format": "a\nb"}, "one line"),
+    ({"metrics": [1]}, "a mapping"),
+    ({"params": "depth=3"}, "a mapping"),
+    ({"metadata": [("a", 1)]}, "a mapping"),
+    ({"trained_at": "yesterday"}, "trained_at"),
+    ({"trained_at": 5}, "trained_at"),
+    ({"notes": None}, "notes"),
+    ({"notes": b"x"}, "notes"),
+    ({"version": 3}, "version"),
+    ({"stage": 3, "reason": "x"}, "stage"),
+    ({"stage": "staging", "reason": 3}, "reason"),
+    ({"stage": "staging", "reason": "x", "approved_by": [1]}, "approved_by"),
+    ({"stage": "staging", "reason": "x", "approved_by": 1}, "approved_by"),
+]
+OF_OTHER_TYPES: list[Callable[[Any], object]] = [
+    lambda registry: registry.register(None, "model.bin"),
+    lambda registry: registry.register("churn", None),
+    lambda registry: registry.register("churn", 5),
+    lambda registry: registry.promote("churn@v2", "production", reason=None),
+    lambda registry: registry.promote(2, "production", reason="x"),
+    lambda registry: registry.rollback("churn", "production", reason="x", to=1),
+    lambda registry: registry.clear("churn", None),
+    lambda registry: registry.archive("churn@v2", reason=1),
+    lambda registry: registry.pull("churn", 5),
+    lambda registry: registry.list(at=5),
+    lambda registry: registry.show(None),
+    lambda registry: registry.history(5),
+    lambda registry: registry.best("churn", by=5),
+    lambda registry: registry.best("churn", by=[5]),
+    lambda registry: registry.best("churn", by=["auc:higher"], where=[5]),
+    lambda registry: registry.compare("churn@v1", "churn@v2", higher=[5]),
+]
+
+
+def test_register_refuses_what_no_record_can_say(registry: Registry, tmp_path: Path) -> None:
+    for facts, word in UNRECORDABLE:
+        with pytest.raises(UsageError, match=word) as caught:
+            registry.register("churn", tmp_path / "model.bin", **facts)
+        assert caught.value.hint, facts
+    assert len(registry.versions("churn").versions) == 2
+
+
+def test_value_of_another_type_is_a_usage_error(registry: Registry) -> None:
+    for act in OF_OTHER_TYPES:
+        with pytest.raises(UsageError) as caught:
+            act(registry)
+        assert caught.value.message
