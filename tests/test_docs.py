@@ -252,70 +252,89 @@ def contract() -> Contract:
     return Contract(with_schema)
 
 
+@dataclass
+class Recorder:
+    """Runs commands with ``--format json``, and keeps each document with the name of its table."""
+
+    mreg: Mreg
+    git: Git
+    repo: Path
+    other: Path
+    """An artifact that is written anew for each registration."""
+    found: list[tuple[str, object]] = field(default_factory=list)
+
+    def __call__(self, name: str, *args: str, code: int = 0, env: Mapping[str, str] | None = None) -> None:
+        result = self.mreg(name.split(maxsplit=1)[0], *args, "--format", "json", check=code, env=env)
+        assert result.out
+        assert result.err == ""
+        self.found.append((name, json.loads(result.out)))
+
+    def write(self, model_file: Path, remote: str) -> None:
+        """Makes a history that has something of everything."""
+        self("init", "--remote", remote, "--adopt")
+        stage = ("--stage", "staging", "--reason", "r")
+        self("register", "churn", str(model_file), *_facts("0.8"), *stage, env=CI)
+        self.other.write_bytes(b"other bytes")
+        self("register", "churn", str(self.other), *_facts("0.9"))
+        self.other.write_bytes(b"more bytes")
+        self("register", "churn", str(self.other), "--dry-run")
+        self("register", "churn", str(self.other))
+        self("promote", "churn@v1", "production", "--reason", "first", "--approved-by", "ann@example.com")
+        self("promote", "churn@v2", "production", "--reason", "better")
+        self("promote", "churn@v2", "production", "--reason", "better")
+        self("rollback", "churn", "production", "--reason", "worse", "--dry-run")
+        self("rollback", "churn", "production", "--reason", "worse")
+        self("clear", "churn", "staging")
+        self("archive", "churn@v3", "--reason", "too many bytes")
+        self("approve", "churn@v2", "staging", "--reason", "looked at it")
+        self("hold", "churn", "production", "--reason", "looking", "--off")
+
+    def review(self) -> None:
+        """Looks at a branch that has something of everything too."""
+        self.git("checkout", "--quiet", "-b", "feature")
+        self.other.write_bytes(b"bytes of another model")
+        branch = ("--reason", "r", "--branch", "feature")
+        self.mreg("register", "extra", str(self.other), "--branch", "feature", check=0)
+        self.mreg("promote", "churn@v2", "production", *branch, check=0)
+        self.mreg("approve", "churn@v2", "production", *branch, check=0)
+        self.mreg("hold", "churn", "staging", *branch, check=0)
+        unreadable = self.repo / "registry" / "churn" / "approvals" / "v2.0.0" / "production" / "x.yaml"
+        unreadable.write_text("by: nobody\n", encoding="utf-8")
+        with (self.repo / "registry.yaml").open("a", encoding="utf-8") as file:
+            file.write("push: false\n")
+        self.git("add", "--all", "registry", "registry.yaml")
+        self.git("commit", "--quiet", "--message=Change the rules")
+        self("plan", "--base", "main")
+        self("check", code=ExitCode.NO)
+        self.git("checkout", "--quiet", "main")
+
+    def spoil(self) -> None:
+        """Lets something happen by itself, and breaks one thing."""
+        settings = self.repo / "registry.yaml"
+        notify = "notify: [{to: webhook, url_env: MREG_NO_URL}]"
+        dev = "  dev: {auto: true, gates: [{metric: auc, min: 0.85}]}\n"
+        settings.write_text(f"{settings.read_text().replace('stages:', f'stages:{chr(10)}{dev}', 1)}\n{notify}\n")
+        self.git("commit", "--quiet", "--all", "--message=Promote by itself, and tell")
+        stray = self.repo / "registry" / "broken" / "stages"
+        stray.mkdir(parents=True)
+        (stray / "production.yaml").write_text("version: [\n", encoding="utf-8")
+        self.git("add", str(stray))
+        self.git("commit", "--quiet", "--message=Break one thing")
+
+
+def _facts(auc: str) -> list[str]:
+    return ["--metric", f"auc={auc}", "--param", f"depth={auc}", "--dataset", "customers@2026-10", "--notes", "n"]
+
+
 @pytest.fixture
 def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file: Path) -> list[tuple[str, object]]:
     """What every command writes in a registry that has something of everything, with the table that describes it."""
-    remote, other = str(tmp_path / "remote"), tmp_path / "other.bin"
-    found: list[tuple[str, object]] = []
-
-    def run(name: str, *args: str, code: int = 0, env: Mapping[str, str] | None = None) -> None:
-        words = [name.split(maxsplit=1)[0], *args, "--format", "json"]
-        result = mreg_here(*words, check=code, env=env)
-        assert result.out
-        assert result.err == ""
-        found.append((name, json.loads(result.out)))
-
-    def facts(auc: str) -> list[str]:
-        return ["--metric", f"auc={auc}", "--param", f"depth={auc}", "--dataset", "customers@2026-10", "--notes", "n"]
-
-    def review_branch() -> None:
-        git("checkout", "--quiet", "-b", "feature")
-        other.write_bytes(b"bytes of another model")
-        branch = ("--reason", "r", "--branch", "feature")
-        mreg_here("register", "extra", str(other), "--branch", "feature", check=0)
-        mreg_here("promote", "churn@v2", "production", *branch, check=0)
-        mreg_here("approve", "churn@v2", "production", *branch, check=0)
-        mreg_here("hold", "churn", "staging", *branch, check=0)
-        approval = repo / "registry" / "churn" / "approvals" / "v2.0.0" / "production" / "x.yaml"
-        approval.write_text("by: nobody\n", encoding="utf-8")
-        with (repo / "registry.yaml").open("a", encoding="utf-8") as file:
-            file.write("push: false\n")
-        git("add", "--all", "registry", "registry.yaml")
-        git("commit", "--quiet", "--message=Change the rules")
-        run("plan", "--base", "main")
-        run("check", code=ExitCode.NO)
-        git("checkout", "--quiet", "main")
-
-    git("tag", "--annotate", "--message=v1", "old@v1.0.0")
-    git("tag", "--annotate", "--message=in", "old#staging#1")
-    git("tag", "--annotate", "--message=in", "old#production#2")
-    run("init", "--remote", remote, "--adopt")
-    run("register", "churn", str(model_file), *facts("0.8"), "--stage", "staging", "--reason", "r", env=CI)
-    other.write_bytes(b"other bytes")
-    run("register", "churn", str(other), *facts("0.9"))
-    other.write_bytes(b"more bytes")
-    run("register", "churn", str(other), "--dry-run")
-    run("register", "churn", str(other))
-    run("promote", "churn@v1", "production", "--reason", "first", "--approved-by", "ann@example.com")
-    run("promote", "churn@v2", "production", "--reason", "better")
-    run("promote", "churn@v2", "production", "--reason", "better")
-    run("rollback", "churn", "production", "--reason", "worse", "--dry-run")
-    run("rollback", "churn", "production", "--reason", "worse")
-    run("clear", "churn", "staging")
-    run("archive", "churn@v3", "--reason", "too many bytes")
-    run("approve", "churn@v2", "staging", "--reason", "looked at it")
-    run("hold", "churn", "production", "--reason", "looking", "--off")
-    review_branch()
-    settings = repo / "registry.yaml"
-    notify = "notify: [{to: webhook, url_env: MREG_NO_URL}]"
-    dev = "  dev: {auto: true, gates: [{metric: auc, min: 0.85}]}\n"
-    settings.write_text(f"{settings.read_text().replace('stages:', f'stages:{chr(10)}{dev}', 1)}\n{notify}\n")
-    git("commit", "--quiet", "--all", "--message=Promote by itself, and tell")
-    stray = repo / "registry" / "broken" / "stages"
-    stray.mkdir(parents=True)
-    (stray / "production.yaml").write_text("version: [\n", encoding="utf-8")
-    git("add", str(stray))
-    git("commit", "--quiet", "--message=Break one thing")
+    for tag, message in (("old@v1.0.0", "v1"), ("old#staging#1", "in"), ("old#production#2", "in")):
+        git("tag", "--annotate", f"--message={message}", tag)
+    run = Recorder(mreg_here, git, repo, tmp_path / "other.bin")
+    run.write(model_file, str(tmp_path / "remote"))
+    run.review()
+    run.spoil()
     run("list")
     run("list MODEL", "churn")
     for selector in ("churn@v1", "churn@v3", "old@v1"):
@@ -328,15 +347,15 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     run("sync", "--no-notify", code=ExitCode.NO)
     told = mreg_here("sync", "--resend", "HEAD", "--format", "json", check=ExitCode.NO)
     assert "MREG_NO_URL is not set" in told.err
-    found.append(("sync", json.loads(told.out)))
+    run.found.append(("sync", json.loads(told.out)))
     git("tag", "--delete", "churn#production#3")
     run("sync", "--dry-run", code=ExitCode.NO)
     run("doctor", code=ExitCode.NO)
     run("verify", code=ExitCode.NO)
     refused = mreg_here("show", "churn@v9", "--format", "json", check=ExitCode.NOT_FOUND)
     assert refused.out == ""
-    found.append(("Errors", json.loads(refused.err)))
-    return found
+    run.found.append(("Errors", json.loads(refused.err)))
+    return run.found
 
 
 @pytest.mark.slow
