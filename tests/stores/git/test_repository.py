@@ -414,6 +414,17 @@ class TestLog:
             git("config", key, value)
         assert GitRepository(history / "registry").log("HEAD", ["registry"]) == before
 
+    def test_order_file_of_the_user_changes_nothing(self, repo: Path, tmp_path: Path, git: Git) -> None:
+        for name in ("a", "b"):
+            (repo / name).touch()
+        git("add", "a", "b")
+        git("commit", "--quiet", "--message=Both")
+        git("config", "diff.orderFile", str(tmp_path / "order"))
+        for text in ("b\na\n", None):
+            (tmp_path / "order").write_text(text) if text else (tmp_path / "order").unlink()
+            (commit,) = GitRepository(repo).log("HEAD", ["a", "b"])
+            assert [change.path for change in commit.changes] == ["a", "b"]
+
     def test_since_leaves_out_what_it_reaches(self, history: Path, git: Git) -> None:
         repo = GitRepository(history)
         everything = repo.log("HEAD", [])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -114,6 +115,28 @@ def test_failure_on_a_lock_names_the_file_to_remove() -> None:
     stderr = "fatal: Unable to create '/r/.git/refs/heads/main.lock': File exists.\n\nAnother git process"
     error = failure(("update-ref",), Completed(128, b"", stderr))
     assert error.hint.endswith("rm '/r/.git/refs/heads/main.lock'")
+
+
+@pytest.mark.parametrize(
+    ("said", "folder"),
+    [
+        (
+            "error: unable to unlink old 'registry/churn/stages/production.yaml': Permission denied",
+            "registry/churn/stages",
+        ),
+        ("error: unable to create file registry/churn/x.yaml: Permission denied", "registry/churn"),
+        ("fatal: cannot create directory at 'registry/it is new': Permission denied", "registry"),
+        ("fatal: cannot lock ref 'HEAD': Unable to create '/r/.git/HEAD.lock': Permission denied", "/r/.git"),
+    ],
+)
+def test_failure_on_a_folder_that_may_not_be_written_to_names_it(said: str, folder: str) -> None:
+    error = failure(("read-tree",), Completed(128, b"", f"{said}\n"), folder=Path("/work tree"))
+    assert error.hint == f"check who may write there: ls -ld {shlex.quote(str(Path('/work tree', folder)))}"
+
+
+def test_failure_of_a_login_is_not_taken_for_one_of_a_file() -> None:
+    done = Completed(128, b"", "git@example.com: Permission denied (publickey).\nfatal: Could not read from remote.\n")
+    assert failure(("fetch",), done).hint == ""
 
 
 def test_failure_by_signal_says_so() -> None:

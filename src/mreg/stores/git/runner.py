@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _SETTINGS = {
     "core.fsmonitor": "false",  # else its value may be a program to run
     "core.hooksPath": "/dev/null",  # nothing in a registry is executed; mreg's own calls run no hook
     "core.quotePath": "false",
+    "diff.orderFile": os.devnull,  # an empty name is one of a file that is not there
     "gc.auto": "0",
     "i18n.commitEncoding": "UTF-8",
     "log.follow": "false",
@@ -183,30 +185,39 @@ def _missing() -> GitError:
 _HINTS = (
     ("No space left on device", "free some disk space, then run the command again: nothing was recorded"),
     ("Read-only file system", "run in a clone that can be written to"),
-    ("Permission denied", "check who owns the files under .git: ls -ld .git"),
     ("insufficient permission", "check who owns the files under .git: ls -ld .git"),
     ("resolve your current index", "finish the merge that is under way, or end it: git merge --abort"),
 )
 _OWNERSHIP = re.compile(r"^\s*(git config --global --add safe\.directory .+)$", re.MULTILINE)
 _LOCKED = re.compile(r"'([^'\n]+\.lock)': File exists")
+_DENIED = re.compile(r"(?:'([^'\n]+)'|(\S+)): Permission denied$", re.MULTILINE)
 
 
-def failure(args: Sequence[str], done: Completed) -> MregError:
-    """Returns the error that a failed Git command stands for."""
+def failure(args: Sequence[str], done: Completed, *, folder: Path | None = None) -> MregError:
+    """Returns the error that a failed Git command stands for.
+
+    Args:
+        args: The command and its arguments.
+        done: How it ended.
+        folder: What the paths are relative to that it names.
+    """
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
     ended = f"signal {-done.status} ended it" if done.status < 0 else f"exit status {done.status}"
     reason = (fatal or lines or [ended])[0].removeprefix("fatal: ").removeprefix("error: ")
     return GitError(
         f"git {args[0]} failed: {reason}",
-        hint=_hint(done.stderr),
+        hint=_hint(done.stderr, folder or Path()),
         details={"command": args[0], "status": done.status, "stderr": done.stderr.strip()[-2000:]},
     )
 
 
-def _hint(stderr: str) -> str:
+def _hint(stderr: str, folder: Path) -> str:
     if owner := _OWNERSHIP.search(stderr):
         return owner[1]
     if lock := _LOCKED.search(stderr):
         return f"try again; if no other git command is running here, one was killed: rm '{lock[1]}'"
+    if denied := _DENIED.search(stderr):
+        place = (folder / (denied[1] or denied[2])).parent
+        return f"check who may write there: ls -ld {shlex.quote(str(place))}"
     return next((hint for sign, hint in _HINTS if sign in stderr), "")
