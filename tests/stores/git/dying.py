@@ -63,9 +63,7 @@ def kill_at_orphan(number: int) -> None:
 def kill_with_child() -> None:
     communicate = subprocess.Popen.communicate
 
-    def check(
-        process: subprocess.Popen[bytes], data: bytes = b"", timeout: float | None = None
-    ) -> tuple[bytes, bytes]:
+    def check(process: subprocess.Popen[bytes], data: bytes = b"", timeout: float | None = None) -> tuple[bytes, bytes]:
         out = communicate(process, data, timeout)
         if process.returncode < 0:
             die()

@@ -357,7 +357,7 @@ class TestDisk:
     def test_folder_that_cannot_be_written_to_restores_the_files(self, registry: Path) -> None:
         before = snapshot(registry)
         (registry / "registry" / "churn").chmod(0o555)
-        said = run_land(registry, wrap=_without_override())
+        said = run_land(registry, wrap=without_override())
         (registry / "registry" / "churn").chmod(0o755)
         assert said.startswith("mreg.errors.GitError: git read-tree failed: ")
         assert snapshot(registry) == before
@@ -368,7 +368,7 @@ class TestDisk:
     def test_refs_that_cannot_be_written_restore_the_files(self, registry: Path) -> None:
         before = snapshot(registry)
         (registry / ".git" / "refs" / "heads").chmod(0o555)
-        said = run_land(registry, wrap=_without_override())
+        said = run_land(registry, wrap=without_override())
         (registry / ".git" / "refs" / "heads").chmod(0o755)
         assert said.startswith("mreg.errors.GitError: git update-ref failed: ")
         assert "Permission denied" in said
@@ -381,7 +381,7 @@ class TestDisk:
             if path.is_dir():
                 path.chmod(0o555)
         (registry / folder).chmod(0o555)
-        said = run_land(registry, wrap=_without_override())
+        said = run_land(registry, wrap=without_override())
         for path in [registry / folder, *sorted((registry / folder).rglob("*"))]:
             if path.is_dir():
                 path.chmod(0o755)
@@ -463,7 +463,7 @@ def _fill(path: Path) -> None:
             pass
 
 
-def _without_override() -> list[str]:
+def without_override() -> list[str]:
     """Root may write anywhere; this takes that right away."""
     if os.geteuid() != 0:
         return []
@@ -518,8 +518,8 @@ class TestRecover:
         self.note(
             registry,
             updates=[{"ref": "refs/heads/main", "new": "1" * 40, "old": git("rev-parse", "main")}],
-            git_dir=str(registry / ".git"),
-            worktrees=[[str(registry), str(registry / ".git")]],
+            git_dir=".",
+            worktrees=["."],
             begun=True,
         )
         (registry / STAGE).write_text("mine\n")
@@ -531,8 +531,8 @@ class TestRecover:
         self.note(
             registry,
             updates=[{"ref": "refs/heads/main", "new": git("rev-parse", "main"), "old": None}],
-            git_dir=str(registry / ".git"),
-            worktrees=[[str(tmp_path / "gone"), str(tmp_path / "gone" / ".git")]],
+            git_dir=".",
+            worktrees=["worktrees/gone"],
             begun=True,
         )
         Publisher(GitRepository(registry)).recover()
@@ -551,8 +551,8 @@ class TestRecover:
         self.note(
             registry,
             updates=[{"ref": ref, "new": new, "old": old if "heads" in ref else None} for ref in refs],
-            git_dir=str(registry / ".git"),
-            worktrees=[[str(registry), str(registry / ".git")]],
+            git_dir=".",
+            worktrees=["."],
             begun=True,
         )
         for ref in refs[:2]:
@@ -570,8 +570,8 @@ class TestRecover:
         self.note(
             registry,
             updates=[{"ref": "refs/heads/main", "new": new, "old": git("rev-parse", "main")}],
-            git_dir=str(registry / ".git"),
-            worktrees=[[str(registry), str(registry / ".git")]],
+            git_dir=".",
+            worktrees=["."],
             begun=True,
         )
         (registry / STAGE).write_text("edited by hand\n")
@@ -595,8 +595,8 @@ class TestRecover:
         path = self.note(
             registry,
             updates=[{"ref": "refs/heads/main", "new": new, "old": old}],
-            git_dir=str(registry / ".git"),
-            worktrees=[[str(registry), str(registry / ".git")]],
+            git_dir=".",
+            worktrees=["."],
             begun=True,
         )
         (tree,) = find_worktrees(repo, "refs/heads/main", path)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from mreg.errors import ConflictError, GitError, MregError
 from mreg.stores.git import signing
@@ -25,10 +24,11 @@ from mreg.stores.git.pending import (
     remove_stale_locks,
     write_lock,
 )
+from mreg.stores.git.rebasing import refuse_rebased
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, failure
 from mreg.stores.git.trees import build_tree
-from mreg.stores.git.worktrees import Worktree, find_worktrees
+from mreg.stores.git.worktrees import Worktree, find_worktrees, name_git_dir, reopen_worktrees
 
 __all__ = ["NewTag", "Publisher", "RefMovedError", "RefUpdate"]
 
@@ -66,7 +66,9 @@ class Publisher:
             ConflictError: Another process held the lock for a minute.
             StorageError: The repository cannot be written to.
         """
-        with write_lock(self._repo.state_dir / "lock", timeout_s=LOCK_TIMEOUT_S) as descriptor:
+        watcher = self._repo.watcher
+        on_wait = watcher.waiting if watcher else None
+        with write_lock(self._repo.state_dir / "lock", timeout_s=LOCK_TIMEOUT_S, on_wait=on_wait) as descriptor:
             self._repo.runner.keep_open = (descriptor,)
             try:
                 self.recover()
@@ -144,17 +146,19 @@ class Publisher:
         Raises:
             RefMovedError: A ref was no longer at its ``old``.
             DirtyFilesError: A checked-out file of ``paths`` has changes that are not committed.
-            GitError: Git could not write.
+            GitError: Git could not write, or is rebasing the branch.
         """
         if not updates:
             return
         branch = updates[0] if updates[0].ref.startswith("refs/heads/") else None
+        if branch:
+            refuse_rebased(self._repo, branch.ref)
         trees = find_worktrees(self._repo, branch.ref, self._journal.path) if branch else []
-        places = tuple((str(tree.folder), str(tree.git_dir)) for tree in trees)
-        pending = Pending(tuple(updates), str(self._repo.git_dir), places)
+        here = name_git_dir(self._repo, self._repo.git_dir)
+        pending = Pending(tuple(updates), here, tuple(tree.name for tree in trees))
         with disk_errors():
-            self._journal.save(pending)
             try:
+                self._journal.save(pending)
                 self._hold(trees, updates[0], paths)
                 if push:
                     push()
@@ -164,11 +168,11 @@ class Publisher:
                 for tree in trees:
                     tree.advance(updates[0].old, updates[0].new)
                 self._move(updates, reason)
-                self._settle(pending, landed=True)
+                self._settle(pending, trees, landed=True)
             except BaseException:
                 # Where this fails too, the note stays, and the next command tries again.
                 with suppress(MregError, OSError):
-                    self._settle(pending)
+                    self._settle(pending, trees)
                 raise
 
     def _hold(self, trees: Sequence[Worktree], branch: RefUpdate, paths: Sequence[str]) -> None:
@@ -190,15 +194,14 @@ class Publisher:
         with disk_errors():
             pending = self._journal.load()
             if pending:
-                self._settle(pending)
+                names = pending.worktrees
+                self._settle(pending, reopen_worktrees(self._repo, names, self._journal.path) if names else [])
             else:
                 self._journal.clear()
 
-    def _settle(self, pending: Pending, *, landed: bool = False) -> None:
+    def _settle(self, pending: Pending, trees: Sequence[Worktree], *, landed: bool = False) -> None:
         if not landed:
             remove_stale_locks(self._repo.common_dir, pending, since=self._journal.written_at)
-        places = [(Path(folder), Path(git_dir)) for folder, git_dir in pending.worktrees]
-        trees = [Worktree(self._repo, *place, self._journal.path) for place in places if all(map(Path.is_dir, place))]
         if trees and pending.begun:
             self._settle_files(pending.updates[0], trees, landed=landed)
         for tree in trees:
@@ -218,6 +221,7 @@ class Publisher:
                 self._move(missing, "mreg: complete what was begun")
 
     def _settle_files(self, branch: RefUpdate, trees: Sequence[Worktree], *, landed: bool) -> None:
+        tip: str | None = None
         if not landed:
             tip, *ends = self._repo.resolve([branch.ref, branch.new, branch.old or branch.new])
             landed = tip == branch.new
@@ -227,8 +231,9 @@ class Publisher:
         for tree in trees:
             if landed:
                 tree.finish(branch.old, branch.new)
-            else:
+            elif tree.is_held or tip == branch.old:
                 tree.undo(changes)
+            # Else someone took a killed process's lock away, and went on from there: what is in the files is theirs.
 
     def _move(self, updates: Sequence[RefUpdate], reason: str) -> None:
         zero = self._repo.zero_oid

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mreg.core.history import Commit, FileChange
+from mreg.core.watching import Watcher
 from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
 from mreg.stores.git.discovery import ID_BYTES, discover, quarantine
 from mreg.stores.git.objects import Identity, empty_tree
@@ -30,6 +33,8 @@ from mreg.stores.git.runner import GitRunner, failure
 __all__ = ["GitRepository", "TagRef", "TreeFile", "tag_patterns"]
 
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_PART_BYTES = 250
+"""What a file system takes as a name, less Git's ``.lock``."""
 _UNKNOWN_IDENTITY = re.compile(r"auto-detect|tell me who you are|empty ident|disallowed characters")
 
 
@@ -49,6 +54,8 @@ class GitRepository:
         self.object_format, self.is_bare = place.object_format, place.is_bare
         options = [f"--git-dir={self.git_dir}"] + ([f"--work-tree={self.worktree}"] if self.worktree else [])
         self.runner = GitRunner(self.worktree or self.git_dir, options=options, env=quarantine(self.common_dir))
+        self.watcher: Watcher | None = None
+        """Is told what writers go through."""
 
     @property
     def id_bytes(self) -> int:
@@ -267,15 +274,27 @@ class GitRepository:
         return done.stdout.decode("utf-8", "surrogateescape").strip().removeprefix("refs/heads/") or None
 
     def check_branch_name(self, branch: str) -> None:
-        """Refuses what Git does not take as the name of a branch.
+        """Refuses what Git does not take as the name of a branch, or not beside those that are there.
 
         Raises:
-            UsageError: It is none.
+            UsageError: It is none, its file would have too long a name, or one would be a folder of the other.
         """
+        details = {"branch": branch}
         done = self.runner.complete("check-ref-format", f"refs/heads/{branch}")
         if done.status != 0 or branch.startswith("-") or branch == "HEAD":
-            details = {"branch": branch}
             raise UsageError(f"{branch!r} is not a branch name", hint="--branch promote-churn", details=details)
+        if any(len(os.fsencode(part)) > _PART_BYTES for part in branch.split("/")):
+            message = f"{branch!r} is too long for a branch: {_PART_BYTES} bytes are the most between two slashes"
+            raise UsageError(message, hint="--branch promote-churn", details=details)
+        folders = [str(folder) for folder in PurePosixPath(branch).parents[:-1]]
+        there = set(self._refs("%(refname:lstrip=2)", [f"refs/heads/{name}" for name in (branch, *folders)]))
+        other = next((name for name in sorted(there) if name in folders or name.startswith(f"{branch}/")), None)
+        if other is not None:
+            raise UsageError(
+                f"{branch!r} cannot be a branch beside {other!r}: one would be a folder of the other",
+                hint=f"--branch {shlex.quote(branch.replace('/', '-') if '/' in branch else f'{branch}-2')}",
+                details={**details, "other": other},
+            )
 
     def is_dirty(self, *, besides: str) -> bool:
         """Returns whether a tracked file outside a folder has changes that are not committed."""

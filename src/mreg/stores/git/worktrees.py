@@ -13,7 +13,7 @@ import re
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -23,7 +23,7 @@ from mreg.stores.git.objects import empty_tree
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import GitRunner, failure
 
-__all__ = ["Worktree", "find_worktrees"]
+__all__ = ["Worktree", "find_worktrees", "name_git_dir", "reopen_worktrees"]
 
 INDEX_LOCK_TIMEOUT_S = 3.0
 _POLL_S = 0.05
@@ -51,6 +51,11 @@ class Worktree:
         self._git = GitRunner(folder, options=[f"--git-dir={git_dir}", f"--work-tree={folder}"])
         self._git.keep_open = repo.runner.keep_open
         self._on_draft = {"GIT_INDEX_FILE": str(self._draft), "GIT_OPTIONAL_LOCKS": "1"}
+
+    @property
+    def name(self) -> str:
+        """Its Git directory, as seen from the one that all worktrees share."""
+        return name_git_dir(self._repo, self.git_dir)
 
     @property
     def is_held(self) -> bool:
@@ -129,7 +134,7 @@ class Worktree:
             return
         if refused := _REFUSED.search(done.stderr):
             raise _changed(self.folder, [refused[1]])
-        raise failure(args, done)
+        raise failure(args, done, folder=self.folder)
 
     def finish(self, old: str | None, new: str) -> None:
         """Makes the draft the index, and lets it go: the refs have moved."""
@@ -145,6 +150,9 @@ class Worktree:
     def undo(self, changes: Sequence[FileChange]) -> None:
         """Brings files that are as mreg left them, half-written ones too, back to what the index says.
 
+        Those that the index knows otherwise than before the change are no longer mreg's: someone took the lock of a
+        killed process away, and staged them.
+
         Raises:
             GitError: Another Git command holds the index.
         """
@@ -157,7 +165,7 @@ class Worktree:
         if back:
             done = self._git.complete("checkout-index", "--force", "-z", "--stdin", stdin=back)
             if done.status != 0 and "skip-worktree" not in done.stderr:  # never there in a sparse checkout
-                raise failure(("checkout-index",), done)
+                raise failure(("checkout-index",), done, folder=self.folder)
         self.release()
 
     def release(self) -> None:
@@ -167,6 +175,8 @@ class Worktree:
             self._lock.unlink()
 
     def _ours(self, changes: Sequence[FileChange]) -> list[FileChange]:
+        staged = self._staged()
+        changes = [change for change in changes if staged.get(change.path) == change.old]
         present = [change for change in changes if _is_plain(self.folder, change.path)]
         names = "".join(f"{change.path}\n" for change in present).encode("utf-8", "surrogateescape")
         # Git hashes what it would store: line endings and other filters are accounted for.
@@ -174,12 +184,19 @@ class Worktree:
         known = {change.path: oid for change, oid in zip(present, hashes, strict=True)}
         missing = [change for change in changes if not os.path.lexists(self.folder / change.path)]
         unsure = [change for change in present if known[change.path] not in {change.old, change.new}]
-        ours = [change for change in present if change not in unsure]
+        # What is as before needs no writing, and perhaps cannot be written: its folder may be read-only.
+        ours = [change for change in present if known[change.path] == change.new]
         contents = self._repo.read([change.new or "" for change in unsure])
         halves = [
             change for change, content in zip(unsure, contents, strict=True) if self._is_half(change.path, content)
         ]
         return [*ours, *halves, *(change for change in missing if change.old)]
+
+    def _staged(self) -> dict[str, str]:
+        """Returns what the index has, less what is in conflict there."""
+        lines = os.fsdecode(self._git.run("ls-files", "--stage", "-z")).split("\0")[:-1]
+        entries = (line.partition("\t")[::2] for line in lines)
+        return {path: entry.split(" ")[1] for entry, path in entries if entry.endswith(" 0")}
 
     def _is_half(self, path: str, content: bytes | None) -> bool:
         found = (self.folder / path).read_bytes().replace(b"\r\n", b"\n")
@@ -220,22 +237,36 @@ class Worktree:
 
 def find_worktrees(repo: GitRepository, ref: str, note: Path) -> list[Worktree]:
     """Returns the worktrees that have a branch checked out, born or not."""
-    found: dict[Path, Path] = {}
-    others: set[Path] = set()
+    found = _list_worktrees(repo)
+    return [Worktree(repo, folder, git_dir, note) for git_dir, (folder, branch) in found.items() if branch == ref]
+
+
+def reopen_worktrees(repo: GitRepository, names: Collection[str], note: Path) -> list[Worktree]:
+    """Returns the worktrees of a note where they are now, less those that are gone."""
+    trees = [Worktree(repo, folder, git_dir, note) for git_dir, (folder, _) in _list_worktrees(repo).items()]
+    return [tree for tree in trees if tree.name in names]
+
+
+def _list_worktrees(repo: GitRepository) -> dict[Path, tuple[Path, str]]:
+    """Returns folder and branch of each worktree, by its Git directory."""
+    found: dict[Path, tuple[Path, str]] = {}
     for block in repo.runner.text("worktree", "list", "--porcelain").split("\n\n"):
         lines = dict(line.partition(" ")[::2] for line in block.split("\n"))
         folder = Path(lines.get("worktree", ""))
         git_dir = _git_dir(folder)
-        if git_dir is None:  # bare, or gone; or moved, or a submodule, for which Git gives another folder here
-            continue
-        if lines.get("branch") == ref:
-            found[git_dir] = folder
-        else:
-            others.add(git_dir)
+        # None: bare, or gone; or moved, or a submodule, for which Git gives another folder here.  Of another
+        # repository: that which this one is a copy of.
+        if git_dir is not None and repo.common_dir.resolve() in {git_dir, git_dir.parent.parent}:
+            found[git_dir] = folder, lines.get("branch", "")
     here = repo.git_dir.resolve()
-    if repo.worktree and here not in {*found, *others} and f"refs/heads/{repo.head_branch()}" == ref:
-        found[here] = repo.worktree
-    return [Worktree(repo, folder, git_dir, note) for git_dir, folder in found.items()]
+    if repo.worktree and here not in found:
+        found[here] = repo.worktree, f"refs/heads/{repo.head_branch() or ''}"
+    return found
+
+
+def name_git_dir(repo: GitRepository, git_dir: Path) -> str:
+    """Returns a worktree's Git directory as seen from the one that all worktrees share."""
+    return Path(os.path.relpath(git_dir.resolve(), repo.common_dir.resolve())).as_posix()
 
 
 def _git_dir(folder: Path) -> Path | None:
@@ -252,7 +283,9 @@ def _git_dir(folder: Path) -> Path | None:
 def _is_plain(folder: Path, path: str) -> bool:
     # A line break would be read as two names, and a leading quote as Git's own quoting.
     place = folder / path
-    return place.is_file() and not place.is_symlink() and "\n" not in path and not path.startswith('"')
+    # Not `Path.is_file`, which raises where a name is too long to be one.
+    is_file = os.path.isfile(place) and not os.path.islink(place)  # noqa: PTH113, PTH114
+    return is_file and "\n" not in path and not path.startswith('"')
 
 
 def _changed(folder: Path, files: list[str]) -> DirtyFilesError:
