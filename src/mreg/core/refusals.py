@@ -51,14 +51,19 @@ def _plain(finding: GateFinding) -> dict[str, str]:
 def advise(case: Case, first: GateFinding) -> str:
     """Returns the command that goes on from a refusal."""
     name = f"{case.model}@{case.target or case.source}"
-    branch = f"promote-{case.model.replace('/', '-')}"
+    branch = f"{case.action.value}-{case.model.replace('/', '-')}"
     rule = case.policy.stages[case.stage]
+    others = {
+        Action.ROLLBACK: f"rollback {case.model} {case.stage} --to {case.target}",
+        Action.CLEAR: f"clear {case.model} {case.stage}",
+    }
+    again = others.get(case.action, f"promote {name} {case.stage}")
     hints = {
         "from": f"mreg promote {name} {next(iter(rule.origin), case.stage)} --reason 'why'",
         "archived": f"mreg archive {name} --undo --reason 'why'",
         "approvals": f"mreg approve {name} {case.stage}   # by each approver; then promote again",
         "signature": "git config gpg.format ssh && git config user.signingkey ~/.ssh/id_ed25519.pub",
-        "who": f"mreg promote {name} {case.stage} --reason 'why' --branch {branch}   # and ask one of them",
+        "who": f"mreg {again} --reason 'why' --branch {branch}   # and ask one of them",
         "metric": f"mreg compare {case.model}@{case.stage} {name}" if case.source else f"mreg show {name}",
     }
     return hints.get(first.rule, f"mreg show {name}")
