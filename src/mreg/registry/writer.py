@@ -125,6 +125,10 @@ class Writer:
             time.sleep(random.uniform(0, _BACKOFF_S * 2**attempt))  # noqa: S311 - no secret
         upstream = Upstream.fetch(self._repo, settings.branch, [model])
         upstream.follow(publisher)
+        if branch is not None and branch != settings.branch:
+            self._repo.check_branch_name(branch)
+            upstream = Upstream.fetch(self._repo, branch)
+            upstream.follow(publisher)
         return upstream
 
     def _base(self, branch: str | None) -> _Base:
@@ -133,7 +137,8 @@ class Writer:
             return _Base(settings, settings.branch, settings.tip, settings.tip if settings.is_local else None)
         self._repo.check_branch_name(branch)
         local = self._repo.branch_tip(branch)
-        return _Base(settings, branch, local or settings.tip, local)
+        tip = local or self._repo.tracked_tip(branch) or settings.tip
+        return _Base(settings, branch, tip, local)
 
     def _view(self, model: ModelName, base: _Base, *, dry_run: bool = False) -> View:
         reader, rules = Reader(self._repo), base.settings.policy

@@ -127,6 +127,12 @@ class GitRepository:
         refs = dict(line.split(" ") for line in self._refs("%(refname) %(objectname)", [ref]))
         return refs.get(ref)
 
+    def tracked_tip(self, branch: str) -> str | None:
+        """Returns where a remote had a branch when it was last fetched, ``origin`` first; or ``None``."""
+        found = dict(line.split(" ") for line in self._refs("%(refname:lstrip=2) %(objectname)", ["refs/remotes/"]))
+        others = sorted(ref for ref in found if ref.partition("/")[2] == branch)
+        return next((found[ref] for ref in (f"origin/{branch}", *others) if ref in found), None)
+
     def commit_of(self, rev: str) -> str:
         """Returns the commit that any revision names.
 
@@ -211,6 +217,10 @@ class GitRepository:
             *folders,
         )
         return parse_added(out, f"/{under}/")
+
+    def is_linear(self, tip: str) -> bool:
+        """Returns whether no commit up to one is a merge, in one Git call."""
+        return not self.runner.text("rev-list", "--min-parents=2", "--max-count=1", tip)
 
     def changes(self, old: str | None, new: str) -> list[FileChange]:
         """Returns the files that differ between two commits, in one Git call; ``None`` is a commit without files."""
@@ -320,8 +330,9 @@ class GitRepository:
 
 
 def tag_patterns(models: Iterable[str]) -> list[str]:
-    """Returns the ref patterns of all tags of some models."""
-    return [f"refs/tags/{model}{mark}*" for model in models for mark in "@#"]
+    """Returns the ref patterns of all tags of some models, and of those in folders that are named like one."""
+    # A star of Git's does not reach over a slash.
+    return [f"refs/tags/{model}{mark}{rest}" for model in models for mark in "@#" for rest in ("*", "*/**")]
 
 
 def _lines(names: Iterable[str]) -> bytes:
