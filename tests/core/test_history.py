@@ -7,10 +7,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mreg.core.fields import Plain
-from mreg.core.history import Action, AdoptedTag, Appearance, Lane, Transition
+from mreg.core.history import (
+    Action,
+    AdoptedTag,
+    Appearance,
+    ApprovalFile,
+    Commit,
+    FileChange,
+    Lane,
+    Stay,
+    Transition,
+)
+from mreg.core.layout import Layout
 from mreg.core.names import ARCHIVED, ModelName, Version
 from mreg.core.policy import OnReplace
-from tests.core.simulator import ADA, CHURN, HAND, PRODUCTION, STAGING, START, V1, V2, V3, V4, Simulator, simulate
+from tests.core.simulator import (
+    ADA,
+    CHURN,
+    HAND,
+    PRODUCTION,
+    STAGING,
+    START,
+    V1,
+    V2,
+    V3,
+    V4,
+    Simulator,
+    oid_of,
+    simulate,
+)
 from tests.core.strategies import small_versions
 
 PROMOTE, ROLLBACK, CLEAR, ARCHIVE = Action.PROMOTE, Action.ROLLBACK, Action.CLEAR, Action.ARCHIVE
@@ -393,6 +418,94 @@ def test_fold_record_moved_within_one_commit_appears_where_it_came() -> None:
     registry = simulate(V1)
     registry.commit({registry.layout.record(CHURN, V1): None, registry.layout.record(CHURN, V2): "x"})
     assert list(registry.timeline().appearances) == [(CHURN, V1), (CHURN, V2)]
+
+
+def approval_path(name: str = "0a1b", version: Version = V2) -> str:
+    return Layout().approval(CHURN, version, PRODUCTION, name)
+
+
+def test_fold_approval_is_there_from_the_commit_that_adds_it_until_one_deletes_it() -> None:
+    registry = simulate(V1)
+    key = (CHURN, V2, PRODUCTION)
+    first = registry.commit({approval_path(): "first"})
+    second = registry.commit({approval_path("9f"): "second", approval_path(version=V1): "another's"})
+    files = registry.timeline().approvals[key]
+    assert files == {
+        approval_path(): ApprovalFile(approval_path(), oid_of("first"), first, 1),
+        approval_path("9f"): ApprovalFile(approval_path("9f"), oid_of("second"), second, 2),
+    }
+    registry.commit({approval_path(): None})
+    timeline = registry.timeline()
+    assert list(timeline.approvals[key]) == [approval_path("9f")]
+    assert timeline.withdrawn == {key: [files[approval_path()]]}
+    registry.commit({approval_path(): "first"})
+    timeline = registry.timeline()
+    assert timeline.approvals[key][approval_path()].position == 4
+    assert timeline.withdrawn == {key: [files[approval_path()]]}
+    assert timeline.findings == []
+
+
+def test_fold_approval_that_is_changed_keeps_its_first_words_and_is_a_finding() -> None:
+    registry = simulate(V1)
+    first = registry.commit({approval_path(): "first"})
+    registry.commit({approval_path(): "second"})
+    registry.commit({approval_path(): "first"})
+    timeline = registry.timeline()
+    expected = ApprovalFile(approval_path(), oid_of("first"), first, 1, is_changed=True)
+    assert timeline.approvals[CHURN, V2, PRODUCTION] == {approval_path(): expected}
+    assert [(finding.code, finding.place) for finding in timeline.findings] == [
+        ("approval-changed", approval_path()),
+        ("approval-changed", approval_path()),
+    ]
+    assert registry.commits[-1].oid[:12] in timeline.findings[-1].message
+
+
+def test_fold_deletion_of_an_approval_that_nobody_saw_is_nothing() -> None:
+    registry = simulate(V1)
+    change = FileChange(approval_path(), "0f", None)
+    registry.commits.append(Commit("1f", "Ada", ADA, START, "Delete", (change,)))
+    timeline = registry.timeline()
+    assert (timeline.approvals, timeline.withdrawn) == ({(CHURN, V2, PRODUCTION): {}}, {})
+
+
+def test_fold_times_of_a_version_in_a_stage_are_those_of_the_commits() -> None:
+    registry = simulate(V1, V2)
+    times = []
+    for version in (V1, V2, None, V1):
+        registry.edit_version(version)
+        times.append(registry.now)
+    registry.edit({"version": "v1.0.0", "hold": True})  # changes nothing
+    lane = registry.timeline().lane(CHURN, PRODUCTION)
+    assert lane.stays == {V1: [Stay(PRODUCTION, times[0], times[1])], V2: [Stay(PRODUCTION, times[1], times[2])]}
+    assert (lane.entered, lane.position) == (times[3], 5)
+
+
+def test_fold_signed_statement_speaks_for_what_it_says_it_replaces_alone() -> None:
+    registry = simulate(V1, V2)
+    bare: dict[str, Plain] = {"version": "v1", "reason": "first", "by": ADA, "signature": "x"}
+    registry.edit(bare)
+    assert registry.last_transitions()[0].by == ADA
+    registry.edit_version(V2)
+    registry.edit({**bare, "hold": True})
+    assert registry.last_transitions()[0].by == HAND
+    registry.edit_version(V2)
+    registry.edit({**bare, "reason": "another"})  # it replaces v2, and says nothing of that
+    assert registry.last_transitions()[0].by == HAND
+    registry.edit_version(V2)
+    registry.edit({**bare, "reason": "another", "replaces": "v2"})
+    assert (registry.last_transitions()[0].by, registry.last_transitions()[0].reason) == (ADA, "another")
+
+
+@pytest.mark.parametrize("change", [{"hold": True}, {"signature": "y"}, {"still_assigned": ["v1"]}])
+def test_fold_signature_counts_once(change: dict[str, Plain]) -> None:
+    registry = simulate(V1, V2)
+    registry.promote(V1)
+    said: dict[str, Plain] = {"version": "v2", "replaces": "v1", "reason": "x", "by": ADA, "signature": "x"}
+    registry.edit(said)
+    assert registry.last_transitions()[0].statement
+    registry.edit_version(V1)
+    registry.edit({**said, **change})
+    assert (registry.last_transitions()[0].statement, registry.last_transitions()[0].by) == (None, HAND)
 
 
 def test_fold_adopted_transition_has_gto_s_tag_and_time() -> None:

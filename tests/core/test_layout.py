@@ -21,6 +21,8 @@ def test_locate_reads_back_every_path(root: str, model: ModelName, version: Vers
     assert layout.locate(layout.file_list(model, version)) == Place(PathKind.FILE_LIST, model, version=version)
     assert layout.locate(layout.stage(model, stage)) == Place(PathKind.STAGE, model, stage=stage)
     assert layout.locate(layout.stage(model, ARCHIVED)) == Place(PathKind.STAGE, model, stage=ARCHIVED)
+    approval = layout.approval(model, version, stage, "0a1b")
+    assert layout.locate(approval) == Place(PathKind.APPROVAL, model, version=version, stage=stage)
     assert layout.locate(layout.artifact(model, "model.pkl") + ".dvc") == Place(PathKind.POINTER, model)
     assert layout.record(model, version).startswith(layout.model(model) + "/")
 
@@ -30,6 +32,7 @@ def test_locate_has_one_reading(one: ModelName, other: ModelName, version: Versi
     assume(one != other)
     assert LAYOUT.record(one, version) != LAYOUT.record(other, version)
     assert LAYOUT.stage(one, stage) != LAYOUT.stage(other, stage)
+    assert LAYOUT.approval(one, version, stage, "a") != LAYOUT.approval(other, version, stage, "a")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +86,17 @@ def test_locate_path_is(path: str, place: Place) -> None:
         "registry/churn/approvals/v3.0.0/archived/0a1b.yaml",
         "registry/churn/approvals/v3.0.0/production/more/0a1b.yaml",
         "registry/churn/approvals/v3.0.0/production/.yaml",
+        "registry/churn/approvals/v3.0.0/production/0a1b.yml",
+        "registry/churn/approvals/v3.0.0/production/0a1b.yaml/",
+        "registry/churn/approvals/v3.0.0/production//0a1b.yaml",
+        "registry/churn/approvals/v3.0.0/Production/0a1b.yaml",
+        "registry/churn/approvals/v3.0.0/../0a1b.yaml",
+        "registry/churn/approvals/v3.0.0//0a1b.yaml",
+        "registry/churn/approvals/3.0.0/production/0a1b.yaml",
+        "registry/churn/approvals/V3.0.0/production/0a1b.yaml",
+        "registry/churn/approvals/production/v3.0.0/0a1b.yaml",
+        "registry/churn/approvals/.yaml",
+        "registry/churn/approvals//.yaml",
         "registry/churn/approvals",
     ],
 )
@@ -113,10 +127,41 @@ def test_locate_path_of_no_model_is_none(path: str) -> None:
     assert LAYOUT.locate(path) is None
 
 
-@given(st.text(alphabet="registychunvagp/.3@-0 ", max_size=40).map("registry/".__add__))
+@given(
+    st.one_of(
+        st.text(alphabet="registychunvagp/.3@-0 ", max_size=40),
+        st.text(alphabet="v3.0/-productn ayml", max_size=30).map("churn/approvals/v3.0.0/".__add__),
+    ).map("registry/".__add__)
+)
 def test_locate_takes_any_text(path: str) -> None:
     place = LAYOUT.locate(path)
     if place and place.kind is PathKind.RECORD and place.version:
         assert LAYOUT.record(place.model, place.version) == path
     if place and place.kind is PathKind.STAGE and place.stage:
         assert LAYOUT.stage(place.model, place.stage) == path
+    if place and place.kind is PathKind.APPROVAL and place.version and place.stage:
+        name = path.rpartition("/")[2].removesuffix(".yaml")
+        assert LAYOUT.approval(place.model, place.version, place.stage, name) == path
+
+
+@pytest.mark.parametrize(
+    ("path", "is_stray"),
+    [
+        ("registry/churn/stages/notes.txt", True),
+        ("registry/churn/approvals/0a1b.yaml", True),
+        ("registry/churn/model.pkl", True),
+        ("registry/churn.yaml", True),
+        ("registry/Churn/versions/v3.0.0.yaml", True),  # of no model
+        ("registry/churn/README.md", False),
+        ("registry/README", False),
+        ("registry/.gitattributes", False),
+        ("registry/churn/stages/production.yaml", False),
+        ("registry/churn/approvals/v3.0.0/production/0a1b.yaml", False),
+        ("registry.yaml", False),
+        ("registry", False),
+        ("registry2/model.pkl", False),
+        ("src/registry/model.pkl", False),
+    ],
+)
+def test_stray_is_what_lies_in_the_folder_and_is_none_of_its_files(path: str, is_stray: bool) -> None:
+    assert LAYOUT.is_stray(path) is is_stray

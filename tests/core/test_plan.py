@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mreg.core.fields import Fields
+from mreg.core.layout import Layout
+from mreg.core.manifest import StageEntry, format_stage, parse_stage
 from mreg.core.names import Bump, Version
-from mreg.core.plan import Plan, choose_version
+from mreg.core.plan import Plan, choose_version, with_approvers
 from mreg.core.state import ModelState
 from mreg.errors import NamingError, RefusedError
-from tests.core.simulator import CHURN, V1, V2, V3
-from tests.core.strategies import versions
+from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3, simulate
+from tests.core.strategies import stage_entries, versions, words
 
 RC = Version(3, prerelease=("rc", "1"))
 
@@ -78,3 +83,50 @@ def test_plan_without_files_changes_nothing() -> None:
 def test_plan_message_has_its_trailers_last() -> None:
     plan = Plan(CHURN, subject="Do\nit", body="why\n\nApproved-by: eve", trailers=(("Mreg-Action", "promote\nX: y"),))
     assert plan.message == "Do it\n\nwhy\n\nApproved-by: eve\n\nMreg-Action: promote X: y\n"
+
+
+STAGE_FILE = "registry/churn/stages/production.yaml"
+
+
+def entry_in(plan: Plan) -> StageEntry:
+    document = plan.documents[STAGE_FILE]
+    assert isinstance(document, Mapping)
+    return parse_stage(Fields(document, where=STAGE_FILE))
+
+
+def test_with_approvers_names_them_in_the_file_and_in_the_message() -> None:
+    plan = simulate(V1).promote(V1)
+    named = with_approvers(plan, Layout(), PRODUCTION, ["bo@example.com", "cy@example.com"])
+    assert entry_in(named).approved_by == ("bo@example.com", "cy@example.com")
+    assert entry_in(named).reason == entry_in(plan).reason
+    assert named.message == f"{plan.message}Approved-by: bo@example.com\nApproved-by: cy@example.com\n"
+
+
+def test_with_approvers_keeps_those_that_are_named_already() -> None:
+    plan = with_approvers(simulate(V1).promote(V1), Layout(), PRODUCTION, ["bo@example.com"])
+    more = with_approvers(plan, Layout(), PRODUCTION, ["bo@example.com", "ann@example.com"])
+    assert entry_in(more).approved_by == ("bo@example.com", "ann@example.com")
+    assert [who for key, who in more.trailers if key == "Approved-by"] == ["bo@example.com", "ann@example.com"]
+    assert with_approvers(more, Layout(), PRODUCTION, ["bo@example.com"]) is more
+
+
+def test_with_approvers_changes_nothing_where_there_is_nothing_to_name() -> None:
+    plan = simulate(V1).promote(V1)
+    who = ["bo@example.com"]
+    assert with_approvers(plan, Layout(), PRODUCTION, []) is plan
+    assert with_approvers(plan, Layout(), STAGING, who) is plan
+    assert with_approvers(plan, Layout("elsewhere"), PRODUCTION, who) is plan
+    for plan in (Plan(None), Plan(CHURN), Plan(CHURN, documents={STAGE_FILE: None})):
+        assert with_approvers(plan, Layout(), PRODUCTION, who) is plan
+
+
+@given(stage_entries(), st.lists(words, max_size=4))
+def test_with_approvers_names_each_once_and_changes_nothing_else(entry: StageEntry, who: list[str]) -> None:
+    plan = Plan(CHURN, documents={STAGE_FILE: format_stage(entry), "other": b"x"})
+    named = with_approvers(plan, Layout(), PRODUCTION, list(dict.fromkeys(who)))
+    expected = (*entry.approved_by, *(each for each in dict.fromkeys(who) if each not in entry.approved_by))
+    assert entry_in(named) == StageEntry(
+        **{name: getattr(entry, name) for name in StageEntry.__slots__ if name != "approved_by"}, approved_by=expected
+    )
+    assert named.documents["other"] == b"x"
+    assert with_approvers(named, Layout(), PRODUCTION, who) is named

@@ -1,12 +1,30 @@
 from __future__ import annotations
 
-import pytest
+from contextlib import suppress
+from typing import Any
 
-from mreg.core.fields import Fields
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mreg.core.fields import Fields, Plain
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName, StageName
-from mreg.core.policy import Direction, MetricRule, OnReplace, Policy, StageRule, parse_policy
+from mreg.core.people import People, Person
+from mreg.core.policy import (
+    ApprovalRule,
+    Direction,
+    MetricRule,
+    OnReplace,
+    Policy,
+    Signatures,
+    StageRule,
+    parse_policy,
+)
+from mreg.core.rules import MetricGate, SoakGate
+from mreg.core.sinks import Sink, SinkKind
 from mreg.errors import DataError, NamingError, NotFoundError
+from tests.core.strategies import plain
 
 STAGING, PRODUCTION = StageName("staging"), StageName("production")
 
@@ -165,3 +183,196 @@ def test_check_name_matches_as_a_whole() -> None:
     for name in ("fraud", "fraud_eu2", "a/fraud_eu"):
         with pytest.raises(NamingError, match="does not match naming"):
             policy.check_name(ModelName(name))
+
+
+# People, rules and sinks.
+
+PEOPLE: dict[str, Any] = {
+    "people": {"ada": {"emails": ["ada@example.com"]}, "bo": {"emails": ["bo@example.com"]}},
+    "roles": {"managers": ["ada"], "reviewers": ["bo", "ada"], "nobody": []},
+}
+
+
+def read_production(**rule: object) -> StageRule:
+    stages = {"staging": {}, "production": rule}
+    return read(**PEOPLE, metrics={"auc": {"direction": "higher"}}, stages=stages).stages[PRODUCTION]
+
+
+def test_policy_with_rules_reads() -> None:
+    policy = read(
+        **PEOPLE,
+        owners=["managers"],
+        push=True,
+        metrics={"auc": {"direction": "higher"}},
+        notify=[{"to": "slack", "url_env": "SLACK", "stages": ["production"]}],
+        stages={
+            "staging": {"auto": True},
+            "production": {
+                "from": ["staging"],
+                "gates": [{"metric": "auc", "no_worse_than": "production"}, {"was_in": "staging", "for": "1d"}],
+                "approvals": {"count": 2, "by": ["reviewers"], "not": ["author"]},
+                "who": ["managers", "reviewers"],
+                "signatures": "required",
+            },
+        },
+    )
+    assert policy.people == People(
+        {"ada": Person("ada", ("ada@example.com",)), "bo": Person("bo", ("bo@example.com",))},
+        {"managers": ("ada",), "reviewers": ("bo", "ada"), "nobody": ()},
+    )
+    assert policy.stages == {
+        STAGING: StageRule(auto=True),
+        PRODUCTION: StageRule(
+            (STAGING,),
+            gates=(MetricGate("auc", no_worse_than=PRODUCTION), SoakGate(STAGING, 86_400)),
+            approvals=ApprovalRule(2, ("reviewers",), not_author=True),
+            who=("managers", "reviewers"),
+            signatures=Signatures.REQUIRED,
+        ),
+    }
+    assert (policy.owners, policy.push) == (("managers",), True)
+    assert policy.notify == (Sink("slack-1", SinkKind.SLACK, "SLACK", stages=(PRODUCTION,)),)
+
+
+def test_stage_asks_for_nothing_by_default() -> None:
+    bare = StageRule()
+    for key in ("from", "on_replace", "gates", "approvals", "who", "signatures", "auto"):
+        assert read_production(**{key: None}) == bare
+    assert (bare.gates, bare.approvals, bare.who, bare.auto) == ((), ApprovalRule(), (), False)
+    assert bare.signatures is Signatures.OPTIONAL
+    assert (bare.approvals.count, bare.approvals.not_author) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("approvals", "rule"),
+    [
+        ({"count": 1}, ApprovalRule(1)),
+        ({"count": 0}, ApprovalRule()),
+        ({"count": 99}, ApprovalRule(99)),  # by anyone: nobody knows how many there are
+        ({"count": 1, "by": None, "not": None}, ApprovalRule(1)),
+        ({"count": 2, "by": ["managers", "reviewers"]}, ApprovalRule(2, ("managers", "reviewers"))),
+        ({"count": 1, "not": ["author", "author"]}, ApprovalRule(1, not_author=True)),
+        ({"count": 0, "by": ["nobody"]}, ApprovalRule(0, ("nobody",))),
+    ],
+)
+def test_approvals_read(approvals: dict[str, object], rule: ApprovalRule) -> None:
+    assert read_production(approvals=approvals).approvals == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "key", "message"),
+    [
+        ({"approvals": {}}, "approvals.count", "this is needed, and it is missing"),
+        ({"approvals": {"by": ["reviewers"]}}, "approvals.count", "this is needed, and it is missing"),
+        ({"approvals": {"count": -1}}, "approvals.count", "a whole number, 0 or more, is needed"),
+        ({"approvals": {"count": "2"}}, "approvals.count", "a whole number, 0 or more, is needed"),
+        ({"approvals": {"count": True}}, "approvals.count", "a whole number, 0 or more, is needed"),
+        ({"approvals": {"count": 1.0}}, "approvals.count", "a whole number, 0 or more, is needed"),
+        ({"approvals": 2}, "approvals", "a mapping is needed"),
+        ({"approvals": [{"count": 2}]}, "approvals", "a mapping is needed"),
+        ({"approvals": {"count": 1, "from": ["reviewers"]}}, "approvals.from", "this key is not known"),
+        ({"approvals": {"count": 1, "by": "reviewers"}}, "approvals.by", "a list of texts is needed"),
+        ({"approvals": {"count": 1, "by": ["ada"]}}, "approvals.by", "role 'ada' is not declared in roles:"),
+        ({"approvals": {"count": 1, "not": ["proposer"]}}, "approvals.not", "'proposer' is not known here"),
+        ({"approvals": {"count": 1, "not": "author"}}, "approvals.not", "a list of texts is needed"),
+        (
+            {"approvals": {"count": 2, "by": ["managers"]}},
+            "approvals.count",
+            "2 persons must approve, and managers has 1",
+        ),
+        (
+            {"approvals": {"count": 3, "by": ["managers", "reviewers"]}},
+            "approvals.count",
+            "3 persons must approve, and managers and reviewers has 2",
+        ),
+        (
+            {"approvals": {"count": 1, "by": ["nobody"]}},
+            "approvals.count",
+            "1 persons must approve, and nobody has 0",
+        ),
+        ({"who": ["ada"]}, "who", "role 'ada' is not declared in roles:"),
+        ({"who": "managers"}, "who", "a list of texts is needed"),
+        ({"who": [["managers"]]}, "who", "a list of texts is needed"),
+        ({"signatures": "require"}, "signatures", "'require' is none of optional, required"),
+        ({"signatures": True}, "signatures", "text is needed"),
+        ({"auto": "yes"}, "auto", "true or false is needed"),
+        ({"auto": 1}, "auto", "true or false is needed"),
+        ({"gates": [{"metric": "auc", "min": 0.9}, {"metrc": "auc"}]}, "gates", "no gate is asked for by metrc"),
+        ({"gates": [{"metric": "auc", "min": "x"}]}, "gates.0.min", "a finite number is needed"),
+        ({"gates": [{"metric": "f1", "no_worse_than": "staging"}]}, "gates.0.no_worse_than", "f1 is better"),
+        ({"gates": [{"was_in": "shadow"}]}, "gates.0.was_in", "stage 'shadow' is not declared"),
+    ],
+)
+def test_stage_rule_bad_names_its_key(rule: dict[str, object], key: str, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_production(**rule)
+    assert caught.value.details["key"] == f"stages.production.{key}"
+    assert caught.value.details["file"] == "registry.yaml"
+    assert caught.value.message.startswith(f"registry.yaml: stages.production.{key}: ")
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("document", "key"),
+    [
+        ({"owners": ["managers"]}, "owners"),
+        ({"owners": "managers"}, "owners"),
+        ({"push": "yes"}, "push"),
+        ({"people": ["ada"]}, "people"),
+        ({"people": {"ada": {"emails": ["x"]}}}, "people.ada.emails"),
+        ({"roles": {"managers": ["ada"]}}, "roles.managers"),
+        ({"notify": {"to": "slack"}}, "notify"),
+        ({"notify": [{"to": "slack", "url_env": "A", "stages": ["shadow"]}]}, "notify.0.stages"),
+        ({"stages": {"production": {"gates": {"metric": "auc"}}}}, "stages.production.gates"),
+    ],
+)
+def test_policy_bad_rule_names_its_key(document: dict[str, object], key: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(**document)
+    assert caught.value.details["key"] == key
+
+
+@pytest.mark.parametrize(
+    ("document", "hint"),
+    [
+        ({"owner": []}, "did you mean owners?"),
+        ({"peple": {}}, "did you mean people?"),
+        ({"notfy": []}, "did you mean notify?"),
+        ({"stages": {"production": {"gate": []}}}, "did you mean gates?"),
+        ({"stages": {"production": {"aprovals": {"count": 1}}}}, "did you mean approvals?"),
+        ({"stages": {"production": {"signature": "required"}}}, "did you mean signatures?"),
+        ({"stages": {"production": {"signatures": "requird"}}}, "did you mean required?"),
+        ({"stages": {"production": {"approvals": {"count": 1, "buy": []}}}}, "did you mean by?"),
+        ({"owners": ["x"]}, "the roles are: none"),
+        ({**PEOPLE, "owners": ["manager"]}, "the roles are: managers, reviewers, nobody"),
+        ({"stages": {"production": {"approvals": {"count": 1, "not": ["authors"]}}}}, "not: [author]"),
+        (
+            {**PEOPLE, "stages": {"production": {"approvals": {"count": 9, "by": ["managers"]}}}},
+            "add people to the role, or lower count:",
+        ),
+    ],
+)
+def test_policy_near_miss_of_a_rule_is_suggested(document: dict[str, object], hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(**document)
+    assert hint in caught.value.hint
+
+
+KEYS = ["root", "branch", "stages", "metrics", "naming", "people", "roles", "notify", "owners", "push", "x"]
+STAGE_KEYS = ["from", "on_replace", "gates", "approvals", "who", "signatures", "auto", "x"]
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), plain, max_size=3), st.dictionaries(st.sampled_from(STAGE_KEYS), plain))
+def test_policy_of_any_data_is_read_or_refused(document: dict[str, Plain], rule: dict[str, Plain]) -> None:
+    with suppress(DataError):
+        assert read(**document).stages
+    with suppress(DataError):
+        read_production(**rule)
+    with suppress(DataError):
+        read_production(approvals=dict(zip(("count", "by", "not"), [*rule.values(), 1, [], []], strict=False)))
+
+
+@pytest.mark.parametrize("document", [None, [], "schema: 1", 5, {1: 2}, {"schema": "1"}, {"schema": True}, {}])
+def test_policy_that_is_no_mapping_with_a_schema_is_refused(document: object) -> None:
+    with pytest.raises(DataError, match=r"^registry\.yaml: "):
+        parse_policy(Fields(document, where="registry.yaml"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 from mreg.core.history import Action, Lane
 from mreg.core.manifest import NO_VERSION
 from mreg.core.names import ARCHIVED, StageName, Version
-from mreg.core.plan import Plan, PlannedChange
+from mreg.core.people import People, Person
+from mreg.core.plan import Plan, PlannedChange, Statement
 from mreg.core.policy import OnReplace, Policy, StageRule
 from mreg.core.tags import derive_tags
-from mreg.core.transitions import plan_archive, plan_promote, plan_rollback
+from mreg.core.transitions import plan_archive, plan_hold, plan_promote, plan_rollback
 from mreg.errors import DataError, NotFoundError, RefusedError, UsageError
-from tests.core.simulator import ADA, CHURN, PRODUCTION, STAGING, V1, V2, V3, V4, Simulator, simulate
+from tests.core.simulator import ADA, CHURN, HAND, PRODUCTION, STAGING, V1, V2, V3, V4, Simulator, simulate
 from tests.core.strategies import small_versions
 
 PROMOTE, ROLLBACK, CLEAR, ARCHIVE = Action.PROMOTE, Action.ROLLBACK, Action.CLEAR, Action.ARCHIVE
@@ -216,6 +218,89 @@ def test_promote_of_what_is_held_releases_the_hold_and_keeps_the_statement() -> 
     assert "\n\nall is well again\n\nMreg-Action: release\n" in plan.message
     assert registry.last_transitions() == []
     assert not registry.promote(V1).changed
+
+
+def hold(
+    registry: Simulator, stage: StageName = PRODUCTION, *, on: bool = True, by: str = ADA, reason: str = "wait"
+) -> Plan:
+    return registry.apply(
+        plan_hold(registry.policy, registry.state(), stage, Statement(reason, by, registry.now), on=on), email=by
+    )
+
+
+def test_hold_keeps_the_version_and_the_statement() -> None:
+    registry = promoted(V1)
+    before = registry.state().entries[PRODUCTION]
+    plan = hold(registry)
+    assert registry.state().entries[PRODUCTION] == replace(before, hold=True)
+    assert (plan.model, plan.version, plan.stage, plan.changes) == (CHURN, V1, PRODUCTION, ())
+    assert plan.keeps_statement
+    assert plan.message == (
+        "Hold churn production\n\nwait\n\nMreg-Action: hold\nMreg-Model: churn\nMreg-Version: v1.0.0\n"
+        "Mreg-Stage: production\nMreg-From: v1.0.0\n"
+    )
+    assert registry.last_transitions() == []
+    released = hold(registry, on=False, reason="go on")
+    assert released.subject == "Release the hold on churn production"
+    assert released.trailers[0] == ("Mreg-Action", "release")
+    assert registry.state().entries[PRODUCTION] == before
+
+
+def test_hold_of_a_stage_that_was_never_entered() -> None:
+    registry = promoted()
+    plan = hold(registry)
+    assert plan.documents == {"registry/churn/stages/production.yaml": {"version": "none", "hold": True}}
+    assert ("Mreg-From", NO_VERSION) in plan.trailers
+    assert registry.state().holder(PRODUCTION) is None
+    registry.promote(V1)
+    assert not registry.state().entries[PRODUCTION].hold
+
+
+def test_hold_that_is_so_already_changes_nothing() -> None:
+    registry = promoted(V1)
+    assert hold(registry, on=False).notices == ("churn production is not held",)
+    assert hold(registry, STAGING, on=False).notices == ("churn staging is not held",)
+    hold(registry)
+    again = hold(registry)
+    assert (again.changed, again.version, again.notices) == (False, V1, ("churn production is held already",))
+
+
+@pytest.mark.parametrize(("on", "off"), [(True, ""), (False, " --off")])
+def test_hold_needs_a_reason_a_stage_and_a_file_that_can_be_read(on: bool, off: str) -> None:
+    registry = promoted(V1)
+    with pytest.raises(UsageError, match="a reason is needed") as caught:
+        hold(registry, on=on, reason=" ")
+    assert caught.value.hint == f"mreg hold churn production{off} --reason 'why'"
+    with pytest.raises(NotFoundError, match="stage 'shadow' is not declared"):
+        hold(registry, SHADOW, on=on)
+    registry.edit("broken")
+    with pytest.raises(DataError, match="a mapping is needed here"):
+        hold(registry, on=on)
+
+
+WHO = Policy(
+    stages={STAGING: StageRule(), PRODUCTION: StageRule(who=("managers", "others"))},
+    people=People({"ada": Person("ada", (ADA,))}, {"managers": ("ada",), "others": ()}),
+)
+
+
+def test_hold_is_set_and_released_by_who_may_change_the_stage() -> None:
+    registry = promoted(V1, policy=WHO)
+    for on in (True, False):
+        with pytest.raises(RefusedError, match=r"hand@example\.com may not change production: that takes") as caught:
+            hold(registry, on=on, by=HAND)
+        assert caught.value.hint == "ask one of them: ada"
+        assert caught.value.details["rule"] == "who"
+        assert hold(registry, on=on).changed
+    assert hold(registry, STAGING, by=HAND).changed
+
+
+def test_promote_of_what_is_held_releases_the_hold_for_who_may_alone() -> None:
+    registry = promoted(V1, V2, policy=WHO)
+    registry.rollback()
+    lane, statement = registry.timeline().lane(CHURN, PRODUCTION), Statement("mine", HAND, registry.now)
+    with pytest.raises(RefusedError, match="may not change production: that takes managers or others"):
+        plan_promote(registry.policy, registry.state(), lane, V1, PRODUCTION, statement)
 
 
 def test_two_rollbacks_go_back_two_versions() -> None:
