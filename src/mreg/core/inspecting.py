@@ -82,10 +82,10 @@ class Inspector:
         for clash in sorted(set(self._clashes({place.model for _, place in before.places})) - before.clashes):
             yield self._archived_fault(commit, clash)
         # What lies in another folder than now, or cannot be read, is not seen here; that is a fault of its own.
-        is_seen = not unreadable and policy.root == self.layout.root
+        is_seen = commit.trailers and not unreadable and policy.root == self.layout.root
         lost = find_contradiction(commit.trailers, list(self._touches(before))) if is_seen else None
         if lost:
-            place = commit.changes[0].path if commit.changes else self.layout.root
+            place = before.places[0][0].path if before.places else self.layout.root
             message = f"the message tells of {lost}, and the commit does not do that"
             yield AuditFault("trailer-contradicts", place, message, commit.oid)
 

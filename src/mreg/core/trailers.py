@@ -17,7 +17,8 @@ from mreg.errors import NamingError
 
 __all__ = ["Touch", "find_contradiction"]
 
-_KEYS = ("mreg-model", "mreg-version", "mreg-stage")
+_VERSION = "mreg-version"
+_KEYS = ("mreg-model", _VERSION, "mreg-stage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,9 @@ def find_contradiction(trailers: Iterable[tuple[str, str]], touches: Collection[
     """Returns what the trailers of a commit name that the commit does not do; ``None`` where all is so."""
     named: tuple[list[str], ...] = tuple([] for _ in _KEYS)
     for key, value in trailers:
-        if key.lower() in _KEYS:
-            named[_KEYS.index(key.lower())].append(_canonical(value))
+        name = key.lower()
+        if name in _KEYS:
+            named[_KEYS.index(name)].append(_canonical(value) if name == _VERSION else value)
     done = [touch._words for touch in touches]
     fitting = [
         words for words in done if all(not values or word in values for word, values in zip(words, named, strict=True))

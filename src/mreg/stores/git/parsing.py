@@ -15,6 +15,7 @@ __all__ = [
     "TAG_FORMAT",
     "TagRef",
     "TreeFile",
+    "find_addresses",
     "parse_added",
     "parse_batch",
     "parse_changes",
@@ -108,7 +109,7 @@ def parse_added(out: bytes, part: str) -> dict[tuple[str, str], frozenset[str]]:
     at = 0
     while at + _ADDED_FIELDS <= len(tokens) and tokens[at]:
         email, others = (token.decode("utf-8", "replace") for token in tokens[at + 1 : at + _ADDED_FIELDS])
-        who = frozenset(each.casefold() for each in (email, *_ADDRESS.findall(others)))
+        who = frozenset(each.casefold() for each in (email, *find_addresses(others)))
         first = at = at + _ADDED_FIELDS
         while at < len(tokens) and tokens[at].lstrip(b"\n").startswith(b":"):
             at += 2
@@ -116,6 +117,12 @@ def parse_added(out: bytes, part: str) -> dict[tuple[str, str], frozenset[str]]:
             if part in change.path and change.new:
                 added[change.path, change.new] = who
     return added
+
+
+def find_addresses(text: str) -> list[str]:
+    """Returns the e-mail addresses in ``Name <address>`` and the like."""
+    found: list[str] = _ADDRESS.findall(text)
+    return found
 
 
 def parse_changes(out: bytes) -> list[FileChange]:
