@@ -152,8 +152,9 @@ def _move_stage(
         return
     if source is not None and lane.entered is not None:
         lane.stays.setdefault(source, []).append(Stay(key[1], lane.entered, commit.time))
-    lane.entered, lane.position = commit.time, timeline.position
+    since, lane.entered, lane.position = lane.position, commit.time, timeline.position
     action = lane.apply(target)
+    given = timeline.approvals.get((key[0], target, key[1]), {}) if target and action is Action.PROMOTE else {}
     statement = entry if entry and is_new and entry.speaks_for(source, before) else None
     yield Transition(
         model=key[0],
@@ -171,6 +172,7 @@ def _move_stage(
         adopted=adopted.tag if adopted else "",
         still_assigned=entry.still_assigned if entry and adopted else (),
         statement=statement,
+        approvals=tuple(file for file in given.values() if file.position > since and not file.is_changed),
     )
 
 

@@ -85,6 +85,21 @@ class Appearance:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalFile:
+    """One approval file that is there."""
+
+    path: str
+    oid: str
+    """Object id of the blob as it was committed first."""
+    commit: Commit
+    """The first-parent commit that brought it."""
+    position: int = field(compare=False)
+    """Of that commit in the history that was folded."""
+    is_changed: bool = False
+    """True where a later commit changed it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """One change of one stage of one model."""
 
@@ -111,6 +126,8 @@ class Transition:
     """What GTO would show one by one after that tag, were ``target`` taken back there."""
     statement: StageEntry | None = None
     """What the stage file says, where that was written for this change."""
+    approvals: tuple[ApprovalFile, ...] = ()
+    """The approvals of a promotion that were there and not spent; whether they count, gates tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,21 +138,6 @@ class Stay:
     entered: datetime
     left: datetime | None = None
     """``None`` where it is there still."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalFile:
-    """One approval file that is there."""
-
-    path: str
-    oid: str
-    """Object id of the blob as it was committed first."""
-    commit: Commit
-    """The first-parent commit that brought it."""
-    position: int
-    """Of that commit in the history that was folded."""
-    is_changed: bool = False
-    """True where a later commit changed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 from mreg.core.history import Finding, Timeline, Transition
 from mreg.core.names import ModelName, StageName, Version
@@ -12,8 +14,9 @@ from mreg.core.results import ModelList, ModelSummary, VersionDetails, VersionLi
 from mreg.core.state import ModelState, RegistryState
 from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.reader import Reader
+from mreg.stores import yaml
 
-__all__ = ["list_models", "list_versions", "readable_records", "show_version", "transitions_of"]
+__all__ = ["list_models", "list_versions", "name_approvers", "readable_records", "show_version", "transitions_of"]
 
 
 def list_models(state: RegistryState) -> ModelList:
@@ -74,7 +77,9 @@ def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelNam
         tag=tag if oid else None,
         registered_by=appearance.commit.email if appearance else "",
         registered_at=appearance.commit.time if appearance else None,
-        transitions=tuple(each for each in reversed(timeline.transitions) if version in {each.source, each.target}),
+        transitions=name_approvers(
+            reader, (each for each in reversed(timeline.transitions) if version in {each.source, each.target})
+        ),
         notices=notices,
     )
 
@@ -82,6 +87,32 @@ def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelNam
 def transitions_of(timeline: Timeline, stage: StageName | None) -> tuple[Transition, ...]:
     """Returns the transitions of one stage, or of all, newest first."""
     return tuple(each for each in reversed(timeline.transitions) if stage is None or each.stage == stage)
+
+
+def name_approvers(reader: Reader, transitions: Iterable[Transition]) -> tuple[Transition, ...]:
+    """Returns transitions that name also those whose approval files were there; one Git call where there are any.
+
+    As claimed: whether an approval counts, the gates tell, and ``verify``.
+    """
+    moves = tuple(transitions)
+    files = {file.oid: file.path for each in moves for file in each.approvals}
+    contents = dict(zip(files, reader.repo.read(list(files)), strict=True))
+    return tuple(
+        replace(each, approved_by=tuple(dict.fromkeys((*each.approved_by, *_approvers(each, contents)))))
+        if each.approvals
+        else each
+        for each in moves
+    )
+
+
+def _approvers(move: Transition, contents: Mapping[str, bytes | None]) -> Iterator[str]:
+    from mreg.core.approvals import parse_approval  # noqa: PLC0415 - few histories have one
+
+    for file in sorted(move.approvals, key=lambda file: file.path):
+        with suppress(DataError):
+            approval = yaml.read(contents[file.oid] or b"", file.path, parse_approval)
+            if (approval.version, approval.replaces) == (move.target, move.source) and approval.by != move.by:
+                yield approval.by
 
 
 def _ghosts(model: ModelState, policy: Policy) -> Iterator[Finding]:

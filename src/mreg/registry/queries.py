@@ -133,7 +133,7 @@ class Queries:
         found = answers.transitions_of(timeline, wanted)
         if wanted and not found and wanted != ARCHIVED:
             settings.policy.stage(wanted)
-        return History(found, tuple(timeline.findings))
+        return History(answers.name_approvers(reader, found), tuple(timeline.findings))
 
     def report(self, model: str | None = None, stage: str | None = None) -> Report:
         """Returns the auditor's report: every transition with the answers of its rules, newest first.
