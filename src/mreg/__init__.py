@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mreg.core.audited import Audit, AuditFault, Report
     from mreg.core.best import Choice
     from mreg.core.compare import Comparison
     from mreg.core.history import Action, Transition
@@ -24,6 +25,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Action",
     "Artifact",
+    "Audit",
+    "AuditFault",
     "Bump",
     "Choice",
     "Comparison",
@@ -45,6 +48,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "mreg.core.audited": ("Audit", "AuditFault", "Report"),
     "mreg.core.best": ("Choice",),
     "mreg.core.compare": ("Comparison",),
     "mreg.core.history": ("Action", "Transition"),

@@ -442,6 +442,56 @@ def test_verify_since_leaves_what_came_before(world: World) -> None:
         world.verify(since="nowhere")
 
 
+# Other repositories.
+
+
+@pytest.mark.parametrize("kind", ["bare", "worktree", "sha256"])
+def test_verify_in_other_kinds_of_repositories(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    place = tmp_path / kind
+    if kind == "bare":
+        world.git("clone", "--quiet", "--bare", str(world.repo), str(place))
+    elif kind == "worktree":
+        world.git("worktree", "add", "--quiet", "--detach", str(place), "HEAD", cwd=world.repo)
+    else:
+        world.git("init", "--quiet", "--object-format=sha256", str(place))
+        monkeypatch.chdir(place)
+        made = Registry.init(place)
+        (tmp_path / "model.bin").write_bytes(b"model")
+        made.register("churn", tmp_path / "model.bin", stage="staging", reason="first")
+    assert Registry.open(place).verify().faults == ()
+    world.git("tag", "-d", "churn@v1.0.0", cwd=place)
+    assert [fault.code for fault in Registry.open(place).verify().faults] == ["tag-missing"]
+
+
+@pytest.fixture
+def adopted(empty_repo: Path, git: Git) -> Path:
+    """A registry that was adopted from GTO's tags."""
+    for number in (1, 2):
+        git("commit", "--quiet", "--allow-empty", f"--message=Train {number}")
+        git("tag", "--annotate", f"--message=v{number}", f"old@v{number}.0.0")
+        git("tag", "--annotate", "--message=in", f"old#production#{number}")
+    Registry.init(empty_repo, adopt=True)
+    return empty_repo
+
+
+def test_verify_adopted_registry_is_clean(adopted: Path) -> None:
+    found = Registry.open(adopted).verify()
+    assert (found.faults, found.transitions, found.tags) == ((), 2, 4)
+
+
+def test_verify_adopted_tags_that_changed(adopted: Path, git: Git) -> None:
+    git("tag", "-d", "old@v1.0.0")
+    git("tag", "--force", "--annotate", "--message=in", "old#production#2", "HEAD~3")
+    git("update-ref", "refs/tags/old@v2.0.0", "refs/tags/old#production#1")
+    assert [(fault.code, fault.place) for fault in Registry.open(adopted).verify().faults] == [
+        ("tag-moved", "refs/tags/old#production#2"),
+        ("tag-missing", "refs/tags/old@v1.0.0"),
+        ("tag-renamed", "refs/tags/old@v2.0.0"),
+    ]
+
+
 # The remote.
 
 
