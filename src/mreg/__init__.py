@@ -38,6 +38,7 @@ __all__ = [
     "Receipt",
     "Record",
     "Registry",
+    "Report",
     "Review",
     "SyncReport",
     "Transition",
