@@ -16,6 +16,8 @@ from mreg.core.tags import (
     DerivedTag,
     TagName,
     derive_tags,
+    find_blockers,
+    folders_of,
     parse_tag_name,
     stage_tag,
     tagger_of,
@@ -27,6 +29,20 @@ from tests.core.simulator import ADA, CHURN, HAND, PRODUCTION, STAGING, START, V
 from tests.core.strategies import model_names, small_versions, stage_names, versions
 
 EU = ModelName("fraud/eu")
+
+
+def test_folders_of_a_name() -> None:
+    assert folders_of("a/b/c") == ["a", "a/b"]
+    assert folders_of("a") == []
+
+
+def test_blockers_are_folders_of_a_name_or_below_it() -> None:
+    there = ["fraud", "churn#production#4/x/y", "churn@v1.0.0", "other/z"]
+    names = ["fraud/eu@v1.0.0", "churn#production#4", "churn@v1.0.0", "churn#production#5", "other/eu@v1.0.0"]
+    assert find_blockers(names, there) == {
+        "fraud/eu@v1.0.0": "fraud",
+        "churn#production#4": "churn#production#4/x/y",
+    }
 
 
 @given(model_names, versions, stage_names, st.integers(1, 999_999_999), st.booleans())

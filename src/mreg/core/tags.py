@@ -14,7 +14,7 @@ The grammar is that of https://mlem.ai/doc/gto (gto 1.10, ``gto.constants``).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,6 +28,8 @@ __all__ = [
     "DerivedTag",
     "TagName",
     "derive_tags",
+    "find_blockers",
+    "folders_of",
     "parse_tag_name",
     "stage_tag",
     "tagger_of",
@@ -108,6 +110,26 @@ def derive_tags(timeline: Timeline) -> Iterator[DerivedTag]:
             series.hold(event.stage, event.version, event.still_assigned)
         elif event.stage != ARCHIVED:
             yield from _seal_transition(event, series)
+
+
+def find_blockers(names: Iterable[str], there: Collection[str]) -> dict[str, str]:
+    """Returns the tags that cannot be made, each with one that is in its way: Git keeps ``a/b`` in a folder ``a``."""
+    below: dict[str, str] = {}
+    for name in there:
+        for folder in folders_of(name):
+            below.setdefault(folder, name)
+    found: dict[str, str] = {}
+    for name in names:
+        blocker = below.get(name) or next((folder for folder in folders_of(name) if folder in there), None)
+        if blocker is not None:
+            found[name] = blocker
+    return found
+
+
+def folders_of(name: str) -> list[str]:
+    """Returns the names that a tag's name makes folders of: ``a`` and ``a/b`` of ``a/b/c``."""
+    parts = name.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -33,6 +34,10 @@ from mreg.stores.pointer import format_pointer
 from mreg.stores.survey import survey_artifact
 
 __all__ = ["Facts", "Registering"]
+
+
+_NAME_BYTES = 251
+"""What a file system takes as a name, less the ``.dvc`` of its pointer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,7 @@ class _Plans:
 
     def build(self, view: View) -> Plan:
         asked, layout = self.asked, view.policy.layout
+        _refuse_long_name(self.content.artifact.path)
         if not view.model.records:
             check_new_model(view.policy, asked.model, view.neighbours())
         version = choose_version(view.model, asked.version, asked.bump, force=asked.force, once=view.once())
@@ -190,6 +196,16 @@ def _choose_format(named: str, artifact: Artifact) -> str:
             details={"named": named, "format": artifact.format},
         )
     return named or artifact.format
+
+
+def _refuse_long_name(name: str) -> None:
+    length = len(os.fsencode(name))
+    if length > _NAME_BYTES:
+        raise UsageError(
+            f"the artifact's name is {length} bytes long, and {_NAME_BYTES} are the most: {name}",
+            hint="register it under a shorter name: cp -r, or ln -s",
+            details={"name": name, "bytes": length},
+        )
 
 
 def _newest(view: View) -> Record | None:

@@ -9,18 +9,19 @@ Rules:
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 from mreg.core.auto import auto_stages, find_candidates
 from mreg.core.gates import Scan
-from mreg.core.history import Timeline
+from mreg.core.history import Finding, Timeline
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.plan import Plan
 from mreg.core.record import Record
 from mreg.core.results import Receipt, SyncReport
-from mreg.core.tags import derive_tags
+from mreg.core.tags import derive_tags, find_blockers
 from mreg.core.transitions import plan_promote
 from mreg.errors import ConflictError, DataError, RefusedError
 from mreg.registry.notifying import Notifying
@@ -109,15 +110,16 @@ class Syncing:
         tagger = Tagger(reader, publisher)
         plan = tagger.plan(timeline, layout)
         created = tuple(tag.name for tag in plan.missing)
+        blocked: tuple[Finding, ...] = ()
         if not self.dry_run:
             updates = tagger.build(plan, timeline, layout)
             created = tuple(update.ref.removeprefix(_TAGS) for update in updates)
-            self._publish(publisher, settings, updates, names, upstream)
+            blocked = self._publish(publisher, settings, updates, names, upstream)
         report = SyncReport(
             created=created,
             present=plan.present,
             transitions=plan.transitions,
-            findings=(*timeline.findings, *plan.findings),
+            findings=(*timeline.findings, *plan.findings, *blocked),
             dry_run=self.dry_run,
             remote=upstream.remote if upstream else "",
             commit=settings.tip,
@@ -131,17 +133,22 @@ class Syncing:
         updates: list[RefUpdate],
         names: list[str],
         upstream: Upstream | None,
-    ) -> None:
+    ) -> tuple[Finding, ...]:
+        """Lands tags, and returns those that the remote cannot have beside others that are there."""
         if upstream is None:
             publisher.publish(updates, reason="mreg sync")
-            return
-        there = upstream.missing_tags(names)
+            return ()
+        there = upstream.tags()
+        wanted = {update.ref.removeprefix(_TAGS): update for update in [*upstream.missing_tags(names, there), *updates]}
+        blockers = find_blockers(wanted, there)
+        pushed = [update for name, update in wanted.items() if name not in blockers]
         if upstream.tip != settings.tip:
-            there.insert(0, RefUpdate(f"refs/heads/{settings.branch}", settings.tip, upstream.tip))
+            pushed.insert(0, RefUpdate(f"refs/heads/{settings.branch}", settings.tip, upstream.tip))
         if updates:
-            publisher.publish(updates, reason="mreg sync", push=partial(upstream.push, [*there, *updates]))
+            publisher.publish(updates, reason="mreg sync", push=partial(upstream.push, pushed))
         else:
-            upstream.push(there)
+            upstream.push(pushed)
+        return tuple(_blocked(name, blocker, upstream.remote) for name, blocker in blockers.items())
 
     def _promote(self, report: SyncReport) -> tuple[Receipt, ...]:
         settings = Reader(self.repo).settings()
@@ -170,6 +177,11 @@ class Syncing:
             except (RefusedError, DataError):
                 continue  # its gates, or its record; an older version may pass
         return None
+
+
+def _blocked(name: str, blocker: str, remote: str) -> Finding:
+    delete = f"git push {shlex.quote(remote)} --delete {shlex.quote(_TAGS + blocker)}"
+    return Finding("taken-tag", _TAGS + name, f"{blocker} is in its way on {remote}: {delete}")
 
 
 def _plan(view: View, *, version: Version, stage: StageName) -> Plan:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from mreg.core.gto import GtoAction, GtoName, find_deregistered, parse_gto_name
 from mreg.core.history import AdoptedTag, Appearance, Finding, Timeline, Transition
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName
 from mreg.core.record import Record
-from mreg.core.tags import DerivedTag, derive_tags
+from mreg.core.tags import DerivedTag, derive_tags, find_blockers, folders_of, parse_tag_name
 from mreg.errors import DataError
 from mreg.registry.reader import Reader
 from mreg.registry.seals import Key, is_seal, read_records, version_commits
@@ -74,7 +73,8 @@ class Tagger:
         explained = find_explained(self._reader.repo, refs.values(), timeline, readable)
         findings = list(_judge(refs.values(), explained.union(tag.name for tag in derived), timeline))
         findings += [_taken(tag) for tag in taken if refs[tag.name].kind == "tag"]
-        blocked = self._find_blocked(absent, refs)
+        blockers = self._find_blockers(absent, refs)
+        findings += _blocking(sorted(refs.keys() - set(blockers.values())), timeline)
         missing: list[DerivedTag] = []
         for tag in absent:
             record = records.get(_key(tag))
@@ -82,8 +82,8 @@ class Tagger:
                 findings.append(_unreadable(tag, record, layout))
             elif record.adopted and isinstance(tag.event, Appearance):
                 findings += [] if record.adopted.tag in refs else [_lost(record.adopted.tag)]
-            elif tag.name in blocked:
-                findings.append(_taken(tag))
+            elif tag.name in blockers:
+                findings.append(_taken(tag, blockers[tag.name]))
             else:
                 missing.append(tag)
         wanted = {key: readable[key] for key in map(_key, missing)}
@@ -118,21 +118,16 @@ class Tagger:
                 del doubtful[tag]
         return doubtful
 
-    def _find_blocked(self, tags: Sequence[DerivedTag], refs: Iterable[str]) -> set[str]:
+    def _find_blockers(self, tags: Sequence[DerivedTag], refs: Iterable[str]) -> dict[str, str]:
         """Returns the tags that cannot be beside another: ``fraud`` is a file, ``fraud/eu@v1.0.0`` is in a folder."""
-        folders = {folder for tag in tags for folder in _folders(tag.name)}
+        folders = {folder for tag in tags for folder in folders_of(tag.name)}
         found = self._reader.repo.resolve([_PREFIX + folder for folder in folders])
         files = {folder for folder, oid in zip(folders, found, strict=True) if oid}
-        above = {folder for name in refs for folder in _folders(name)}
-        return {tag.name for tag in tags if tag.name in above or files.intersection(_folders(tag.name))}
+        return find_blockers((tag.name for tag in tags), files.union(refs))
 
 
 def _key(tag: DerivedTag) -> Key:
     return (tag.model, tag.version)
-
-
-def _folders(name: str) -> list[str]:
-    return [str(folder) for folder in PurePosixPath(name).parents[:-1]]
 
 
 def _tagger(tag: DerivedTag) -> Identity:
@@ -226,9 +221,20 @@ def _judge(refs: Collection[TagRef], derived: set[str], timeline: Timeline) -> I
     yield from map(_lost, sorted(_adopted_tags(timeline) - {ref.name for ref in refs}))
 
 
-def _taken(tag: DerivedTag) -> Finding:
+def _blocking(names: Iterable[str], timeline: Timeline) -> Iterator[Finding]:
+    """Yields the tags below the name of one that mreg may have to make: Git cannot keep both."""
+    models = {model for model, _ in timeline.appearances}
+    for name in names:
+        for folder in folders_of(name):
+            says = parse_tag_name(folder)
+            if says and says.model in models:
+                message = f"mreg could not make the tag {folder} beside it: delete it"
+                yield Finding("blocking-tag", _PREFIX + name, message)
+
+
+def _taken(tag: DerivedTag, blocker: str = "another tag") -> Finding:
     subject = tag.message.partition("\n")[0]
-    message = f"another tag is in the way of {subject!r}: delete it and run mreg sync"
+    message = f"{blocker} is in the way of {subject!r}: delete it and run mreg sync"
     return Finding("taken-tag", _PREFIX + tag.name, message)
 
 

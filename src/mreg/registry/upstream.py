@@ -10,14 +10,14 @@ Rules:
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mreg.core.history import Timeline
 from mreg.core.names import ModelName
-from mreg.core.tags import derive_tags
+from mreg.core.tags import derive_tags, find_blockers
 from mreg.errors import ConflictError
-from mreg.stores.git.publishing import Publisher, RefUpdate
+from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.pushing import fetch, find_remote, is_ancestor, push, remote_tags
 from mreg.stores.git.repository import GitRepository
 
@@ -71,7 +71,7 @@ class Upstream:
     def fetch_tags(self, names: Iterable[str]) -> None:
         """Fetches those of some tags that the remote has and this clone lacks: a signed one cannot be made again."""
         absent = [name for name, update in self._find(names).items() if update is None]
-        there = remote_tags(self.repo, self.remote) if absent else {}
+        there = self.tags() if absent else {}
         wanted = [name for name in absent if name in there]
         if wanted:
             fetch(self.repo, self.remote, self.branch, wanted)
@@ -79,12 +79,20 @@ class Upstream:
     def push(self, updates: Sequence[RefUpdate]) -> None:
         """Lands what moves, and makes the remote-tracking branch say so.
 
+        A tag that cannot be there beside one that is does not keep the others from landing.
+
         Raises:
             RefMovedError: Someone else moved first.
             PushRefusedError: The server's rules say no.
             OutsideError: The remote does not answer.
         """
-        push(self.repo, self.remote, updates)
+        try:
+            push(self.repo, self.remote, updates)
+        except RefMovedError:
+            blocked = find_blockers((update.ref for update in updates), {_TAGS + name for name in self.tags()})
+            if not blocked:
+                raise
+            push(self.repo, self.remote, [update for update in updates if update.ref not in blocked])
 
     def unpushed_tags(self, timeline: Timeline, tip: str) -> list[RefUpdate]:
         """Returns the tags that this clone has of commits that the remote lacks.
@@ -99,9 +107,12 @@ class Upstream:
         names = [tag.name for tag in derive_tags(timeline) if _commit_of(tag.event) in commits]
         return self._updates(names)
 
-    def missing_tags(self, names: Iterable[str]) -> list[RefUpdate]:
+    def tags(self) -> Mapping[str, str]:
+        """Returns the object id of every tag that the remote has, by name."""
+        return remote_tags(self.repo, self.remote)
+
+    def missing_tags(self, names: Iterable[str], there: Collection[str]) -> list[RefUpdate]:
         """Returns those of some tags that this clone has and the remote lacks."""
-        there = remote_tags(self.repo, self.remote)
         return self._updates([name for name in names if name not in there])
 
     def _updates(self, names: Iterable[str]) -> list[RefUpdate]:

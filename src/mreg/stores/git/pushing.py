@@ -72,9 +72,17 @@ def fetch(repo: GitRepository, remote: str, branch: str, tags: Iterable[str] = (
     if done.status != 0:
         if "couldn't find remote ref" in done.stderr and branch in done.stderr:
             return None
-        if "would clobber existing tag" not in done.stderr:
+        if not _is_about_tags(done):
             raise _unreachable(remote, args, done)
     return repo.resolve([tracking])[0]
+
+
+def _is_about_tags(done: Completed) -> bool:
+    """Returns whether all that failed is tags: one is here already, or cannot be beside one that is."""
+    faults = [line for line in done.stderr.splitlines() if line.startswith(("error:", "fatal:"))]
+    about = ("error: cannot lock ref 'refs/tags/", "error: some local refs could not be updated")
+    is_blocked = bool(faults) and all(line.startswith(about) for line in faults)
+    return is_blocked or "would clobber existing tag" in done.stderr
 
 
 def remote_tags(repo: GitRepository, remote: str) -> dict[str, str]:
