@@ -126,11 +126,12 @@ def test_audit_of_what_mreg_wrote_is_clean(ruled: Stand) -> None:
     sim.promote(V3, STAGING)
     sim.clear(STAGING)
     sim.archive(V3)
+    sim.archive(V2)
     sim.archive(V3, undo=True)
     found = ruled.audit()
     assert found.faults == []
     assert [str(each.transition.action.value) for each in found.judged] == [
-        *("promote", "promote", "rollback", "promote", "clear", "archive", "clear")
+        *("promote", "promote", "rollback", "promote", "clear", "archive", "archive", "clear")
     ]
     assert [each.wanted for each in found.judged[:2]] == [1, 1]
     assert [finding.rule for finding in found.judged[1].judgement.findings] == ["metric", "approvals"]
