@@ -93,7 +93,7 @@ class Registering:
             return replace(receipt, record=plans.record)
         content = self._ingest(source, tracked)
         fits = tracked is not None and tracked.md5 == content.artifact.md5
-        plans = _Plans(self, content, tracked if fits else None)
+        plans.content, plans.tracked = content, tracked if fits else None
         writer.write(self.model, plans.build, branch=branch, dry_run=True)
         notices = [*self._upload(content), *_warnings(content, tracked)]
         receipt = writer.write(self.model, plans.build, branch=branch)
