@@ -152,3 +152,39 @@ def test_signatures_are_asked_for_made_and_proven(
     findings = caught.value.details["findings"]
     assert isinstance(findings, list)
     assert "it says bo@example.com, and ada signed it" in findings[-1]["why"]
+
+
+def test_approve_again_is_planned_where_the_first_does_not_count(
+    repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = settle(repo, git)
+    become(monkeypatch, "bo@example.com")
+    given = registry.approve("churn@v2", "production", branch="forged")
+    (path,) = git("diff", "--name-only", "main", "forged").split()
+    # What eve commits in bo's name stands in nobody's way.
+    text = git("show", f"forged:{path}")
+    (repo / path).parent.mkdir(parents=True)
+    (repo / path).with_name("0a1b.yaml").write_text(text)
+    become(monkeypatch, "eve@example.com")
+    git("add", "--all")
+    git("commit", "--quiet", "--message=Forge")
+    become(monkeypatch, "bo@example.com")
+    assert given.changed
+    assert registry.approve("churn@v2", "production").changed
+    assert not registry.approve("churn@v2", "production").changed
+
+
+def test_approve_on_a_branch_again_is_planned_where_the_first_is_spent(
+    repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = settle(repo, git)
+    become(monkeypatch, "bo@example.com")
+    registry.approve("churn@v2", "production")
+    become(monkeypatch, "ada@example.com")
+    registry.promote("churn@v2", "production", reason="better")
+    registry.clear("churn", "production", reason="worse")
+    registry.promote("churn@v2", "production", reason="once more", branch="again")
+    become(monkeypatch, "bo@example.com")
+    assert registry.approve("churn@v2", "production", branch="again").changed
+    assert not registry.approve("churn@v2", "production", branch="again").changed
+    assert registry.check(head="again").ok

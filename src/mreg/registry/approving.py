@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mreg.core.approvals import Approval, encode_approval
+from mreg.core.approvals import Approval, Ballot, Vote, count_votes, encode_approval
 from mreg.core.approving import plan_approve
-from mreg.core.cases import find_votes
+from mreg.core.cases import Evidence, find_votes
 from mreg.core.names import Selector, StageName, Version
+from mreg.core.people import Actor
 from mreg.core.plan import Plan
+from mreg.core.record import Record
 from mreg.core.state import ModelState
-from mreg.core.statements import Namespace
+from mreg.core.statements import Namespace, artifact_name
 from mreg.errors import NotFoundError
 from mreg.registry.evidence import StoredEvidence
 from mreg.registry.view import View
@@ -36,23 +38,36 @@ class Approving:
         view.registered()
         version = view.registry.select(self.selector)
         view.require_record(version)
-        record = view.record(version)
+        record, state = view.record(version), _landed(view)
         return plan_approve(
             view.rules,
-            _landed(view),
+            state,
             record,
             self.stage,
             view.statement(self.reason),
-            given=self._given(view, version),
+            given=self._given(view, record, state),
             sign=lambda each: view.signing.sign(self.stage, encode_approval(each), Namespace.APPROVAL),
         )
 
-    def _given(self, view: View, version: Version) -> list[Approval]:
-        timeline, key = view.timeline, (self.selector.model, version, self.stage)
-        evidence = StoredEvidence(view.reader, view.rules.layout, None)
-        since = timeline.lane(self.selector.model, self.stage).position
-        votes = find_votes(timeline, key, -1 if view.is_branch else since, evidence)
-        return [vote.approval for vote in votes if vote.approval and vote.is_fresh and not vote.is_changed]
+    def _given(self, view: View, record: Record, state: ModelState) -> list[Approval]:
+        """Returns the approvals that count: one that does not, be it forged, stands in nobody's way."""
+        rule, model = view.rules.stage(self.stage), self.selector.model
+        folder = view.rules.layout.model(model)
+        evidence = StoredEvidence(view.reader, view.rules.layout, view.registry.commit, folders=[folder])
+        votes = {vote.path: vote for vote in self._votes(view, record.version, evidence)}
+        artifact, source = artifact_name(record.artifact), state.holder(self.stage)
+        ballot = Ballot(model, record.version, self.stage, artifact, source, author=Actor(""))
+        tally = count_votes(rule.approvals, rule.signatures, view.rules.people, ballot, votes.values())
+        return [approval for path in tally.votes.values() if (approval := votes[path].approval)]
+
+    def _votes(self, view: View, version: Version, evidence: Evidence) -> list[Vote]:
+        landed, key = view.timeline, (self.selector.model, version, self.stage)
+        if view.is_branch:  # the promotion under review has spent nothing yet
+            layout = view.rules.layout
+            landed = view.reader.timeline(view.reader.commits(view.landed, layout, [self.selector.model]), layout)
+        since = landed.lane(self.selector.model, self.stage).position
+        spent = {vote.path for vote in find_votes(landed, key, since, evidence) if not vote.is_fresh}
+        return [vote for vote in find_votes(view.timeline, key, -1, evidence) if vote.path not in spent]
 
 
 def _landed(view: View) -> ModelState:
