@@ -73,7 +73,7 @@ CASES = [
     ("", "promote churn@v3 staging", 2, REASON, "mreg promote churn@v3.0.0 staging --reason 'why'"),
     ("", "promote churn@v3 archived -m x", 2, "'archived' is not a stage, but a mark", "mreg archive churn@v3.0.0"),
     ("", "promote churn@v3 staging -m x --branch a..b", 2, "'a..b' is not a branch name", "--branch promote-churn"),
-    ("bad record", "promote churn@v2 staging -m x", 3, *BAD_RECORD),
+    ("bad record", "promote churn@v2 staging -m x", 3, BAD_RECORD[0], "git restore --source="),
     ("", "promote churn@v9 staging -m x", 4, *NO_V9),
     ("", "promote churn@v3 nowhere -m x", 4, *UNDECLARED),
     (
@@ -109,7 +109,7 @@ CASES = [
     ("", "pull churn -o README.md", 1, "README.md' is there already and is no version of this model", "--force"),
     ("", "pull churn -o .git --force", 1, "is never replaced: it belongs to Git", "mreg pull churn@latest --output"),
     ("", "pull churn --link soft", 2, "invalid value for '--link': 'soft' is not one of", "mreg pull --help"),
-    ("bad record", "pull churn@v2", 3, *BAD_RECORD),
+    ("bad stage", "pull churn@production", 3, "registry/churn/stages/production.yaml", "mreg doctor"),
     ("", "pull churn@staging", 4, "churn has no version in staging", "mreg promote churn@v3.0.0 staging"),
     ("shallow", "sync", 5, *SHALLOW),
     ("", "sync now", 2, "got unexpected extra argument", "mreg sync --help"),

@@ -162,6 +162,12 @@ def parse_policy(fields: Fields) -> Policy:
     Raises:
         DataError: A key is unknown or has a value that cannot be.
     """
+    if not fields.has("schema"):
+        raise fields.error(
+            "schema",
+            "this is needed, and it is missing: is the file another tool's?",
+            hint=f"git mv {SETTINGS_FILE} registry.other.yaml   # or, if it is mreg's: write schema: {SCHEMA} into it",
+        )
     schema = fields.required_integer("schema")
     if schema != SCHEMA:
         raise fields.error(

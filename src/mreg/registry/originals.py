@@ -38,7 +38,7 @@ def find_original(
     if isinstance(found, DataError):
         raise found
     is_changed = timeline.appearances[key].record != oid
-    return found, (f"{_tell_change(path, commits)}, and that counts: mreg verify",) if is_changed else ()
+    return found, (f"{_tell_change(path, commits)}; what was registered counts: mreg verify",) if is_changed else ()
 
 
 def refuse_change(path: str, commits: Iterable[Commit]) -> DataError:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, time, timezone
 
 from mreg.core.fields import Fields
@@ -14,10 +12,11 @@ from mreg.core.history import Commit, Finding, Timeline
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
 from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, parse_archived, parse_stage
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.policy import DEFAULT_BRANCH, Policy, parse_policy
+from mreg.core.policy import Policy
 from mreg.core.record import Record, parse_record
 from mreg.core.state import ModelState, RegistryState
-from mreg.errors import DataError, IncompleteHistoryError, NotARegistryError, NotFoundError
+from mreg.errors import DataError, IncompleteHistoryError, NotFoundError
+from mreg.registry.settings import Settings, parse_settings, read_settings, with_hint
 from mreg.stores import yaml
 from mreg.stores.git.repository import GitRepository, TreeFile
 
@@ -25,18 +24,6 @@ __all__ = ["Reader", "Settings", "parse_manifest", "parse_settings"]
 
 _UNSHALLOW = "git fetch --unshallow   # in GitHub Actions: actions/checkout with fetch-depth: 0"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Which branch is the registry, where it stands, and by which rules."""
-
-    policy: Policy
-    branch: str
-    tip: str
-    """Commit of the registry branch, or of its remote-tracking branch where the clone has no local one."""
-    is_local: bool
-    """True where the local branch exists."""
 
 
 class Reader:
@@ -59,7 +46,7 @@ class Reader:
             NotARegistryError: There is none.
             DataError: It cannot be read.
         """
-        self._settings = self._settings or self._read_settings()
+        self._settings = self._settings or read_settings(self.repo)
         return self._settings
 
     def policy_at(self, commit: str) -> Policy:
@@ -148,7 +135,7 @@ class Reader:
             try:
                 self._records[path, oid] = yaml.read(_required(data, path, oid), path, parse_record)
             except DataError as error:
-                self._records[path, oid] = _with_hint(error, path)
+                self._records[path, oid] = with_hint(error, path)
         return [self._records[key] for key in blobs]
 
     def record(self, state: RegistryState, model: ModelName, version: Version) -> Record:
@@ -199,45 +186,6 @@ class Reader:
         if commit is None:
             raise NotFoundError(f"the registry branch has no commit as old as {text}", hint="mreg history")
         return commit
-
-    def _read_settings(self) -> Settings:
-        branch = DEFAULT_BRANCH
-        for _ in range(2):
-            found = self._find_settings(branch)
-            if found.branch == branch:
-                return found
-            branch = found.branch
-        raise DataError(
-            f"{SETTINGS_FILE}: branch: {branch} names a branch whose own {SETTINGS_FILE} names another",
-            hint=f"set the same branch: in {SETTINGS_FILE} on both branches",
-            details={"file": SETTINGS_FILE, "key": "branch"},
-        )
-
-    def _find_settings(self, branch: str) -> Settings:
-        places = [f"refs/heads/{branch}", f"refs/remotes/origin/{branch}", "HEAD", "refs/remotes/origin/HEAD"]
-        found = self.repo.read_named(
-            [name for place in places for name in (f"{place}^{{commit}}", f"{place}:{SETTINGS_FILE}")]
-        )
-        for index, place in enumerate(places):
-            commit, settings = found[2 * index : 2 * index + 2]
-            if commit is None or settings is None:
-                continue
-            policy = parse_settings(settings[1])
-            if place == "HEAD" and policy.branch == branch and self.repo.head_branch() not in {None, branch}:
-                # A feature branch that brings the first registry.yaml: there is no registry before it lands.
-                continue
-            return Settings(policy, policy.branch, commit[0], is_local=place.startswith("refs/heads/"))
-        if branch != DEFAULT_BRANCH and found[0] is None and found[2] is None:
-            raise DataError(
-                f"{SETTINGS_FILE}: branch: the registry branch is {branch}, and there is no such branch",
-                hint=f"git branch {shlex.quote(branch)}   # or correct branch: in {SETTINGS_FILE}, and commit",
-                details={"file": SETTINGS_FILE, "key": "branch"},
-            )
-        raise NotARegistryError(
-            f"{self.repo.worktree or self.repo.git_dir} holds no registry: no {SETTINGS_FILE} on {branch}",
-            hint="mreg init   # or mreg init --adopt, where GTO has tagged models",
-            details={"path": str(self.repo.worktree or self.repo.git_dir)},
-        )
 
     def _prefetch(self, blobs: Iterable[tuple[str, str]]) -> None:
         missing = [key for key in dict.fromkeys(blobs) if key not in self._manifests]
@@ -319,22 +267,9 @@ def _required(data: bytes | None, path: str, oid: str) -> bytes:
     return data
 
 
-def parse_settings(data: bytes) -> Policy:
-    """Returns what ``registry.yaml`` says, or raises DataError."""
-    try:
-        return yaml.read(data, SETTINGS_FILE, parse_policy)
-    except DataError as error:
-        raise _with_hint(error, SETTINGS_FILE) from error
-
-
 def _misplaced(record: Record, path: str) -> DataError:
     details = {"file": path, "key": "version"}
-    return _with_hint(DataError(f"{path} is the record of {record.model} {record.version}", details=details), path)
-
-
-def _with_hint(error: DataError, path: str) -> DataError:
-    hint = error.hint or f"git log -p -- {shlex.quote(path)}   # mreg reads what is committed"
-    return DataError(error.message, hint=hint, details=error.details)
+    return with_hint(DataError(f"{path} is the record of {record.model} {record.version}", details=details), path)
 
 
 def _parse_moment(text: str) -> datetime | None:

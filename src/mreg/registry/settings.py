@@ -1,0 +1,104 @@
+"""Which branch is the registry, where it stands, and by which rules."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from mreg.core.layout import SETTINGS_FILE
+from mreg.core.policy import DEFAULT_BRANCH, Policy, parse_policy
+from mreg.errors import DataError, NotARegistryError
+from mreg.stores import yaml
+from mreg.stores.git.repository import GitRepository
+
+__all__ = ["Settings", "parse_settings", "read_settings", "with_hint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which branch is the registry, where it stands, and by which rules."""
+
+    policy: Policy
+    branch: str
+    tip: str
+    """Commit of the registry branch, or of its remote-tracking branch where the clone has no local one."""
+    is_local: bool
+    """True where the local branch exists."""
+
+
+def read_settings(repo: GitRepository) -> Settings:
+    """Returns the settings at the tip of the registry branch; two Git calls where that is not ``main``.
+
+    Raises:
+        NotARegistryError: There is none.
+        DataError: It cannot be read, or names a branch that is none, or says otherwise.
+    """
+    branch = DEFAULT_BRANCH
+    for _ in range(2):
+        found = _find(repo, branch)
+        if found.branch == branch:
+            return found
+        branch = found.branch
+    raise DataError(
+        f"{SETTINGS_FILE}: branch: {branch} names a branch whose own {SETTINGS_FILE} names another",
+        hint=f"set the same branch: in {SETTINGS_FILE} on both branches",
+        details={"file": SETTINGS_FILE, "key": "branch"},
+    )
+
+
+def parse_settings(data: bytes) -> Policy:
+    """Returns what ``registry.yaml`` says, or raises DataError."""
+    try:
+        return yaml.read(data, SETTINGS_FILE, parse_policy)
+    except DataError as error:
+        raise with_hint(error, SETTINGS_FILE) from error
+
+
+def with_hint(error: DataError, path: str) -> DataError:
+    """Returns an error about a file with a hint: its own, or else where to look."""
+    hint = error.hint or f"git log -p -- {shlex.quote(path)}   # mreg reads what is committed"
+    return DataError(error.message, hint=hint, details=error.details)
+
+
+def _find(repo: GitRepository, branch: str) -> Settings:
+    places = [f"refs/heads/{branch}", f"refs/remotes/origin/{branch}", "HEAD", "refs/remotes/origin/HEAD"]
+    found = repo.read_named([name for place in places for name in (f"{place}^{{commit}}", f"{place}:{SETTINGS_FILE}")])
+    is_there = found[0] is not None or found[2] is not None
+    bringing = ""
+    for index, place in enumerate(places):
+        commit, settings = found[2 * index : 2 * index + 2]
+        if commit is None or settings is None:
+            continue
+        policy = parse_settings(settings[1])
+        head = repo.head_branch() if place == "HEAD" and policy.branch == branch else None
+        if head not in {None, branch}:
+            # A feature branch that brings the first registry.yaml: there is no registry before it lands.
+            bringing = head or ""
+            continue
+        return Settings(policy, policy.branch, commit[0], is_local=place.startswith("refs/heads/"))
+    if not is_there and (bringing or branch != DEFAULT_BRANCH):
+        raise _lost_branch(branch, bringing)
+    hint = "mreg init   # or mreg init --adopt, where GTO has tagged models"
+    if bringing:
+        hint = f"let {bringing} land on {branch}: its {SETTINGS_FILE} names that branch"
+    raise NotARegistryError(
+        f"{repo.worktree or repo.git_dir} holds no registry: no {SETTINGS_FILE} on {branch}",
+        hint=hint,
+        details={"path": str(repo.worktree or repo.git_dir)},
+    )
+
+
+def _lost_branch(branch: str, head: str) -> DataError:
+    details = {"file": SETTINGS_FILE, "key": "branch"}
+    if head:
+        return DataError(
+            f"{SETTINGS_FILE} on {head} names the branch {branch} as the registry, and there is no such branch here",
+            hint=f"set branch: {head} in {SETTINGS_FILE} and commit, where it was renamed; "
+            f"else git fetch origin {shlex.quote(branch)}",
+            details=details,
+        )
+    return DataError(
+        f"{SETTINGS_FILE}: branch: the registry branch is {branch}, and there is no such branch",
+        hint=f"git branch {shlex.quote(branch)}   # or correct branch: in {SETTINGS_FILE}, and commit",
+        details=details,
+    )
