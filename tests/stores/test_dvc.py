@@ -101,6 +101,7 @@ class Site:
 def site(repo: Path, tmp_path: Path) -> Site:
     for path, text in dvc_files(os.fspath(tmp_path / "remote"), repo).items():
         write(repo / path, text)
+    (tmp_path / "remote").mkdir()
     return Site(repo, tmp_path / "remote")
 
 
@@ -369,7 +370,21 @@ def test_no_default_remote(repo: Path) -> None:
     assert caught.value.hint.startswith("dvc remote add --default")
 
 
+def test_folder_that_is_not_mounted_is_not_made(site: Site) -> None:
+    content = site.ingest(write(site.root.parent / "m", b"model"))
+    site.remote.rmdir()
+    with pytest.raises(StorageError, match="is not there") as caught:
+        site.store.upload(content.artifact.md5)
+    assert caught.value.hint.endswith(f"mkdir -p {site.remote}")
+    site.forget()
+    for ask in (lambda: site.store.download(content.artifact.md5), site.store.require_remote):
+        with pytest.raises(StorageError, match="is not there"):
+            ask()
+    assert not site.remote.exists()
+
+
 def test_remote_that_cannot_be_written(site: Site) -> None:
+    site.remote.rmdir()
     write(site.remote, b"a file")
     content = site.ingest(write(site.root.parent / "m", b"x"))
     with pytest.raises(StorageError, match="cannot be written"):

@@ -151,7 +151,7 @@ def _fault(name: str, finding: Finding, command: str) -> Check:
 
 
 def _remote(repo: GitRepository) -> Check:
-    place = open_store(repo).remote()
+    place = open_store(repo).require_remote()
     if place is None:
         message = "no default DVC remote: the bytes of models are in this clone's cache alone"
         return Check("dvc remote", ok=False, message=message, fix="mreg init --remote s3://bucket/path")

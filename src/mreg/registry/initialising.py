@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,14 +20,16 @@ from mreg.registry.gitignore import ignore_text
 from mreg.registry.hosting import Hosting, plan_hosting
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.view import encode_document
-from mreg.stores.dvc import dvc_files
+from mreg.stores import yaml
+from mreg.stores.dvc import DvcStore, dvc_files
 from mreg.stores.git.publishing import Publisher, RefUpdate
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["initialise"]
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_DVC_FILES = (".dvc/config", ".dvc/.gitignore", ".dvcignore")
+_CONFIG = ".dvc/config"
+_DVC_FILES = (_CONFIG, ".dvc/.gitignore", ".dvcignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class _Start:
     local: str | None
     settings: Settings | None
 
+    pointing: str | None = None
+    """The branch where readers look, and that must name ``branch``; ``None`` where they find it without."""
 
 def initialise(
     path: Path,
@@ -53,13 +57,14 @@ def initialise(
         path: A directory in the repository.
         remote: URL of the DVC remote that artifacts go to.
         adopting: Write records and stages for what GTO has tagged.
-        branch: The registry branch; by default the one that is checked out.
+        branch: The registry branch of a new registry; by default the one that is checked out.
         hosting: For which Git hosts to write workflows, if any.
         dry_run: Decide only.
 
     Raises:
         NotARegistryError: This is no Git repository.
-        RefusedError: GTO has tagged models here and ``adopting`` was not asked for.
+        RefusedError: GTO has tagged models here and ``adopting`` was not asked for; or nothing would find the branch.
+        UsageError: The registry is there, on another branch.
     """
     repo = GitRepository(path)
     if remote is not None and not (remote.strip() and remote.isprintable()):
@@ -73,19 +78,9 @@ def initialise(
     publisher = Publisher(repo)
     with publisher.locked():
         start, plan, adoption = _decide(repo, remote, branch, hosting, adopting=adopting)
-        paths, tip = list(plan.documents), start.tip
-        if plan.changed:
-            files = {name: encode_document(document) for name, document in plan.documents.items()}
-            tip = publisher.commit(
-                parent=tip, files=files, author=repo.author(), committer=repo.committer(), message=plan.message
-            )
-        if adoption and adoption.versions and tip:
-            layout = (start.settings.policy if start.settings else Policy()).layout
-            tip, adopted = adoption.commit(publisher, repo, tip, layout)
-            paths += adopted
-        if tip and tip != start.tip:
-            update = RefUpdate(f"refs/heads/{start.branch}", tip, start.local)
-            publisher.publish([update], paths=tuple(paths), reason=f"mreg: {plan.subject or 'adopt from GTO'}")
+        notices = _make_folder(remote)
+        tip = _land(publisher, repo, start, plan, adoption)
+    plan = replace(plan, notices=(*plan.notices, *notices))
     return _receipt(plan, start.branch, tip if tip != start.tip else None, adoption)
 
 
@@ -93,6 +88,42 @@ def _decide(
     repo: GitRepository, remote: str | None, branch: str | None, hosting: Hosting | None, *, adopting: bool
 ) -> tuple[_Start, Plan, Adoption | None]:
     start = _start(repo, branch)
+def _land(
+    publisher: Publisher, repo: GitRepository, start: _Start, plan: Plan, adoption: Adoption | None
+) -> str | None:
+    """Commits what was decided, and returns where the registry branch is then."""
+    paths, tip = list(plan.documents), start.tip
+    files = {name: encode_document(document) for name, document in plan.documents.items()}
+    pointer, pointing_files = _point(publisher, repo, start, files)
+    if pointer and pointer.old == tip and start.local is None:
+        tip = pointer.new  # what begins on top of it can be merged with it
+    if plan.changed:
+        tip = publisher.commit(
+            parent=tip, files=files, author=repo.author(), committer=repo.committer(), message=plan.message
+        )
+    if adoption and adoption.versions and tip:
+        layout = (start.settings.policy if start.settings else Policy()).layout
+        tip, adopted = adoption.commit(publisher, repo, tip, layout)
+        paths += adopted
+    if tip and tip != start.tip:
+        updates = [RefUpdate(f"refs/heads/{start.branch}", tip, start.local)]
+        if pointer:  # the first is the one that may be checked out
+            updates, paths = [pointer, *updates], pointing_files
+        publisher.publish(updates, paths=tuple(paths), reason=f"mreg: {plan.subject or 'adopt from GTO'}")
+    return tip
+
+
+def _make_folder(remote: str | None) -> tuple[str, ...]:
+    """Makes the folder of a remote that is one, and returns what to know where it cannot be made."""
+    if remote is None or _URL.match(remote):
+        return ()
+    try:
+        Path(remote).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return (f"{remote} is not there and cannot be made here: {(error.strerror or str(error)).lower()}",)
+    return ()
+
+
     if not adopting:
         if start.settings is None:
             _refuse_gto_tags(repo)
@@ -129,11 +160,18 @@ def _start(repo: GitRepository, branch: str | None) -> _Start:
     try:
         settings = Reader(repo).settings()
     except NotARegistryError:
-        name = branch or repo.head_branch() or DEFAULT_BRANCH
+        head = repo.head_branch()
+        name = branch or head or DEFAULT_BRANCH
         repo.check_branch_name(name)
         local = repo.branch_tip(name)
         remote = repo.resolve([f"refs/remotes/origin/{name}"])[0]
-        return _Start(name, local or remote or repo.head(), local, None)
+        return _Start(name, local or remote or repo.head(), local, None, _find_pointing(repo, name, head))
+    if branch not in {None, settings.branch}:
+        raise UsageError(
+            f"the registry branch is {settings.branch}, and init does not move a registry to another",
+            hint=f"let {branch} have what {settings.branch} has, then set branch: {branch} in {SETTINGS_FILE} on both",
+            details={"branch": branch, "registry": settings.branch},
+        )
     return _Start(settings.branch, settings.tip, settings.tip if settings.is_local else None, settings)
 
 
@@ -141,6 +179,39 @@ def _plan(
     repo: GitRepository,
     start: _Start,
     remote: str | None,
+def _find_pointing(repo: GitRepository, name: str, head: str | None) -> str | None:
+    """Returns the branch that must name the registry branch; ``None`` where readers look there anyway."""
+    if name in {DEFAULT_BRANCH, head}:
+        return None
+    found = DEFAULT_BRANCH if repo.branch_tip(DEFAULT_BRANCH) else head
+    if found is None:
+        raise RefusedError(
+            f"nothing would find a registry on {name}: no branch is checked out that could name it",
+            hint=f"git switch -c {shlex.quote(name)} && mreg init",
+            details={"branch": name},
+        )
+    return found
+
+
+def _point(
+    publisher: Publisher, repo: GitRepository, start: _Start, files: Mapping[str, bytes | None]
+) -> tuple[RefUpdate | None, list[str]]:
+    """Commits the name of the registry branch where readers look, if they must be told; and what the commit changes."""
+    if start.pointing is None:
+        return None, []
+    tip = repo.branch_tip(start.pointing)
+    # DVC's own too: there as well the cache is to be none of Git's.
+    own = {name: files[name] for name in _DVC_FILES if name in files} if tip == start.tip else {}
+    text = f"# The model registry of this repository is on another branch.\nschema: 1\n{_branch_line(start.branch)}\n"
+    own[SETTINGS_FILE] = text.encode()
+    plan = Plan(None, subject=f"Name {start.branch} as the model registry", trailers=(("Mreg-Action", "init"),))
+    commit = publisher.commit(
+        parent=tip, files=own, author=repo.author(), committer=repo.committer(), message=plan.message
+    )
+    publisher.flush()
+    return RefUpdate(f"refs/heads/{start.pointing}", commit, tip), list(own)
+
+
     hosting: Hosting | None,
     *,
     stages: Sequence[StageName] = (),
@@ -148,12 +219,11 @@ def _plan(
     policy = start.settings.policy if start.settings else Policy(branch=start.branch)
     if stages:
         policy = replace(policy, stages=dict.fromkeys(stages, StageRule()))
-    documents, subject = _registry_files(repo, start, remote, policy)
-    notices: tuple[str, ...] = ()
+    documents, subject, notices = _registry_files(repo, start, remote, policy)
     if hosting:
         beside = plan_hosting(repo, start.tip, hosting, policy, start.branch)
         documents |= beside.documents
-        notices = beside.notices
+        notices = (*notices, *beside.notices)
     if not documents:
         return Plan(None, notices=("this is a model registry already", *notices))
     body = f"Artifacts are stored in the DVC remote {remote}." if remote else ""
@@ -164,8 +234,8 @@ def _plan(
 
 def _registry_files(
     repo: GitRepository, start: _Start, remote: str | None, policy: Policy
-) -> tuple[dict[str, Document], str]:
-    """Returns the registry's own files that are missing, and what writing them is called."""
+) -> tuple[dict[str, Document], str, tuple[str, ...]]:
+    """Returns the registry's own files that are missing, what writing them is called, and what to know of it."""
     documents: dict[str, Document] = {}
     ignore_path = f"{policy.root}/.gitignore"
     names = [SETTINGS_FILE, *_DVC_FILES, ignore_path]
@@ -181,7 +251,7 @@ def _registry_files(
                 details={"file": SETTINGS_FILE, "branch": start.branch},
             )
         documents[SETTINGS_FILE] = settings_text(start.branch, policy.stages).encode()
-    if ".dvc/config" not in present or remote is not None:
+    if _CONFIG not in present or remote is not None:
         existing = {name: text for name, text in present.items() if name in _DVC_FILES}
         for name, text in dvc_files(remote, repo.worktree or repo.git_dir, existing=existing).items():
             documents[name] = text.encode()
@@ -190,7 +260,34 @@ def _registry_files(
     if ignored != present.get(ignore_path):
         documents[ignore_path] = ignored.encode()
         subject = subject or "Let DVC see the models of the registry"
-    return documents, subject if start.settings else "Make this repository a model registry"
+    notices = _tell_remote(repo, present.get(_CONFIG), documents.get(_CONFIG))
+    if start.settings:
+        return documents, subject, notices
+    return documents, "Make this repository a model registry", (*notices, *_tell_branch(repo, start))
+
+
+def _tell_remote(repo: GitRepository, before: str | None, after: Document) -> tuple[str, ...]:
+    """Returns what to know where another remote takes the place of the default one."""
+    if before is None or not isinstance(after, bytes):
+        return ()
+    root = repo.worktree or repo.git_dir
+    old, new = (DvcStore(root / ".dvc", root, config_text=text).remote() for text in (before, after.decode()))
+    if old is None or old == new:
+        return ()
+    copy = f"dvc remote add old {shlex.quote(old.url)} && dvc fetch --all-commits --remote old"
+    copy += " && dvc push --all-commits"
+    return (f"the default was {old}: older versions may be there alone, and {copy} copies them",)
+
+
+def _tell_branch(repo: GitRepository, start: _Start) -> tuple[str, ...]:
+    if start.pointing:
+        return (
+            f"{SETTINGS_FILE} on {start.pointing} names {start.branch}: push both, so that clones find the registry",
+        )
+    if start.branch != DEFAULT_BRANCH and repo.branch_tip(DEFAULT_BRANCH):
+        other = f"mreg init --branch {DEFAULT_BRANCH} makes it on {DEFAULT_BRANCH}"
+        return (f"{start.branch} is the registry branch from now on, and not seen from {DEFAULT_BRANCH}: {other}",)
+    return ()
 
 
 def _refuse_gto_tags(repo: GitRepository) -> None:
@@ -198,9 +295,10 @@ def _refuse_gto_tags(repo: GitRepository) -> None:
     models = sorted({name.model for name in names if name})
     if models:
         raise RefusedError(
-            f"GTO has tagged {len(models)} models here ({', '.join(models[:5])})",
+            f"GTO has tagged {amount} here ({', '.join(models[:5])})",
             hint="mreg init --adopt   # writes their versions and stages into the registry",
             details={"models": models},
+        amount = "1 model" if len(models) == 1 else f"{len(models)} models"
         )
 
 
@@ -209,7 +307,7 @@ def settings_text(branch: str, stages: Iterable[StageName]) -> str:
     lines = [
         "# The settings of this model registry.  Every key is in registry.example.yaml of mreg.",
         "schema: 1",
-        f"branch: {branch}            # the branch whose history is the registry",
+        f"{_branch_line(branch)}            # the branch whose history is the registry",
         "stages:                 # in the order that a version takes",
         *(f"  {stage}: {{}}" for stage in stages),
         "# metrics:              # which way is better, so that `mreg compare` and `mreg best` know",
@@ -217,3 +315,7 @@ def settings_text(branch: str, stages: Iterable[StageName]) -> str:
         "#   latency_ms: {direction: lower, unit: ms}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _branch_line(branch: str) -> str:
+    return yaml.dump({"branch": branch}).rstrip("\n")  # in quotes where it would be a number

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mreg.errors import NotFoundError
+from mreg.errors import NotFoundError, StorageError
 from mreg.stores.cache import Cache
 from mreg.stores.disk import scratch_folder
 from mreg.stores.dvc.config import Sections, cache_of, load_sections, remote_of
@@ -77,6 +78,18 @@ class DvcStore:
         """
         return _default_place(self._sections())
 
+    def require_remote(self) -> Place | None:
+        """Returns what ``remote`` does, once it is sure that a remote which is a folder is there.
+
+        Raises:
+            DataError: As ``remote``.
+            StorageError: As ``remote``; or the folder is not there.
+        """
+        place = self.remote()
+        if place is not None and not _URL.match(place.url):
+            _require_folder(Path(place.url), place)
+        return place
+
     def upload(self, md5: str, *, jobs: int | None = None, progress: Progress | None = None) -> Uploaded:
         """Brings an artifact from the cache to the default remote; what is there and whole is left alone.
 
@@ -120,9 +133,13 @@ class DvcStore:
                     hint="dvc remote add --default storage <url>",
                     details={"md5": md5},
                 )
-            with traffic.cache.scratch() as scratch:
-                traffic.fetch([md5] if md5.endswith(".dir") else [], scratch, Meter(None, 0))
-                traffic.fetch(_members(md5, traffic.cache) or [md5], scratch, Meter(progress, size))
+            try:
+                with traffic.cache.scratch() as scratch:
+                    traffic.fetch([md5] if md5.endswith(".dir") else [], scratch, Meter(None, 0))
+                    traffic.fetch(_members(md5, traffic.cache) or [md5], scratch, Meter(progress, size))
+            except NotFoundError:
+                self.require_remote()  # a disk that is not mounted has lost nothing
+                raise
 
     def _sections(self) -> Sections:
         return load_sections(self._dvc_dir, self._root, self._config_text)
@@ -142,17 +159,29 @@ class DvcStore:
             from mreg.stores.dvc.cloud import CloudRemote  # noqa: PLC0415 - what follows imports DVC
 
             yield Traffic(cache, CloudRemote(sections, place), place, jobs, self._stall_s)
-        elif is_written:
-            folder = Path(options["url"])
+            return
+        folder = Path(options["url"])
+        if is_written:
+            _require_folder(folder, place)
             with scratch_folder(folder) as scratch:
                 yield Traffic(cache, FolderRemote(folder, scratch), place, jobs, self._stall_s)
         else:
-            yield Traffic(cache, FolderRemote(Path(options["url"])), place, jobs, self._stall_s)
+            yield Traffic(cache, FolderRemote(folder), place, jobs, self._stall_s)
 
 
 def _default_place(sections: Sections) -> Place | None:
     found = remote_of(sections)
     return Place(found[0], strip_credentials(str(found[1]["url"])) or "…") if found else None
+
+
+def _require_folder(folder: Path, place: Place) -> None:
+    if not folder.exists():
+        # Not made: what should be mounted there would hide it, or miss what is written now.
+        raise StorageError(
+            f"the folder of DVC {place} is not there",
+            hint=f"mount it; or, where it is new: mkdir -p {shlex.quote(os.fspath(folder))}",
+            details={"remote": place.name, "path": os.fspath(folder)},
+        )
 
 
 def _members(md5: str, cache: Cache) -> list[str]:
