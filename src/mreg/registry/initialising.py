@@ -38,9 +38,9 @@ class _Start:
     tip: str | None
     local: str | None
     settings: Settings | None
-
     pointing: str | None = None
     """The branch where readers look, and that must name ``branch``; ``None`` where they find it without."""
+
 
 def initialise(
     path: Path,
@@ -84,10 +84,6 @@ def initialise(
     return _receipt(plan, start.branch, tip if tip != start.tip else None, adoption)
 
 
-def _decide(
-    repo: GitRepository, remote: str | None, branch: str | None, hosting: Hosting | None, *, adopting: bool
-) -> tuple[_Start, Plan, Adoption | None]:
-    start = _start(repo, branch)
 def _land(
     publisher: Publisher, repo: GitRepository, start: _Start, plan: Plan, adoption: Adoption | None
 ) -> str | None:
@@ -124,6 +120,10 @@ def _make_folder(remote: str | None) -> tuple[str, ...]:
     return ()
 
 
+def _decide(
+    repo: GitRepository, remote: str | None, branch: str | None, hosting: Hosting | None, *, adopting: bool
+) -> tuple[_Start, Plan, Adoption | None]:
+    start = _start(repo, branch)
     if not adopting:
         if start.settings is None:
             _refuse_gto_tags(repo)
@@ -175,10 +175,6 @@ def _start(repo: GitRepository, branch: str | None) -> _Start:
     return _Start(settings.branch, settings.tip, settings.tip if settings.is_local else None, settings)
 
 
-def _plan(
-    repo: GitRepository,
-    start: _Start,
-    remote: str | None,
 def _find_pointing(repo: GitRepository, name: str, head: str | None) -> str | None:
     """Returns the branch that must name the registry branch; ``None`` where readers look there anyway."""
     if name in {DEFAULT_BRANCH, head}:
@@ -212,6 +208,10 @@ def _point(
     return RefUpdate(f"refs/heads/{start.pointing}", commit, tip), list(own)
 
 
+def _plan(
+    repo: GitRepository,
+    start: _Start,
+    remote: str | None,
     hosting: Hosting | None,
     *,
     stages: Sequence[StageName] = (),
@@ -294,11 +294,11 @@ def _refuse_gto_tags(repo: GitRepository) -> None:
     names = [parse_gto_name(tag.name) for tag in repo.tags() if tag.kind == "tag"]
     models = sorted({name.model for name in names if name})
     if models:
+        amount = "1 model" if len(models) == 1 else f"{len(models)} models"
         raise RefusedError(
             f"GTO has tagged {amount} here ({', '.join(models[:5])})",
             hint="mreg init --adopt   # writes their versions and stages into the registry",
             details={"models": models},
-        amount = "1 model" if len(models) == 1 else f"{len(models)} models"
         )
 
 
