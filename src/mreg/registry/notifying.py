@@ -16,16 +16,17 @@ from mreg.core.history import Timeline, Transition
 from mreg.core.notices import Notice, is_told, write_notice
 from mreg.core.results import Notification
 from mreg.core.sinks import Sink
-from mreg.errors import NotFoundError, OutsideError
+from mreg.errors import ConflictError, NotFoundError, OutsideError
 from mreg.registry.evidence import StoredEvidence
 from mreg.registry.reader import Reader, Settings
-from mreg.stores.git.pushing import claim, remote_ref
+from mreg.stores.git.pushing import claim, fetch_object, is_ancestor, remote_ref
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Notifying"]
 
 _NOTIFIED = "refs/mreg/notified"
 _HANDED_ON = "refs/mreg/handed-on"
+_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +83,33 @@ class Notifying:
         return self._tell(reader, reader.settings(), timeline, moves)
 
     def _claim(self, marker: str, timeline: Timeline, tip: str, created: Sequence[Transition]) -> Sequence[Transition]:
-        """Returns what is new since a marker, and moves it; nothing where someone else did."""
-        told = remote_ref(self.repo, self.remote, marker) if self.remote else self.repo.resolve([marker])[0]
-        if told == tip:
-            return ()
-        moves = created if told is None else self._since(timeline, tip, told)
-        return moves if claim(self.repo, self.remote, marker, new=tip, old=told) else ()
+        """Returns what is new since a marker, and moves it; nothing where someone else did.
+
+        Raises:
+            ConflictError: It kept moving.
+            PushRefusedError: The server does not let it be kept there.
+        """
+        for _ in range(_ATTEMPTS):
+            told = self._find_marker(marker)
+            # It is ahead where someone who fetched later was faster: never back, or all after it were told again.
+            if told is not None and is_ancestor(self.repo, tip, told):
+                return ()
+            moves = created if told is None else self._since(timeline, tip, told)
+            if claim(self.repo, self.remote, marker, new=tip, old=told):
+                return moves
+        raise ConflictError(f"{marker} moved {_ATTEMPTS} times while mreg was writing", hint="try again")
+
+    def _find_marker(self, marker: str) -> str | None:
+        """Returns where a marker is; what it names is here then."""
+        if not self.remote:
+            return self.repo.resolve([marker])[0]
+        told = remote_ref(self.repo, self.remote, marker)
+        if told is not None and self.repo.resolve([told])[0] is None:
+            fetch_object(self.repo, self.remote, marker)
+        return told
 
     def _since(self, timeline: Timeline, tip: str, told: str) -> list[Transition]:
-        known = self.repo.resolve([told])[0]
-        news = self.repo.runner.text("rev-list", "--first-parent", tip, *([f"^{told}"] if known else []))
-        commits = set(news.split("\n"))
+        commits = set(self.repo.runner.text("rev-list", "--first-parent", tip, f"^{told}").split("\n"))
         return [each for each in timeline.transitions if each.commit in commits]
 
     def _commit_of(self, what: str) -> str:

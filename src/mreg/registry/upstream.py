@@ -1,4 +1,4 @@
-"""The remote of the registry branch: what it says before a decision is made, and what it takes after.
+"""The remote of a branch: what it says before a decision is made, and what it takes after.
 
 Rules:
     * A decision with a push is made on what the remote has: the local branch follows it first, as ``git pull
@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mreg.core.history import Timeline
+from mreg.core.history import Appearance, Timeline, Transition
 from mreg.core.names import ModelName
 from mreg.core.tags import derive_tags, find_blockers
 from mreg.errors import ConflictError
@@ -28,7 +28,7 @@ _TAGS = "refs/tags/"
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The registry branch as one remote has it."""
+    """The registry branch, or that of a pull request, as one remote has it."""
 
     repo: GitRepository
     remote: str
@@ -38,14 +38,28 @@ class Upstream:
 
     @classmethod
     def fetch(cls, repo: GitRepository, branch: str, models: Iterable[ModelName] = ()) -> Upstream:
-        """Fetches the branch, and the tags of some models.
+        """Fetches the registry branch, and the tags of some models.
+
+        Raises:
+            OutsideError: There is no remote, or it does not answer.
+        """
+        upstream, _ = cls.fetch_both(repo, branch, None, models)
+        return upstream
+
+    @classmethod
+    def fetch_both(
+        cls, repo: GitRepository, branch: str, other: str | None, models: Iterable[ModelName] = ()
+    ) -> tuple[Upstream, Upstream | None]:
+        """Fetches the registry branch, another one if asked for, and the tags of some models.
 
         Raises:
             OutsideError: There is no remote, or it does not answer.
         """
         remote = find_remote(repo, branch)
         patterns = [f"{model}{mark}*" for model in models for mark in "@#"]
-        return cls(repo, remote, branch, fetch(repo, remote, branch, patterns))
+        tip, *tips = fetch(repo, remote, [branch, *([other] if other else [])], patterns)
+        upstream = cls(repo, remote, branch, tip)
+        return upstream, cls(repo, remote, other, *tips) if other else None
 
     def follow(self, publisher: Publisher) -> None:
         """Moves the local branch to where the remote's is, if that is ahead; the publisher must be locked.
@@ -58,15 +72,20 @@ class Upstream:
         if local is None or self.tip is None or is_ancestor(self.repo, self.tip, local):
             return
         if not is_ancestor(self.repo, local, self.tip):
-            name = shlex.quote(self.branch)
             raise ConflictError(
                 f"{self.branch} and {self.remote}/{self.branch} have gone apart: each has commits that the other lacks",
-                hint=f"git reset --keep {self.remote}/{name}   # then run again what was made here: mreg history",
+                hint=f"{self._reset()}   # then run again what was made here: mreg history",
                 details={"branch": self.branch, "remote": self.remote, "local": local, "there": self.tip},
             )
         paths = [change.path for change in self.repo.changes(local, self.tip)]
         update = RefUpdate(f"refs/heads/{self.branch}", self.tip, local)
         publisher.publish([update], paths=paths, reason=f"mreg: follow {self.remote}/{self.branch}")
+
+    def _reset(self) -> str:
+        here, there = (shlex.quote(name) for name in (self.branch, f"{self.remote}/{self.branch}"))
+        if self.repo.head_branch() == self.branch:
+            return f"git reset --keep {there}"
+        return f"git branch --force {here} {there}"
 
     def fetch_tags(self, names: Iterable[str]) -> None:
         """Fetches those of some tags that the remote has and this clone lacks: a signed one cannot be made again."""
@@ -74,7 +93,7 @@ class Upstream:
         there = self.tags() if absent else {}
         wanted = [name for name in absent if name in there]
         if wanted:
-            fetch(self.repo, self.remote, self.branch, wanted)
+            fetch(self.repo, self.remote, [], wanted)
 
     def push(self, updates: Sequence[RefUpdate]) -> None:
         """Lands what moves, and makes the remote-tracking branch say so.
@@ -94,18 +113,19 @@ class Upstream:
                 raise
             push(self.repo, self.remote, [update for update in updates if update.ref not in blocked])
 
-    def unpushed_tags(self, timeline: Timeline, tip: str) -> list[RefUpdate]:
+    def unpushed_tags(self, timeline: Timeline, tip: str, *, besides: Collection[str] = ()) -> list[RefUpdate]:
         """Returns the tags that this clone has of commits that the remote lacks.
 
         Args:
             timeline: The whole history.
             tip: The local commit.
+            besides: Names of tags that nobody else shall get.
         """
         if self.tip == tip:
             return []
         commits = set(self.repo.runner.text("rev-list", "--first-parent", *self._range(tip)).split("\n"))
         names = [tag.name for tag in derive_tags(timeline) if _commit_of(tag.event) in commits]
-        return self._updates(names)
+        return self._updates(name for name in names if name not in besides)
 
     def tags(self) -> Mapping[str, str]:
         """Returns the object id of every tag that the remote has, by name."""
@@ -113,7 +133,7 @@ class Upstream:
 
     def missing_tags(self, names: Iterable[str], there: Collection[str]) -> list[RefUpdate]:
         """Returns those of some tags that this clone has and the remote lacks."""
-        return self._updates([name for name in names if name not in there])
+        return self._updates(name for name in names if name not in there)
 
     def _updates(self, names: Iterable[str]) -> list[RefUpdate]:
         return [update for update in self._find(names).values() if update]
@@ -129,6 +149,5 @@ class Upstream:
         return (tip, f"^{self.tip}") if self.tip else (tip,)
 
 
-def _commit_of(event: object) -> str:
-    commit = getattr(event, "commit", "")
-    return commit if isinstance(commit, str) else str(getattr(commit, "oid", ""))
+def _commit_of(event: Appearance | Transition) -> str:
+    return event.commit.oid if isinstance(event, Appearance) else event.commit

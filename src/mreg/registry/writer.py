@@ -22,6 +22,7 @@ from mreg.registry.tagging import Tagger
 from mreg.registry.upstream import Upstream
 from mreg.registry.view import View, encode_files
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
+from mreg.stores.git.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Writer"]
@@ -94,7 +95,7 @@ class Writer:
         with publisher.locked():
             for attempt in range(_ATTEMPTS):
                 upstream = self._follow(publisher, model, branch, attempt)
-                base = self._base(branch)
+                base = self._base(branch, upstream)
                 view = self._view(model, base)
                 plan, findings = self._judge(base, view, build(view))
                 if not plan.changed:
@@ -117,28 +118,34 @@ class Writer:
             pass
 
     def _follow(self, publisher: Publisher, model: ModelName, branch: str | None, attempt: int) -> Upstream | None:
-        """Brings the registry branch up to what the remote has; ``None`` where nothing is pushed."""
+        """Brings the branches up to what the remote has; ``None`` where nothing is pushed."""
         settings = Reader(self._repo).settings()
         if not (settings.policy.push if self._push is None else self._push):
             return None
         if attempt:  # writers that lost a race together must not meet again
             time.sleep(random.uniform(0, _BACKOFF_S * 2**attempt))  # noqa: S311 - no secret
-        upstream = Upstream.fetch(self._repo, settings.branch, [model])
+        other = branch if branch != settings.branch else None
+        if other is not None:
+            self._repo.check_branch_name(other)
+        upstream, proposal = Upstream.fetch_both(self._repo, settings.branch, other, [model])
         upstream.follow(publisher)
-        if branch is not None and branch != settings.branch:
-            self._repo.check_branch_name(branch)
-            upstream = Upstream.fetch(self._repo, branch)
-            upstream.follow(publisher)
-        return upstream
+        if proposal:
+            proposal.follow(publisher)
+        return proposal or upstream
 
-    def _base(self, branch: str | None) -> _Base:
+    def _base(self, branch: str | None, upstream: Upstream | None = None) -> _Base:
         settings = Reader(self._repo).settings()
         if branch is None or branch == settings.branch:
             return _Base(settings, settings.branch, settings.tip, settings.tip if settings.is_local else None)
         self._repo.check_branch_name(branch)
         local = self._repo.branch_tip(branch)
-        tip = local or self._repo.tracked_tip(branch) or settings.tip
-        return _Base(settings, branch, tip, local)
+        return _Base(settings, branch, local or self._begin(settings, branch, upstream), local)
+
+    def _begin(self, settings: Settings, branch: str, upstream: Upstream | None) -> str:
+        """Returns the commit that a branch begins on that this clone lacks: the remote may have it."""
+        there = upstream.tip if upstream else self._repo.tracked_tip(branch)
+        # One that was merged has nothing of its own any more.
+        return settings.tip if there is None or is_ancestor(self._repo, there, settings.tip) else there
 
     def _view(self, model: ModelName, base: _Base, *, dry_run: bool = False) -> View:
         reader, rules = Reader(self._repo), base.settings.policy
@@ -181,6 +188,8 @@ class Writer:
             updates += tagger.build(tags, timeline, layout)
             notices = tuple(f"{finding.place}: {finding.message}" for finding in tags.findings)
         push = None if upstream is None else partial(upstream.push, [*updates, *self._unpushed(base, view, upstream)])
+        if self._repo.watcher:
+            self._repo.watcher.landing(base.branch, commit, upstream.remote if upstream else "")
         publisher.publish(updates, paths=tuple(files), reason=f"mreg: {plan.subject}", push=push)
         names = tuple(update.ref.removeprefix("refs/tags/") for update in updates[1:])
         remote = upstream.remote if upstream else ""
@@ -191,4 +200,7 @@ class Writer:
         if not base.is_registry or upstream.tip == base.tip:
             return []
         layout = view.policy.layout
-        return upstream.unpushed_tags(view.reader.timeline(view.reader.commits(base.tip, layout), layout), base.tip)
+        timeline = view.reader.timeline(view.reader.commits(base.tip, layout), layout)
+        found = Tagger(view.reader, Publisher(self._repo)).plan(timeline, layout).findings
+        wrong = {finding.place.removeprefix("refs/tags/") for finding in found}
+        return upstream.unpushed_tags(timeline, base.tip, besides=wrong)

@@ -6,18 +6,19 @@ Without ``--atomic`` a refused branch leaves its tags behind; there is no fallin
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from mreg.errors import OutsideError, PushRefusedError
+from mreg.errors import MregError, OutsideError, PushRefusedError
+from mreg.stores.git.network import ask, is_forbidden, unreachable, words_of
 from mreg.stores.git.pending import RefUpdate
 from mreg.stores.git.publishing import RefMovedError
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.runner import Completed, failure
+from mreg.stores.git.runner import Completed
 
-__all__ = ["claim", "fetch", "find_remote", "is_ancestor", "push", "remote_ref", "remote_tags"]
+__all__ = ["claim", "fetch", "fetch_object", "find_remote", "is_ancestor", "push", "remote_ref", "remote_tags"]
 
-TIMEOUT_S = 120.0
 _MOVED = (
     "already exists",
     "atomic transaction failed",
@@ -33,7 +34,8 @@ _MOVED = (
 )
 """What Git says where someone else moved first; the rest of a refusal is a rule of the server."""
 _CONSEQUENCE = "atomic push fail"
-_SLOW = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=30")
+_MISSING = re.compile(r"couldn't find remote ref (refs/\S+)$", re.MULTILINE)
+_HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
 def find_remote(repo: GitRepository, branch: str) -> str:
@@ -53,36 +55,55 @@ def find_remote(repo: GitRepository, branch: str) -> str:
     )
 
 
-def fetch(repo: GitRepository, remote: str, branch: str, tags: Iterable[str] = ()) -> str | None:
-    """Fetches a branch, and some tags, and returns where the branch is; ``None`` where the remote lacks it.
+def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Iterable[str] = ()) -> list[str | None]:
+    """Fetches branches, and some tags, and returns where each branch is; ``None`` where the remote lacks it.
 
     Args:
-        repo: The repository; its remote-tracking branch moves, and no local one.
+        repo: The repository; its remote-tracking branches move, and no local one.
         remote: The remote's name.
-        branch: The branch.
-        tags: Names of tags, or patterns with one ``*``.
+        branches: The branches.
+        tags: Names of tags, or patterns with one ``*``; one that is here already stays as it is.
 
     Raises:
         OutsideError: The remote does not answer in time, or refuses.
     """
-    tracking = f"refs/remotes/{remote}/{branch}"
-    specs = [f"+refs/heads/{branch}:{tracking}", *(f"refs/tags/{name}:refs/tags/{name}" for name in tags)]
+    tracking = {f"{_HEADS}{branch}": f"refs/remotes/{remote}/{branch}" for branch in branches}
+    specs = {**tracking, **{f"{_TAGS}{name}": f"{_TAGS}{name}" for name in tags}}
     args = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--stdin", remote)
-    done = _run(repo, *args, stdin="".join(f"{spec}\n" for spec in specs).encode())
-    if done.status != 0:
-        if "couldn't find remote ref" in done.stderr and branch in done.stderr:
-            return None
-        if not _is_about_tags(done):
-            raise _unreachable(remote, args, done)
-    return repo.resolve([tracking])[0]
+    while specs:
+        lines = (f"{'+' if ref in tracking else ''}{ref}:{to}\n" for ref, to in specs.items())
+        done = ask(repo, remote, *args, stdin="".join(lines).encode())
+        # One ref that is not there ends the whole command.
+        missing = _MISSING.search(done.stderr)
+        if done.status != 0 and missing and missing[1] in specs:
+            del specs[missing[1]]
+            continue
+        if done.status != 0 and not _is_about_tags(done):
+            raise unreachable(remote, args, done)
+        break
+    found = repo.resolve([tracking[ref] for ref in tracking if ref in specs])
+    there = dict(zip((ref for ref in tracking if ref in specs), found, strict=True))
+    return [there.get(ref) for ref in tracking]
 
 
 def _is_about_tags(done: Completed) -> bool:
     """Returns whether all that failed is tags: one is here already, or cannot be beside one that is."""
     faults = [line for line in done.stderr.splitlines() if line.startswith(("error:", "fatal:"))]
-    about = ("error: cannot lock ref 'refs/tags/", "error: some local refs could not be updated")
+    about = (f"error: cannot lock ref '{_TAGS}", "error: some local refs could not be updated")
     is_blocked = bool(faults) and all(line.startswith(about) for line in faults)
     return is_blocked or "would clobber existing tag" in done.stderr
+
+
+def fetch_object(repo: GitRepository, remote: str, ref: str) -> None:
+    """Fetches what a ref of the remote names, and what that needs; no ref moves here.
+
+    Raises:
+        OutsideError: The remote does not answer in time, lacks the ref, or refuses.
+    """
+    args = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, ref)
+    done = ask(repo, remote, *args)
+    if done.status != 0:
+        raise unreachable(remote, args, done)
 
 
 def remote_tags(repo: GitRepository, remote: str) -> dict[str, str]:
@@ -91,12 +112,8 @@ def remote_tags(repo: GitRepository, remote: str) -> dict[str, str]:
     Raises:
         OutsideError: The remote does not answer in time, or refuses.
     """
-    args = ("ls-remote", "--quiet", "--refs", "--tags", remote)
-    done = _run(repo, *args)
-    if done.status != 0:
-        raise _unreachable(remote, args, done)
-    lines = (line.partition("\t") for line in done.stdout.decode("utf-8", "surrogateescape").split("\n") if line)
-    return {ref.removeprefix("refs/tags/"): oid for oid, _, ref in lines}
+    refs = _list_refs(repo, remote, "--tags")
+    return {ref.removeprefix(_TAGS): oid for ref, oid in refs.items()}
 
 
 def remote_ref(repo: GitRepository, remote: str, ref: str) -> str | None:
@@ -105,12 +122,16 @@ def remote_ref(repo: GitRepository, remote: str, ref: str) -> str | None:
     Raises:
         OutsideError: The remote does not answer in time, or refuses.
     """
-    args = ("ls-remote", "--quiet", "--refs", remote, ref)
-    done = _run(repo, *args)
+    return _list_refs(repo, remote, patterns=[ref]).get(ref)
+
+
+def _list_refs(repo: GitRepository, remote: str, *options: str, patterns: Sequence[str] = ()) -> dict[str, str]:
+    args = ("ls-remote", "--quiet", "--refs", *options, remote, *patterns)
+    done = ask(repo, remote, *args)
     if done.status != 0:
-        raise _unreachable(remote, args, done)
-    lines = (line.partition("\t") for line in done.stdout.decode("utf-8", "surrogateescape").split("\n"))
-    return next((oid for oid, _, name in lines if name == ref), None)
+        raise unreachable(remote, args, done)
+    lines = (line.partition("\t") for line in done.stdout.decode("utf-8", "surrogateescape").split("\n") if line)
+    return {ref: oid for oid, _, ref in lines}
 
 
 def claim(repo: GitRepository, remote: str, ref: str, *, new: str, old: str | None) -> bool:
@@ -124,18 +145,19 @@ def claim(repo: GitRepository, remote: str, ref: str, *, new: str, old: str | No
         old: Where it is; ``None`` where it is not there.
 
     Raises:
-        OutsideError: The remote does not answer in time, or refuses.
+        PushRefusedError: The server's rules say no.
+        OutsideError: The remote does not answer in time, or cannot be reached.
     """
     if not remote:
         return repo.runner.complete("update-ref", ref, new, old or repo.zero_oid).status == 0
     args = ("push", "--porcelain", f"--force-with-lease={ref}:{old or ''}", remote, f"{new}:{ref}")
-    done = _run(repo, *args)
+    done = ask(repo, remote, *args)
     if done.status == 0:
         return True
-    refusals = dict(_parse_refusals(done.stdout.decode("utf-8", "replace")))
-    if any(word in refusals.get(ref, "") for word in _MOVED):
+    error = _explain(remote, args, done)
+    if isinstance(error, RefMovedError):
         return False
-    raise _unreachable(remote, args, done)
+    raise error
 
 
 def push(repo: GitRepository, remote: str, updates: Sequence[RefUpdate]) -> None:
@@ -151,32 +173,48 @@ def push(repo: GitRepository, remote: str, updates: Sequence[RefUpdate]) -> None
     specs = [f"{update.new}:{update.ref}" for update in updates]
     # No hook of the user's: `core.hooksPath` is pinned.
     args = ("push", "--atomic", "--porcelain", "--no-signed", "--recurse-submodules=no", remote, *specs)
-    done = _run(repo, *args)
-    if done.status == 0:
-        return
+    done = ask(repo, remote, *args)
+    if done.status != 0:
+        raise _explain(remote, args, done)
+
+
+def is_ancestor(repo: GitRepository, older: str, newer: str) -> bool:
+    """Returns whether a commit is in the history of another, or the same; not where one of them is not here."""
+    return repo.runner.complete("merge-base", "--is-ancestor", older, newer).status == 0
+
+
+def _explain(remote: str, args: Sequence[str], done: Completed) -> MregError:
+    """Returns why a push was not taken."""
     refusals = dict(_parse_refusals(done.stdout.decode("utf-8", "replace")))
-    if not refusals:
-        raise _unreachable(remote, args, done)
     moved = [ref for ref, why in refusals.items() if any(word in why for word in _MOVED)]
     if moved:
         details = {"remote": remote, "refs": moved}
-        raise RefMovedError(f"{moved[0]} moved on {remote} while mreg was writing", hint="try again", details=details)
-    ref, why = next(
-        ((ref, why) for ref, why in refusals.items() if _CONSEQUENCE not in why), next(iter(refusals.items()))
-    )
-    said = [line.removeprefix("remote: ").strip() for line in done.stderr.splitlines() if line.startswith("remote: ")]
-    words = f": {' '.join(filter(None, said))}" if any(said) else ""
-    branch = ref.removeprefix("refs/heads/")
-    raise PushRefusedError(
-        f"{remote} refused {branch} ({why}){words}",
-        hint="a protected branch is changed by a pull request: run the command again with --branch NAME --push",
+        return RefMovedError(f"{moved[0]} moved on {remote} while mreg was writing", hint="try again", details=details)
+    said = words_of(done)
+    if not refusals and is_forbidden(done):
+        error = unreachable(remote, args, done)
+        return PushRefusedError(
+            f"{remote} lets you push nothing: {error.message.removeprefix(f'{remote} did not take part: ')}",
+            hint=f"git remote get-url --push {shlex.quote(remote)}   # ask who runs it to let you push there",
+            details={"remote": remote, "refs": {}, "said": said},
+        )
+    if not refusals:
+        return unreachable(remote, args, done)
+    causes = [(ref, why) for ref, why in refusals.items() if _CONSEQUENCE not in why]
+    ref, why = (causes or list(refusals.items()))[0]
+    return PushRefusedError(
+        f"{remote} refused {ref.removeprefix(_HEADS).removeprefix(_TAGS)} ({why}){f': {said}' if said else ''}",
+        hint=_advise(ref),
         details={"remote": remote, "refs": refusals, "said": said},
     )
 
 
-def is_ancestor(repo: GitRepository, older: str, newer: str) -> bool:
-    """Returns whether a commit is in the history of another, or the same."""
-    return repo.runner.complete("merge-base", "--is-ancestor", older, newer).status == 0
+def _advise(ref: str) -> str:
+    if ref.startswith(_HEADS):
+        return "a protected branch is changed by a pull request: run the command again with --branch NAME --push"
+    if ref.startswith(_TAGS):
+        return "mreg sync --push   # by whoever may make tags there, such as a job of CI"
+    return f"mreg sync --no-notify   # or let {ref.rpartition('/')[0]}/* be pushed there"
 
 
 def _parse_refusals(out: str) -> Iterable[tuple[str, str]]:
@@ -189,16 +227,3 @@ def _parse_refusals(out: str) -> Iterable[tuple[str, str]]:
                 spec.partition(":")[2],
                 summary.removeprefix("[rejected] ").removeprefix("[remote rejected] ").strip("()"),
             )
-
-
-def _run(repo: GitRepository, command: str, *args: str, stdin: bytes = b"") -> Completed:
-    return repo.runner.complete(*_SLOW, command, *args, stdin=stdin, timeout_s=TIMEOUT_S)
-
-
-def _unreachable(remote: str, args: Sequence[str], done: Completed) -> OutsideError:
-    error = failure(args, done)
-    return OutsideError(
-        f"{remote} did not take part: {error.message}",
-        hint=error.hint or f"git ls-remote {shlex.quote(remote)}   # shows whether it answers",
-        details=error.details,
-    )

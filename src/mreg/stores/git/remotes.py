@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mreg.errors import GitError, NotFoundError
+from mreg.stores.git.network import ask, unreachable
 from mreg.stores.git.parsing import parse_tag_ref
 from mreg.stores.git.repository import GitRepository, TagRef
-from mreg.stores.git.runner import failure
 
 __all__ = ["RemoteRefs", "describe_tags", "list_remote"]
 
-TIMEOUT_S = 60.0
 _TAGS, _PEELED = "refs/tags/", "^{}"
 
 
@@ -42,11 +40,10 @@ def list_remote(repo: GitRepository, remote: str, branch: str) -> RemoteRefs:
         raise NotFoundError(f"this clone has no remote {remote!r}", hint=hint, details={"remote": remote})
     head = f"refs/heads/{branch}"
     args = ("ls-remote", "--quiet", remote, head, f"{_TAGS}*")
-    done = repo.runner.complete(*args, timeout_s=TIMEOUT_S)
+    done = ask(repo, remote, *args)
     if done.status != 0:
-        error = failure(args, done)
-        hint = f"git ls-remote {shlex.quote(remote)}   # shows whether it answers"
-        raise GitError(f"{remote} could not be asked: {error.message}", hint=error.hint or hint, details=error.details)
+        error = unreachable(remote, args, done)
+        raise GitError(error.message, hint=error.hint, details=error.details)
     lines = (line.partition("\t") for line in done.stdout.decode("utf-8", "surrogateescape").split("\n") if line)
     refs = {ref: oid for oid, _, ref in lines}
     tags = {ref.removeprefix(_TAGS): oid for ref, oid in refs.items() if ref.startswith(_TAGS)}

@@ -18,6 +18,7 @@ from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Any
 
 from mreg.errors import GitError, MregError, OutsideError, UsageError
+from mreg.stores.git.descendants import end_processes, find_descendants
 
 __all__ = ["Completed", "GitRunner", "failure"]
 
@@ -169,7 +170,9 @@ def _execute(
         stdout, stderr = process.communicate(stdin, timeout=timeout_s)
     except BaseException:
         # Ctrl-C, or a time-out: what follows must find a repository that nobody is writing to.
+        children = find_descendants(process.pid)  # Git leaves those behind that wait for a server
         process.terminate()
+        end_processes(children)
         with suppress(TimeoutExpired):
             process.wait(_GRACE_S)
         process.kill()

@@ -1,0 +1,94 @@
+"""Git commands that wait for a server: how long they may, and what is said where it does not take part.
+
+Git's own settings decide: ``mreg.timeout`` is the seconds that one command may take in all; ``http.lowSpeedLimit`` and
+``http.lowSpeedTime`` say when Git gives up on a server that says nothing, which by default is never.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from mreg.errors import OutsideError, UsageError
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.runner import Completed, failure
+
+__all__ = ["TIMEOUT_S", "ask", "is_forbidden", "unreachable", "words_of"]
+
+TIMEOUT_S = 120.0
+SILENCE_S = 60
+"""A server may take its time over a push; the few bytes that Git sends meanwhile to say so count."""
+_LOW_SPEED = ("http.lowSpeedLimit", "http.lowSpeedTime")
+_SETTING = "mreg.timeout"
+_FORBIDDEN = re.compile(r"returned error: 403\b|Permission to \S+ denied|permission denied to", re.IGNORECASE)
+_NO_LOGIN = re.compile(r"Authentication failed|could not read (?:Username|Password)|Permission denied \(|error: 401\b")
+_NO_WORDS = re.compile(
+    r"(?:fatal|error|hint|warning): |Please make sure you have the correct access|and the repository exists|To "
+)
+
+
+def ask(repo: GitRepository, remote: str, *args: str, stdin: bytes = b"") -> Completed:
+    """Runs one Git command that talks to a remote to its end, whatever its status.
+
+    Raises:
+        OutsideError: It was not done in time.
+        UsageError: ``mreg.timeout`` is no number of seconds.
+    """
+    asked, *low_speed = repo.config(_SETTING, *_LOW_SPEED)
+    timeout_s = _parse_timeout(asked)
+    pinned = () if any(low_speed) else ("-c", f"{_LOW_SPEED[0]}=1", "-c", f"{_LOW_SPEED[1]}={SILENCE_S}")
+    try:
+        return repo.runner.complete(*pinned, *args, stdin=stdin, timeout_s=timeout_s)
+    except OutsideError as error:
+        if "timeout_s" not in error.details:
+            raise
+        unknown = "; it may have taken the push: the same command finds out" if args[0] == "push" else ""
+        raise OutsideError(
+            f"{remote} did not answer git {args[0]} within {timeout_s:g} s{unknown}",
+            hint=f"git ls-remote {shlex.quote(remote)}   # where it is but slow: git config {_SETTING} 600",
+            details=error.details,
+        ) from error
+
+
+def unreachable(remote: str, args: Sequence[str], done: Completed) -> OutsideError:
+    """Returns the error of a remote that was not reached, or let nobody in; no password is in it."""
+    error = failure(args, done)
+    words = words_of(done)
+    if words in error.message:
+        words = ""
+    hint = f"git ls-remote {shlex.quote(remote)}   # shows whether it answers"
+    if _NO_LOGIN.search(done.stderr):
+        hint = f"git ls-remote {shlex.quote(remote)}   # asks for user and password, or shows what SSH says"
+    return OutsideError(
+        f"{remote} did not take part: {error.message}{f' ({words})' if words else ''}",
+        hint=error.hint or hint,
+        details=error.details,
+    )
+
+
+def is_forbidden(done: Completed) -> bool:
+    """Returns whether the server knows who asks, and says that they may not."""
+    return bool(_FORBIDDEN.search(done.stderr))
+
+
+def words_of(done: Completed) -> str:
+    """Returns in one line what the server said, or SSH did, besides what Git says."""
+    lines = (line.removeprefix("remote: ").strip() for line in done.stderr.splitlines() if not _NO_WORDS.match(line))
+    return " ".join(filter(None, lines))
+
+
+def _parse_timeout(text: str | None) -> float:
+    if text is None:
+        return TIMEOUT_S
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(
+            f"{_SETTING} in Git's configuration is {text!r}, which is no number of seconds",
+            hint=f"git config {_SETTING} {TIMEOUT_S:.0f}",
+            details={"setting": _SETTING},
+        )
+    return seconds
