@@ -303,17 +303,21 @@ class TestGitKilled:
 
 
 class TestInterrupted:
-    """Ctrl-C ends a command with all put right behind it."""
+    """Ctrl-C, or another signal that asks for an end, ends a command with all put right behind it."""
 
-    def test_at_every_step_of_promote(self, scene: Scene, victims: Victims) -> None:
+    @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+    def test_at_every_step_of_promote(self, scene: Scene, victims: Victims, sign: signal.Signals) -> None:
         trial = Trial.prepare(scene, victims, COMMANDS["promote"])
         for number, step in enumerate(trial.steps, 1):
-            stopped = trial.run(stop=number, signal=signal.SIGINT)
+            stopped = trial.run(stop=number, signal=sign)
             print(number, step)
-            assert stopped.status == 130, stopped.output
+            assert stopped.status == 128 + sign, stopped.output
             assert "Traceback" not in stopped.output
             assert scene.snapshot() in (trial.before, trial.after)
-            assert scene.locks() in ([], [".git/mreg/pending.new"])
+            assert scene.locks() == []
+            has_landed = scene.snapshot() == trial.after
+            assert (f"it landed as {trial.after.main[:12]} on main" in stopped.output) is has_landed
+            assert ("run the command again" in stopped.output) is not has_landed
         assert trial.check(again=False)
 
     def test_while_git_runs(self, scene: Scene, victims: Victims, tmp_path: Path) -> None:

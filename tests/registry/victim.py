@@ -135,6 +135,7 @@ def _become(order: Order, log: int, output: int) -> None:
         os.setsid()
         # A shell that runs tests in the background has Ctrl-C ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.environ.update(order.env)

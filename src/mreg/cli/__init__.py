@@ -27,8 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     from mreg.cli.app import build, run
     from mreg.cli.boundary import guarded
+    from mreg.cli.signals import orderly_end
+    from mreg.cli.witness import Witness
 
-    return guarded(lambda: run(build(words), words), words)
+    witness = Witness()
+    with orderly_end():
+        return guarded(lambda: run(build(words), words, witness), words, witness)
 
 
 def _prepare_streams() -> None:

@@ -14,6 +14,7 @@ from typer.main import get_command
 from mreg import __version__
 from mreg.cli.completion import COMPLETING, mend_bash_words
 from mreg.cli.exit_codes import ExitCode
+from mreg.cli.witness import Witness
 
 __all__ = ["COMMANDS", "build", "run", "run_command"]
 
@@ -68,19 +69,25 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     return app
 
 
-def run(app: typer.Typer, words: Sequence[str]) -> object:
-    """Runs a command line and returns what its command does; what Tab asks for is printed, and ends the process."""
+def run(app: typer.Typer, words: Sequence[str], witness: Witness) -> object:
+    """Runs a command line and returns what its command does; what Tab asks for is printed, and ends the process.
+
+    Args:
+        app: The command line.
+        words: What was typed.
+        witness: Is told what the command writes.
+    """
     command = get_command(app)
     if COMPLETING in os.environ:
         mend_bash_words(os.environ)
         return command.main([], prog_name="mreg", standalone_mode=False)
-    return run_command(command, words)
+    return run_command(command, words, witness)
 
 
-def run_command(command: Any, words: Sequence[str]) -> object:  # noqa: ANN401 - Typer's own Click is not public
+def run_command(command: Any, words: Sequence[str], witness: Witness) -> object:  # noqa: ANN401 - Typer's own Click is not public
     """Runs one command line of a command's tree."""
     # Not its `main`, which takes a closed pipe and Ctrl-C for itself, and ends with other codes than mreg's.
-    with command.make_context("mreg", list(words)) as context:
+    with command.make_context("mreg", list(words), obj=witness) as context:
         result: object = command.invoke(context)
         return result
 

@@ -14,12 +14,15 @@ import typer
 
 from mreg import __version__
 from mreg.cli.exit_codes import ExitCode, exit_code
+from mreg.cli.signals import Ended
+from mreg.cli.witness import Witness
 from mreg.errors import MregError, OutsideError, UsageError
 from mreg.render.text import render_error
 
 __all__ = ["guarded"]
 
 _FORMAT = ("--format", "-f")
+_BY_SIGNAL = 128
 # Typer carries its own Click, whose errors are public only through their subclass.
 _CLICK_USAGE_ERROR = typer.BadParameter.__mro__[1]
 
@@ -61,11 +64,17 @@ class _Shown:
             sys.stderr.write(f"{traceback.format_exc()}\nerror: {message}\nhint: {hint}\n")
 
 
-def guarded(command: Callable[[], object], arguments: Sequence[str]) -> int:
-    """Runs a command line and returns its exit status; errors go to stderr, never a traceback but for our own bugs."""
+def guarded(command: Callable[[], object], arguments: Sequence[str], witness: Witness) -> int:
+    """Runs a command line and returns its exit status; errors go to stderr, never a traceback but for our own bugs.
+
+    Args:
+        command: What runs it.
+        arguments: The words.
+        witness: Knows what became of the change that the command was about to land.
+    """
     show = _Shown(arguments)
     try:
-        status = _attempt(command, show)
+        status = _attempt(command, show, witness)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -73,11 +82,11 @@ def guarded(command: Callable[[], object], arguments: Sequence[str]) -> int:
         return ExitCode.CLOSED_PIPE
     except OSError as error:  # what is left of stdout could not be written
         _drop(sys.stdout)
-        show.error(_from_system(error))
+        show.error(_from_system(error, witness))
         return ExitCode.OUTSIDE
 
 
-def _attempt(command: Callable[[], object], show: _Shown) -> int:  # noqa: PLR0911 - one a way to end
+def _attempt(command: Callable[[], object], show: _Shown, witness: Witness) -> int:  # noqa: PLR0911 - one a way to end
     try:
         result = command()
         return result if isinstance(result, int) else ExitCode.DONE
@@ -87,14 +96,14 @@ def _attempt(command: Callable[[], object], show: _Shown) -> int:  # noqa: PLR09
     except BrokenPipeError:
         raise
     except OSError as error:
-        show.error(_from_system(error))
+        show.error(_from_system(error, witness))
         return ExitCode.OUTSIDE
     except typer.Exit as stop:
         return stop.exit_code
-    except (KeyboardInterrupt, EOFError, typer.Abort):
-        hint = "run the command again: what is recorded already is not recorded twice"
-        show.error(_InterruptedError("interrupted", hint=hint))
-        return ExitCode.INTERRUPTED
+    except (KeyboardInterrupt, EOFError, typer.Abort) as stop:
+        with suppress(OSError):  # the terminal may be gone
+            show.error(_interrupted(witness))
+        return ExitCode(_BY_SIGNAL + stop.number) if isinstance(stop, Ended) else ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary
         if isinstance(error, _CLICK_USAGE_ERROR):
             show.error(_from_click(error))
@@ -114,10 +123,23 @@ def _from_click(error: Exception) -> UsageError:
     return UsageError(message[:1].lower() + message[1:].removesuffix("."), hint=f"{path} --help")
 
 
-def _from_system(error: OSError) -> OutsideError:
+def _interrupted(witness: Witness) -> MregError:
+    seen = witness.testify()
+    if seen is None:
+        hint = "run the command again: what is recorded already is not recorded twice"
+        return _InterruptedError("interrupted", hint=hint)
+    words = f"interrupted, but {seen.fact}" if seen.has_landed else f"interrupted: {seen.fact}"
+    return _InterruptedError(words, hint=seen.hint, details=seen.details)
+
+
+def _from_system(error: OSError, witness: Witness) -> OutsideError:
     why = (error.strerror or str(error)).lower()
     if error.filename is None:
-        return OutsideError(f"standard output cannot be written: {why}", hint="df -h   # shows which disk is full")
+        message, hint = f"standard output cannot be written: {why}", "df -h   # shows which disk is full"
+        seen = witness.testify()
+        if seen and seen.has_landed:
+            return OutsideError(f"{message}, but {seen.fact}", hint=seen.hint, details=seen.details)
+        return OutsideError(message, hint=hint)
     place = os.fsdecode(error.filename)
     return OutsideError(f"{place!r}: {why}", hint=f"ls -ld {shlex.quote(place)}", details={"path": place})
 

@@ -9,8 +9,10 @@
 5    someone else moved first, or the clone lacks history
 6    git, DVC, the network, the disk or the identity failed
 70   a bug of mreg's
-130  interrupted
+129  the terminal was closed (SIGHUP)
+130  interrupted (Ctrl-C)
 141  closed pipe
+143  cancelled (SIGTERM)
 ===  =====================================================
 """
 
@@ -34,8 +36,10 @@ class ExitCode(IntEnum):
     CONFLICT = 5
     OUTSIDE = 6
     BUG = 70
+    HUNG_UP = 129
     INTERRUPTED = 130
     CLOSED_PIPE = 141
+    TERMINATED = 143
 
 
 _CODES: dict[type[errors.MregError], ExitCode] = {

@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mreg.cli import completion
 from mreg.cli.place import directory_of
 from mreg.registry.queries import Queries
+
+if TYPE_CHECKING:
+    from mreg.cli.witness import Witness
+    from mreg.registry.facade import Registry
 
 __all__ = [
     "ApprovedBy",
@@ -32,6 +36,7 @@ __all__ = [
     "ask_reason",
     "directory_of",
     "open_queries",
+    "open_registry",
     "parse_path",
 ]
 
@@ -97,6 +102,21 @@ Lower = Annotated[list[str] | None, typer.Option("--lower", metavar="METRIC", he
 def open_queries(context: typer.Context) -> Queries:
     """Returns the registry around that directory, for reading."""
     return Queries.snapshot(directory_of(context))
+
+
+def open_registry(context: typer.Context, *, is_repeatable: bool = False) -> Registry:
+    """Returns the registry around that directory, for writing; the boundary will know what became of it.
+
+    Args:
+        context: The command's.
+        is_repeatable: It goes on where it was, if it is run again.
+    """
+    from mreg.registry.facade import Registry
+
+    registry = Registry.open(directory_of(context))
+    witness: Witness = context.find_root().obj
+    witness.watch(registry, is_repeatable=is_repeatable)
+    return registry
 
 
 def parse_path(text: str) -> Path:

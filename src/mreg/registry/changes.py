@@ -18,8 +18,10 @@ from mreg.core.policy import OnReplace
 from mreg.core.results import Receipt
 from mreg.core.text import check_text
 from mreg.core.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
+from mreg.core.watching import Watcher
 from mreg.errors import NamingError
 from mreg.registry.arguments import as_approvers, as_choice
+from mreg.registry.landing import Landed, find_landed
 from mreg.registry.queries import Queries
 from mreg.registry.view import View
 from mreg.registry.writer import Writer
@@ -29,6 +31,14 @@ __all__ = ["Changes", "parse_target"]
 
 class Changes(Queries):
     """The writers of stages, marks and approvals; each decides again where someone was faster."""
+
+    def watch(self, watcher: Watcher) -> None:
+        """Has somebody told what the writers go through from now on."""
+        self._repo.watcher = watcher
+
+    def find_landed(self, branch: str, commit: str, remote: str) -> Landed:
+        """Returns what became of a commit that was about to land, as a watcher was told; nothing is fetched."""
+        return find_landed(self._repo, branch, commit, remote)
 
     def promote(  # noqa: PLR0913 - every part of the statement
         self,

@@ -14,6 +14,7 @@ from mreg.core.names import StageName
 from mreg.core.plan import Document, Plan
 from mreg.core.policy import DEFAULT_BRANCH, Policy, StageRule
 from mreg.core.results import Receipt
+from mreg.core.watching import Watcher
 from mreg.errors import NotARegistryError, RefusedError, UsageError
 from mreg.registry.adopting import Adoption, plan_adoption
 from mreg.registry.gitignore import ignore_text
@@ -42,7 +43,7 @@ class _Start:
     """The branch where readers look, and that must name ``branch``; ``None`` where they find it without."""
 
 
-def initialise(
+def initialise(  # noqa: PLR0913 - every choice of `mreg init`
     path: Path,
     *,
     remote: str | None = None,
@@ -50,6 +51,7 @@ def initialise(
     branch: str | None = None,
     hosting: Hosting | None = None,
     dry_run: bool = False,
+    watcher: Watcher | None = None,
 ) -> Receipt:
     """Makes a registry of the repository around a directory; what is there already stays.
 
@@ -60,6 +62,7 @@ def initialise(
         branch: The registry branch of a new registry; by default the one that is checked out.
         hosting: For which Git hosts to write workflows, if any.
         dry_run: Decide only.
+        watcher: Is told whom it waits for.
 
     Raises:
         NotARegistryError: This is no Git repository.
@@ -67,6 +70,7 @@ def initialise(
         UsageError: The registry is there, on another branch.
     """
     repo = GitRepository(path)
+    repo.watcher = watcher
     if remote is not None and not (remote.strip() and remote.isprintable()):
         message = f"{remote!r} is no URL or path of a DVC remote: it is empty, or holds a control character"
         raise UsageError(message, hint="mreg init --remote s3://bucket/path")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from mreg.cli.options import Branch, DryRun, Format, OutputFormat, Push, Reason, Selector, Stage, directory_of
+from mreg.cli.options import Branch, DryRun, Format, OutputFormat, Push, Reason, Selector, Stage, open_registry
 from mreg.cli.output import show_result
-from mreg.registry.facade import Registry
 
 __all__ = ["approve"]
 
@@ -30,6 +29,6 @@ def approve(
     mreg approve churn@v3 production --reason 'looked at the slices'
     mreg approve churn@v3 production --branch promote-churn
     """
-    registry = Registry.open(directory_of(context))
+    registry = open_registry(context)
     receipt = registry.approve(selector, stage, reason=reason, branch=branch, push=push, dry_run=dry_run)
     show_result(receipt, output, registry.policy)

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mreg.cli.options import Branch, DryRun, Format, OutputFormat, Push, Reason, Selector, directory_of
+from mreg.cli.options import Branch, DryRun, Format, OutputFormat, Push, Reason, Selector, open_registry
 from mreg.cli.output import show_result
-from mreg.registry.facade import Registry
 
 __all__ = ["archive"]
 
@@ -29,6 +28,6 @@ def archive(
     mreg archive churn@v1 --reason 'trained on the old schema'
     mreg archive churn@v1 --undo
     """
-    registry = Registry.open(directory_of(context))
+    registry = open_registry(context)
     receipt = registry.archive(selector, reason=reason, undo=undo, branch=branch, push=push, dry_run=dry_run)
     show_result(receipt, output, registry.policy)

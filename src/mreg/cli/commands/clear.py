@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from mreg.cli.options import Branch, DryRun, Format, Model, OutputFormat, Push, Reason, Stage, directory_of
+from mreg.cli.options import Branch, DryRun, Format, Model, OutputFormat, Push, Reason, Stage, open_registry
 from mreg.cli.output import show_result
-from mreg.registry.facade import Registry
 
 __all__ = ["clear"]
 
@@ -26,7 +25,7 @@ def clear(
     \b
     mreg clear churn staging --reason 'experiment over'
     """
-    registry = Registry.open(directory_of(context))
+    registry = open_registry(context)
     show_result(
         registry.clear(model, stage, reason=reason, branch=branch, push=push, dry_run=dry_run), output, registry.policy
     )

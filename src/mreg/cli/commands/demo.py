@@ -59,10 +59,10 @@ class _Runner:
     """Runs commands as if typed; an error ends the demonstration like any command."""
 
     def __init__(self, context: typer.Context, repository: Path) -> None:
-        self._mreg = context.find_root().command
+        self._mreg, self._witness = context.find_root().command, context.find_root().obj
         self._repository = repository
 
     def __call__(self, *words: str) -> None:
         typer.echo(f"$ mreg {shlex.join(words)}")
-        run_command(self._mreg, ["-C", str(self._repository), *words])
+        run_command(self._mreg, ["-C", str(self._repository), *words], self._witness)
         typer.echo("")

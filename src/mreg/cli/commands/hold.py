@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mreg.cli.options import Branch, DryRun, Format, Model, OutputFormat, Push, Reason, Stage, ask_reason, directory_of
+from mreg.cli.options import Branch, DryRun, Format, Model, OutputFormat, Push, Reason, Stage, ask_reason, open_registry
 from mreg.cli.output import show_result
-from mreg.registry.facade import Registry
 
 __all__ = ["hold"]
 
@@ -32,6 +31,6 @@ def hold(
     mreg hold churn production --reason 'investigating drift'
     mreg hold churn production --off --reason 'it was the upstream table'
     """
-    registry = Registry.open(directory_of(context))
+    registry = open_registry(context)
     receipt = registry.hold(model, stage, reason=ask_reason(reason), off=off, branch=branch, push=push, dry_run=dry_run)
     show_result(receipt, output, registry.policy)

@@ -62,5 +62,6 @@ def init(
         branch=branch,
         hosting=open_hosting(hosts, source),
         dry_run=dry_run,
+        watcher=context.find_root().obj,
     )
     show_result(receipt, output)

@@ -17,11 +17,10 @@ from mreg.cli.options import (
     Selector,
     Stage,
     ask_reason,
-    directory_of,
+    open_registry,
 )
 from mreg.cli.output import show_result
 from mreg.core.policy import OnReplace
-from mreg.registry.facade import Registry
 
 __all__ = ["promote"]
 
@@ -52,7 +51,7 @@ def promote(
     mreg promote churn@latest staging --reason 'nightly' --approved-by jane@example.com
     mreg promote churn@v3 production --reason 'better recall' --branch promote-churn
     """
-    registry = Registry.open(directory_of(context))
+    registry = open_registry(context)
     choice = {True: OnReplace.ARCHIVE, False: OnReplace.KEEP}
     receipt = registry.promote(
         selector,

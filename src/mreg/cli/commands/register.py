@@ -19,11 +19,11 @@ from mreg.cli.options import (
     Push,
     Reason,
     directory_of,
+    open_registry,
     parse_path,
 )
 from mreg.cli.output import show_result, transfer_bar
 from mreg.core.names import Bump
-from mreg.registry.facade import Registry
 from mreg.registry.inputs import gather_measures
 
 __all__ = ["register"]
@@ -96,7 +96,7 @@ def register(
     mreg register fraud/eu models/fraud --stage staging --notes 'retrained on October data'
     """
     here = directory_of(context)
-    registry = Registry.open(here)
+    registry = open_registry(context)
     with transfer_bar("storing") as progress:
         receipt = registry.register(
             model,

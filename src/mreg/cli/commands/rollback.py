@@ -17,10 +17,9 @@ from mreg.cli.options import (
     Reason,
     Stage,
     ask_reason,
-    directory_of,
+    open_registry,
 )
 from mreg.cli.output import show_result
-from mreg.registry.facade import Registry
 
 __all__ = ["rollback"]
 
@@ -47,7 +46,7 @@ def rollback(
     mreg rollback churn production --reason 'error rate doubled'
     mreg rollback churn production --to v1 --reason 'last version without the new feature'
     """
-    registry = Registry.open(directory_of(context))
+    registry = open_registry(context)
     receipt = registry.rollback(
         model,
         stage,

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from mreg.cli.exit_codes import ExitCode
-from mreg.cli.options import DryRun, Format, OutputFormat, Push, directory_of
+from mreg.cli.options import DryRun, Format, OutputFormat, Push, open_registry
 from mreg.cli.output import show_result
-from mreg.registry.facade import Registry
 from mreg.render.text import clean
 
 __all__ = ["sync"]
@@ -39,7 +38,7 @@ def sync(
     mreg sync --push
     mreg sync --resend churn#production#5
     """
-    registry = Registry.open(directory_of(context))
+    registry = open_registry(context, is_repeatable=True)
     environ = os.environ if notify else None
     report = registry.sync(push=push, auto=auto, environ=environ, resend=resend, dry_run=dry_run)
     show_result(report, output, registry.policy)

@@ -1,0 +1,47 @@
+"""Signals that ask a process to end: all take the way out that Ctrl-C takes, and leave no more behind."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["Ended", "orderly_end"]
+
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM)
+
+
+class Ended(KeyboardInterrupt):
+    """Another signal than that of Ctrl-C asked for an end."""
+
+    def __init__(self, number: int) -> None:
+        """Keeps which."""
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@contextmanager
+def orderly_end() -> Iterator[None]:
+    """Raises ``Ended`` where a job is cancelled, a container stopped or a terminal closed; signals ignored stay so."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        for number in _SIGNALS:
+            if before[number] is signal.SIG_DFL:
+                signal.signal(number, _end)
+    except ValueError:  # not the main thread, which alone gets signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is signal.SIG_DFL:
+                signal.signal(number, handler)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # `timeout` sends it to the process and to its group, so that it comes twice: the first is to come to its end.
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Ended(number)
