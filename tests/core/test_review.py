@@ -153,6 +153,21 @@ def test_review_approval_for_a_stage_that_was_never_entered_and_of_an_unknown_ve
     branch.approve(V1, None, stage=STAGING)
     branch.approve(V4, None)
     review = branch.review()
+def test_review_approval_that_is_spent_and_comes_back_under_another_name_does_not_count() -> None:
+    branch = strict()
+    path = branch.approve(V2, V1)
+    branch.promote(V2)
+    branch.rollback()
+    branch.begin()
+    branch.registry.commit({path.replace(".yaml", "-2.yaml"): branch.registry.tree[path]}, email=BO)
+    (alone,) = branch.review().approvals
+    branch.promote(V2)
+    review = branch.review()
+    (given,) = review.approvals
+    assert (alone.code, given.code) == ("approval-replayed", "approval-replayed")
+    assert codes(review) == ["rule-approvals"]
+
+
     assert [(str(each.version), each.code) for each in review.approvals] == [
         ("v1.0.0", ""),
         ("v4.0.0", "approval-other-artifact"),

@@ -270,6 +270,35 @@ def test_verify_approval_replayed(world: World) -> None:
     assert world.faults() == [("rule-approvals", STAGE), ("approval-replayed", path)]
 
 
+def test_verify_approval_replayed_under_another_name(world: World) -> None:
+    path = world.plant(world.approval("v2"), signer="bo", who="bo")
+    world.promote("v2")
+    world.registry.rollback("churn", "production", reason="slow")
+    copy = path.replace(".yaml", "0.yaml")
+    world.commit({copy: world.read(path), path: None}, who="eve")
+    world.force("v2")
+    assert world.faults() == [("rule-approvals", STAGE), ("approval-replayed", copy)]
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_verify_statement_replayed_with_what_is_not_signed(world: World, back: bool) -> None:
+    world.approve("v2")
+    first = world.read(STAGE)
+    world.promote("v2")
+    second = world.read(STAGE)
+    if back:  # the first statement replaces nothing, and says no more that it does
+        replay = first.replace("replaces: none\n", "")
+        assert replay != first
+    else:
+        world.registry.rollback("churn", "production", reason="slow")
+        world.become("bo")
+        world.registry.approve("churn@v2", "production", reason="once more")
+        replay = f"{second}hold: true\n"
+    world.commit({STAGE: replay}, who="eve")
+    world.registry.sync()
+    assert world.faults() == [("rule-who", STAGE), ("rule-signature", STAGE)]
+
+
 def test_verify_approval_copied_to_another_stage(world: World) -> None:
     said = world.approval("v2", STAGING)
     path = world.plant(said, signer="bo", who="bo", at=("v2.0.0", PRODUCTION))
