@@ -395,6 +395,7 @@ def test_docs_json_checker_finds_a_difference(contract: Contract, change: str, k
         "stages": {"s": None},
         "archived": 0,
         "holds": [],
+        "unreadable": [],
     }
     document: dict[str, object] = {"schema": 1, "models": [summary], "commit": None, "findings": []}
     contract.check_table(document, "list", "list")

@@ -219,3 +219,33 @@ def test_shallow_clone_is_never_read_as_whole(churn: Path, mreg_here: Mreg, git:
         check_refused(mreg_here(*words, cwd=clone), 5, "this clone is shallow", hint="git fetch --unshallow")
     git("fetch", "--quiet", "--unshallow", cwd=clone)
     mreg_here("history", cwd=clone, check=0)
+
+
+@pytest.mark.parametrize("stage", ["production", "archived"])
+def test_list_never_shows_an_unreadable_stage_as_an_empty_one(
+    stage: str, churn: Path, commit: Commit, mreg_here: Mreg
+) -> None:
+    path = f"registry/churn/stages/{stage}.yaml"
+    commit(path, "version: [v1\n")
+    listed = normalise(mreg_here("list", check=0).out).splitlines()
+    assert listed[1] == (
+        "churn  v3.0.0  3  -  unreadable  0" if stage == "production" else "churn  v3.0.0  3  -  v2.0.0  unreadable"
+    )
+    assert listed[-1].startswith(f"bad-data  {path}")
+    document = json.loads(mreg_here("list", "--format", "json", check=0).out)
+    assert document["models"][0]["unreadable"] == [stage]
+    assert document["models"][0]["stages"] == {
+        "staging": None,
+        "production": None if stage == "production" else "v2.0.0",
+    }
+    assert f"note  {path}:" in normalise(mreg_here("show", "churn@v3", check=0).out)
+
+
+def test_submodule_in_the_place_of_a_stage_file_is_unreadable(churn: Path, git: Git, mreg_here: Mreg) -> None:
+    git("rm", "--quiet", STAGE)
+    git("update-index", "--add", "--cacheinfo", f"160000,{git('rev-parse', 'HEAD')},{STAGE}")
+    git("commit", "--quiet", "--message=Swap")
+    document = json.loads(mreg_here("list", "--format", "json", check=0).out)
+    assert document["models"][0]["unreadable"] == ["production"]
+    assert document["findings"][0]["message"] == f"{STAGE} is a submodule, and no file"
+    check_refused(mreg_here("show", "churn@production"), 3, f"{STAGE} is a submodule")

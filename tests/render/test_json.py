@@ -54,6 +54,7 @@ def test_render_json_list() -> None:
                 "stages": {"staging": None, "production": "v2.0.0", "shadow": "v1.0.0"},
                 "archived": 1,
                 "holds": ["production"],
+                "unreadable": [],
             }
         ],
         "commit": TIP,

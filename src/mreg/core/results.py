@@ -50,6 +50,8 @@ class ModelSummary:
     archived: int
     holds: tuple[StageName, ...] = ()
     """Stages that no automatic promotion may change."""
+    unreadable: tuple[StageName, ...] = ()
+    """Stages of which nobody knows what they hold, ``archived`` among them: their files cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

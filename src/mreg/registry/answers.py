@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from mreg.core.history import Finding, Timeline, Transition
-from mreg.core.names import ModelName, StageName, Version
+from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from mreg.core.policy import Policy
 from mreg.core.record import Record
 from mreg.core.results import ModelList, ModelSummary, VersionDetails, VersionList, VersionSummary
@@ -67,6 +67,7 @@ def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelNam
     appearance = timeline.appearances.get((model, version))
     if appearance and appearance.record != found.records[version]:
         notices = (f"the record was changed after {appearance.commit.oid[:12]} registered it: mreg doctor",)
+    notices += tuple(finding.message for finding in found.unreadable.values())
     tag = version_tag(model, version)
     (oid,) = reader.repo.resolve([f"refs/tags/{tag}"])
     return VersionDetails(
@@ -128,6 +129,8 @@ def _summarise(state: ModelState, policy: Policy) -> ModelSummary:
     for stage, entry in sorted(state.entries.items()):
         if stage in holders or entry.version is not None:
             holders[stage] = entry.version
+    unreadable = tuple(sorted(state.unreadable))
+    holders |= dict.fromkeys(stage for stage in unreadable if stage != ARCHIVED)
     return ModelSummary(
         model=state.model,
         latest=state.latest,
@@ -135,6 +138,7 @@ def _summarise(state: ModelState, policy: Policy) -> ModelSummary:
         stages=holders,
         archived=len(state.archived),
         holds=_holds(state),
+        unreadable=unreadable,
     )
 
 

@@ -222,6 +222,8 @@ class _ModelBuilder:
 
     def _add_stage(self, reader: Reader, stage: StageName, file: TreeFile) -> Finding | None:
         try:
+            if file.is_submodule:
+                raise DataError(f"{file.path} is a submodule, and no file", details={"file": file.path})
             manifest = reader.manifest(file.path, file.oid)
         except DataError as error:
             finding = Finding(error.code, file.path, error.message)

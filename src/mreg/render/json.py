@@ -77,6 +77,7 @@ def _models(result: ModelList) -> Document:
             "stages": each.stages,
             "archived": each.archived,
             "holds": each.holds,
+            "unreadable": each.unreadable,
         }
         for each in result.models
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mreg.core.history import Finding, Transition
 from mreg.core.metrics import Number, format_metric
-from mreg.core.names import StageName, Version
+from mreg.core.names import ARCHIVED, StageName, Version
 from mreg.core.policy import MetricRule, Policy
 from mreg.core.results import History, ModelList, ModelSummary, VersionList, VersionSummary
 from mreg.render.page import Block, Cell, Grid, Line, Page, Tone
@@ -25,6 +25,7 @@ __all__ = [
 _MAX_METRICS = 8
 _FRONT = StageName("production")
 """The stage that is written bold, where there is one of this name."""
+_UNREADABLE = Cell("unreadable", Tone.BAD)
 
 
 def view_models(result: ModelList, policy: Policy) -> Page:
@@ -37,8 +38,14 @@ def view_models(result: ModelList, policy: Policy) -> Page:
 
 
 def _model_row(model: ModelSummary, stages: Sequence[StageName]) -> tuple[Cell, ...]:
-    held = (stage_cell(stage, model.stages.get(stage), is_held=stage in model.holds) for stage in stages)
-    return (Cell(model.model), _version(model.latest), Cell(str(model.versions)), *held, Cell(str(model.archived)))
+    held = (
+        _UNREADABLE
+        if stage in model.unreadable
+        else stage_cell(stage, model.stages.get(stage), is_held=stage in model.holds)
+        for stage in stages
+    )
+    archived = _UNREADABLE if ARCHIVED in model.unreadable else Cell(str(model.archived))
+    return (Cell(model.model), _version(model.latest), Cell(str(model.versions)), *held, archived)
 
 
 def stage_cell(stage: StageName, version: Version | None, *, is_held: bool = False) -> Cell:
@@ -68,7 +75,7 @@ def view_versions(result: VersionList, policy: Policy) -> Page:
 def _version_row(each: VersionSummary, metrics: Sequence[str], policy: Policy) -> tuple[Cell, ...]:
     start = (Cell(str(each.version)), stages_cell(each.stages, policy, is_archived=each.archived))
     if each.record is None:
-        return (*start, *[Cell(NOTHING)] * len(metrics), Cell("unreadable", Tone.BAD), Cell(NOTHING))
+        return (*start, *[Cell(NOTHING)] * len(metrics), _UNREADABLE, Cell(NOTHING))
     values = (metric_cell(each.record.metrics, name, policy.metrics) for name in metrics)
     artifact = each.record.artifact
     return (*start, *values, Cell(format_bytes(artifact.size)), Cell(artifact.format or NOTHING))

@@ -315,11 +315,12 @@ class TestFiles:
     def test_of_what_is_no_folder_are_none(self, registry: Path, folder: str) -> None:
         assert GitRepository(registry).files("HEAD", [folder]) == []
 
-    def test_submodules_are_left_out(self, registry: Path, tmp_path: Path, git: Git) -> None:
+    def test_submodules_are_told_apart(self, registry: Path, tmp_path: Path, git: Git) -> None:
         git("clone", "--quiet", str(registry), str(tmp_path / "other"))
         git("submodule", "--quiet", "add", str(tmp_path / "other"), "registry/sub")
         git("commit", "--quiet", "--message=sub")
-        assert [file.path for file in GitRepository(registry).files("HEAD", ["registry"])] == [GONE, STAGE]
+        files = GitRepository(registry).files("HEAD", ["registry"])
+        assert [(file.path, file.is_submodule) for file in files][1:] == [(STAGE, False), ("registry/sub", True)]
 
     def test_changes_between_commits_and_from_nothing(self, registry: Path, git: Git) -> None:
         repo = GitRepository(registry)

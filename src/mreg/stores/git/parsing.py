@@ -32,16 +32,22 @@ TAG_FORMAT = "%(refname)%00%(objectname)%00%(objecttype)%00%(object)"
 _LOG_FIELDS = 6
 _ADDED_FIELDS = 3
 _ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>")
+_SUBMODULE = "160000"
 _ABSENT = ("missing", "ambiguous")
 
 
 @dataclass(frozen=True, slots=True)
 class TreeFile:
-    """One blob in a tree."""
+    """One file in a tree, or a submodule in its place."""
 
     path: str
     mode: str
     oid: str
+
+    @property
+    def is_submodule(self) -> bool:
+        """True where it is a commit of another repository, and no file."""
+        return self.mode == _SUBMODULE
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +144,11 @@ def _changes(tokens: list[bytes]) -> Iterator[FileChange]:
 
 
 def parse_tree_files(out: bytes) -> Iterator[TreeFile]:
-    """Yields the blobs of ``ls-tree -r -z``; submodules are left out."""
+    """Yields the files of ``ls-tree -r -z``, and the submodules in their places."""
     for line in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
         head, _, path = line.partition("\t")
-        mode, kind, oid = head.split(" ")
-        if kind == "blob":
-            yield TreeFile(path, mode, oid)
+        mode, _, oid = head.split(" ")
+        yield TreeFile(path, mode, oid)
 
 
 def parse_tag_ref(line: str, found: tuple[str, str, bytes] | None = None) -> TagRef:
