@@ -139,20 +139,6 @@ def test_review_approval_that_does_not_count_says_why(given: dict[str, Any], cod
     assert "rule-approvals" in codes(review)
 
 
-def test_review_of_an_approval_alone_counts_it_for_what_the_stage_holds() -> None:
-    branch = strict()
-    branch.approve(V2, V1)
-    branch.approve(V3, None, by=CY)
-    review = branch.review()
-    assert review.ok
-    assert {str(each.version): each.code for each in review.approvals} == {"v2.0.0": "", "v3.0.0": "approval-stale"}
-
-
-def test_review_approval_for_a_stage_that_was_never_entered_and_of_an_unknown_version() -> None:
-    branch = Branch.of(make_policy(), VERSIONS)
-    branch.approve(V1, None, stage=STAGING)
-    branch.approve(V4, None)
-    review = branch.review()
 def test_review_approval_that_is_spent_and_comes_back_under_another_name_does_not_count() -> None:
     branch = strict()
     path = branch.approve(V2, V1)
@@ -168,6 +154,20 @@ def test_review_approval_that_is_spent_and_comes_back_under_another_name_does_no
     assert codes(review) == ["rule-approvals"]
 
 
+def test_review_of_an_approval_alone_counts_it_for_what_the_stage_holds() -> None:
+    branch = strict()
+    branch.approve(V2, V1)
+    branch.approve(V3, None, by=CY)
+    review = branch.review()
+    assert review.ok
+    assert {str(each.version): each.code for each in review.approvals} == {"v2.0.0": "", "v3.0.0": "approval-stale"}
+
+
+def test_review_approval_for_a_stage_that_was_never_entered_and_of_an_unknown_version() -> None:
+    branch = Branch.of(make_policy(), VERSIONS)
+    branch.approve(V1, None, stage=STAGING)
+    branch.approve(V4, None)
+    review = branch.review()
     assert [(str(each.version), each.code) for each in review.approvals] == [
         ("v1.0.0", ""),
         ("v4.0.0", "approval-other-artifact"),
