@@ -143,6 +143,7 @@ class Branch:
             base=self.registry.commits[self.start - 1].oid,
             landing=landing,
             sources={path: tuple(each for each in new[::-1] if _touches(each, path)) for path in paths},
+            history=tuple(each.oid for each in new[::-1]),
             lines={path: 1 for path in paths if "/stages/" in path},
             base_name="main",
             branch="promote-churn",

@@ -96,6 +96,20 @@ def test_review_approval_that_landed_before_counts_and_is_not_listed() -> None:
     assert (review.ok, review.approvals) == (True, ())
 
 
+def test_review_notes_what_a_rebase_would_land_before_its_approval() -> None:
+    branch = strict()
+    branch.promote(V2)
+    branch.approve(V2, V1)
+    title = "churn production: v1.0.0 → v2.0.0 (promote)"
+    assert branch.review().notices == (f"{title}: merge or squash it, for a rebase would land it before its approval",)
+    assert branch.review(history=()).notices == ()
+    branch = strict()
+    branch.approve(V2, V1)
+    branch.promote(V2)
+    review = branch.review()
+    assert (review.ok, review.notices) == (True, ())
+
+
 def test_review_failing_gates_are_all_told() -> None:
     branch = strict()
     branch.promote(V3, email=EVE)

@@ -41,6 +41,8 @@ class Difference:
     base: str
     landing: Commit
     """The one commit that it would be: its id is the head's, its time now, its author the head's."""
+    history: tuple[str, ...] = ()
+    """The commits that make the difference, newest first."""
     sources: Mapping[str, tuple[Commit, ...]] = field(default_factory=dict)
     """The commits that changed each file, newest first."""
     conflicts: tuple[str, ...] = ()

@@ -90,7 +90,9 @@ class _Reviewer:
             holds=tuple(self._holds(before, moved)),
             faults=tuple(dict.fromkeys(faults)),
         )
-        return replace(made, notices=(*self._withdrawn(), *self._misattributed(changes), *_remark(made)))
+        return replace(
+            made, notices=(*self._withdrawn(), *self._misattributed(changes), *self._late(changes), *_remark(made))
+        )
 
     def _conflicts(self) -> Iterator[Fault]:
         named, oid = self.difference.base_name, self.difference.base[:12]
@@ -196,6 +198,15 @@ class _Reviewer:
             if not change.actor.is_proven and change.actor.name not in {each.name for each in editors}:
                 who = ", ".join(each.email for each in editors)
                 yield f"{change.title}: it says that {change.actor.email} makes it, and {who} committed it"
+
+    def _late(self, changes: Iterable[ReviewedChange]) -> Iterator[str]:
+        rank = {oid: index for index, oid in enumerate(self.difference.history)}
+        for change in changes if rank else ():
+            moved = [rank[each.oid] for each in self.difference.sources.get(change.path, ())]
+            votes = (self.difference.sources.get(path, ()) for path in change.judgement.tally.votes.values())
+            given = [rank[each.oid] for vote in votes for each in vote]
+            if moved and given and min(given) < min(moved):
+                yield f"{change.title}: merge or squash it, for a rebase would land it before its approval"
 
     def _settings(self) -> SettingsReview | None:
         found = self.difference.settings

@@ -132,6 +132,7 @@ def _review(repo: GitRepository, ends: _Ends, scan: Scanner | None) -> Review:
         base=ends.base,
         landing=landing,
         sources=_find_sources(commits),
+        history=tuple(each.oid for each in commits),
         conflicts=conflicts,
         settings=_compare_settings(old, new) if any(each.path == SETTINGS_FILE for each in changes) else None,
         lines=_find_lines(repo, landing, layout),
