@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -14,8 +15,10 @@ from mreg.registry.artifacts import open_store
 from mreg.registry.gitignore import ignore_text
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.tagging import Tagger
+from mreg.stores.git.pending import find_writer
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.worktrees import find_held
 
 __all__ = ["examine"]
 
@@ -71,10 +74,26 @@ def _complete(repo: GitRepository) -> Check:
 
 
 def _unfinished(repo: GitRepository) -> Check:
-    if (repo.state_dir / "pending.json").exists():
+    name, state = "unfinished work", repo.state_dir
+    note, lock = state / "pending.json", state / "lock"
+    if state.exists() and not state.is_dir():
+        message, here = f"{state} is a file, and mreg needs a folder there to write", shlex.quote(str(state))
+        return Check(name, ok=False, message=message, fix=f"mv {here} {shlex.quote(f'{state}.old')}")
+    for place in (state if state.exists() else repo.common_dir, *([lock] if lock.exists() else [])):
+        if not os.access(place, os.R_OK | os.W_OK):
+            message = f"{place} may not be written to, and without it mreg changes nothing"
+            return Check(name, ok=False, message=message, fix=f"ls -ld {shlex.quote(str(place))}   # shows who may")
+    writer = find_writer(lock)
+    if writer is not None:
+        return Check(name, ok=True, message=f"mreg is writing here now{f' (pid {writer})' if writer else ''}")
+    if note.exists():
         message = "a mreg command was killed while it wrote; the next one completes or undoes it"
-        return Check("unfinished work", ok=False, message=message, fix="mreg sync")
-    return Check("unfinished work", ok=True, message="none")
+        return Check(name, ok=False, message=message, fix="mreg sync")
+    held = find_held(repo, note)
+    if held:
+        message = f"a mreg command was killed, and left {held[0]}, which keeps git out"
+        return Check(name, ok=False, message=message, fix="mreg sync")
+    return Check(name, ok=True, message="none")
 
 
 def _branches(repo: GitRepository, settings: Settings) -> Iterator[Check]:

@@ -28,7 +28,7 @@ from mreg.stores.git.rebasing import refuse_rebased
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, failure
 from mreg.stores.git.trees import build_tree
-from mreg.stores.git.worktrees import Worktree, find_worktrees, name_git_dir, reopen_worktrees
+from mreg.stores.git.worktrees import Worktree, find_worktrees, name_git_dir, release_held, reopen_worktrees
 
 __all__ = ["NewTag", "Publisher", "RefMovedError", "RefUpdate"]
 
@@ -198,6 +198,8 @@ class Publisher:
                 self._settle(pending, reopen_worktrees(self._repo, names, self._journal.path) if names else [])
             else:
                 self._journal.clear()
+                # Of a worktree that could not be found when the note was settled, or of a note that someone took away.
+                release_held(self._repo, self._journal.path)
 
     def _settle(self, pending: Pending, trees: Sequence[Worktree], *, landed: bool = False) -> None:
         if not landed:

@@ -23,10 +23,11 @@ from mreg.stores.git.objects import empty_tree
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import GitRunner, failure
 
-__all__ = ["Worktree", "find_worktrees", "name_git_dir", "reopen_worktrees"]
+__all__ = ["Worktree", "find_held", "find_worktrees", "name_git_dir", "release_held", "reopen_worktrees"]
 
 INDEX_LOCK_TIMEOUT_S = 3.0
 _POLL_S = 0.05
+_DRAFT = "mreg-index"
 _REFUSED = re.compile(
     r"^error: (?:Entry|Untracked working tree file|Updating) '(.+)' (?:not uptodate|would )", re.MULTILINE
 )
@@ -47,7 +48,7 @@ class Worktree:
         self.folder, self.git_dir = folder, git_dir
         self._repo = repo
         self._note = note
-        self._lock, self._index, self._draft = (git_dir / name for name in ("index.lock", "index", "mreg-index"))
+        self._lock, self._index, self._draft = (git_dir / name for name in ("index.lock", "index", _DRAFT))
         self._git = GitRunner(folder, options=[f"--git-dir={git_dir}", f"--work-tree={folder}"])
         self._git.keep_open = repo.runner.keep_open
         self._on_draft = {"GIT_INDEX_FILE": str(self._draft), "GIT_OPTIONAL_LOCKS": "1"}
@@ -60,12 +61,7 @@ class Worktree:
     @property
     def is_held(self) -> bool:
         """True where mreg holds the index, in this process or in one that was killed."""
-        try:
-            said = self._lock.readlink() if self._lock.is_symlink() else Path(os.fsdecode(self._lock.read_bytes()))
-        except FileNotFoundError:
-            return False
-        # Not the whole path: the repository may have been moved, or be mounted elsewhere.
-        return said.parts[-2:] == self._note.parts[-2:]
+        return _is_ours(self._lock, self._note)
 
     def hold(self) -> None:
         """Keeps Git from changing the index.
@@ -245,6 +241,28 @@ def reopen_worktrees(repo: GitRepository, names: Collection[str], note: Path) ->
     """Returns the worktrees of a note where they are now, less those that are gone."""
     trees = [Worktree(repo, folder, git_dir, note) for git_dir, (folder, _) in _list_worktrees(repo).items()]
     return [tree for tree in trees if tree.name in names]
+
+
+def find_held(repo: GitRepository, note: Path) -> list[Path]:
+    """Returns mreg's own locks of an index, in whichever worktree, one that is gone included."""
+    locks = [place / "index.lock" for place in (repo.common_dir, *sorted(repo.common_dir.glob("worktrees/*")))]
+    return [lock for lock in locks if _is_ours(lock, note)]
+
+
+def release_held(repo: GitRepository, note: Path) -> None:
+    """Takes mreg's own locks of every index away, for a caller who knows that nobody writes."""
+    for lock in find_held(repo, note):
+        lock.with_name(_DRAFT).unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
+
+
+def _is_ours(lock: Path, note: Path) -> bool:
+    try:
+        said = lock.readlink() if lock.is_symlink() else Path(os.fsdecode(lock.read_bytes()))
+    except FileNotFoundError:
+        return False
+    # Not the whole path: the repository may have been moved, or be mounted elsewhere.
+    return said.parts[-2:] == note.parts[-2:]
 
 
 def _list_worktrees(repo: GitRepository) -> dict[Path, tuple[Path, str]]:

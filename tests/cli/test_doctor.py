@@ -1,0 +1,103 @@
+"""`mreg doctor` on what keeps mreg from writing: each with the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mreg.stores.git.publishing import Publisher
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.worktrees import find_worktrees
+from tests.conftest import Git, Mreg
+from tests.registry.test_killed import fake_git
+from tests.stores.git.test_publishing import without_override
+
+ROLLBACK = ("rollback", "churn", "production", "--reason", "worse")
+
+
+def hold(repo: Path) -> Path:
+    """Leaves a lock of mreg's on the index, and no note."""
+    (tree,) = find_worktrees(GitRepository(repo), "refs/heads/main", repo / ".git" / "mreg" / "pending.json")
+    tree.hold()
+    return repo / ".git" / "index.lock"
+
+
+def test_file_in_place_of_mreg_s_folder(churn: Path, mreg_here: Mreg) -> None:
+    shutil.rmtree(churn / ".git" / "mreg")
+    (churn / ".git" / "mreg").write_text("mine")
+    refused = mreg_here(*ROLLBACK, check=6)
+    assert "hint: mreg doctor" in refused.err
+    place = churn / ".git" / "mreg"
+    found = mreg_here("doctor", check=1).out
+    assert f"{place} is a file, and mreg needs a folder there" in found
+    assert f"mv {place} {place}.old" in found
+    subprocess.run(["mv", str(place), f"{place}.old"], check=True)
+    mreg_here(*ROLLBACK, check=0)
+
+
+@pytest.mark.parametrize("name", ["", "lock"])
+def test_folder_that_may_not_be_written_to(churn: Path, name: str) -> None:
+    place = churn / ".git" / "mreg" / name
+    place.chmod(0o555 if place.is_dir() else 0o444)
+    command = [*without_override(), sys.executable, "-m", "mreg"]
+    found = subprocess.run([*command, "doctor"], capture_output=True, encoding="utf-8", check=False)
+    place.chmod(0o755)
+    assert found.returncode == 1
+    assert f"{place} may not be written to" in found.stdout
+    assert f"ls -ld {shlex.quote(str(place))}" in found.stdout
+
+
+def test_new_clone_has_no_folder_of_mreg_s_and_nothing_is_wrong(churn: Path, mreg_here: Mreg) -> None:
+    shutil.rmtree(churn / ".git" / "mreg")
+    mreg_here("doctor", check=0)
+
+
+def test_lock_without_a_note_is_mended_by_the_next_command(churn: Path, mreg_here: Mreg, git: Git) -> None:
+    lock = hold(churn)
+    found = mreg_here("doctor", check=1).out
+    assert f"a mreg command was killed, and left {lock}" in found
+    assert "mreg sync" in found
+    mreg_here("sync", check=0)
+    assert not lock.is_symlink()
+    mreg_here("doctor", check=0)
+    (churn / "registry.yaml").touch()
+    git("add", "registry.yaml")
+
+
+def test_lock_in_a_linked_worktree_too(churn: Path, tmp_path: Path, mreg_here: Mreg, git: Git) -> None:
+    git("checkout", "--quiet", "-b", "topic")
+    git("worktree", "add", "--quiet", str(tmp_path / "linked"), "main")
+    (tree,) = find_worktrees(GitRepository(churn), "refs/heads/main", churn / ".git" / "mreg" / "pending.json")
+    tree.hold()
+    assert "worktrees/linked/index.lock" in mreg_here("doctor", check=1).out
+    mreg_here("sync", check=0)
+    git("add", "registry.yaml", cwd=tmp_path / "linked")
+
+
+def test_lock_of_git_s_own_is_none_of_mreg_s(churn: Path, mreg_here: Mreg) -> None:
+    (churn / ".git" / "index.lock").touch()
+    mreg_here("doctor", check=0)
+    mreg_here("sync", check=0)
+    assert (churn / ".git" / "index.lock").exists()
+
+
+def test_writer_at_work_is_no_fault(churn: Path, mreg_here: Mreg) -> None:
+    with Publisher(GitRepository(churn)).locked():
+        (churn / ".git" / "mreg" / "pending.json").write_text("{}")
+        assert f"mreg is writing here now (pid {os.getpid()})" in mreg_here("doctor", check=0).out
+
+
+def test_killed_command_is_mended_by_the_next(churn: Path, tmp_path: Path, mreg_here: Mreg) -> None:
+    fake = fake_git(tmp_path, "update-ref", "kill -KILL $PPID $$")
+    path = f"{fake.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run([sys.executable, "-m", "mreg", *ROLLBACK], env={**os.environ, "PATH": path}, check=False)
+    assert done.returncode < 0
+    assert "was killed while it wrote" in mreg_here("doctor", check=1).out
+    mreg_here("sync", check=0)
+    mreg_here("doctor", check=0)
