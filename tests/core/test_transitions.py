@@ -308,8 +308,21 @@ def test_two_rollbacks_go_back_two_versions() -> None:
     assert [registry.rollback().version, registry.rollback().version] == [V2, V1]
     with pytest.raises(RefusedError, match="churn production has no version to go back to") as caught:
         registry.rollback()
-    assert caught.value.hint == "mreg history churn production"
+    assert caught.value.hint.startswith("mreg history churn production")
     assert registry.state().holder(PRODUCTION) == V1
+
+
+def test_rollback_with_nothing_below_hints_at_what_once_held_the_stage() -> None:
+    registry = promoted(V1, V2, V3, V1)
+    with pytest.raises(RefusedError, match="no version to go back to") as caught:
+        registry.rollback()
+    others = "it once held others: mreg rollback … --to v3.0.0 or --to v2.0.0"
+    assert caught.value.hint == f"mreg history churn production   # {others}"
+    for version in (V2, V3):
+        registry.archive(version)
+    with pytest.raises(RefusedError, match="no version to go back to") as caught:
+        registry.rollback()
+    assert caught.value.hint == "mreg history churn production"
 
 
 def test_rollback_with_nothing_before_is_refused() -> None:

@@ -182,10 +182,13 @@ def plan_archive(
 def _choose_target(state: ModelState, lane: Lane, stage: StageName, by_hand: Set[Version]) -> Version:
     target = lane.last_good(by_hand | (lane.held - set(state.records)))
     if target is None:
+        others = sorted((lane.held & set(state.records)) - by_hand - {lane.current}, reverse=True)
+        ways = " or ".join(f"--to {each}" for each in others)
+        advice = f"   # it once held others: mreg rollback … {ways}" if others else ""
         raise RefusedError(
             f"{state.model} {stage} has no version to go back to",
-            hint=f"mreg history {state.model} {stage}",
-            details={"model": state.model, "stage": stage},
+            hint=f"mreg history {state.model} {stage}{advice}",
+            details={"model": state.model, "stage": stage, "held": list(map(str, others))},
         )
     return target
 
