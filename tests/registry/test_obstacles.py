@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,9 @@ class TestTags:
         git("tag", "--annotate", "--message=x", name)
         assert registry.sync().findings == ()
 
-    def test_stage_changes_all_the_same_and_the_tag_comes_later(self, registry: Registry, git: Git) -> None:
+    def test_stage_changes_all_the_same_and_the_tag_comes_later(
+        self, registry: Registry, git: Git, mreg_here: Mreg
+    ) -> None:
         git("tag", "--annotate", "--message=x", "churn#production#3/foo")
         receipt = registry.rollback("churn", "production", reason="worse")
         assert receipt.commit == git("rev-parse", "main")
@@ -55,8 +59,16 @@ class TestTags:
         (notice,) = receipt.notices
         assert notice.startswith("refs/tags/churn#production#3: churn#production#3/foo is in the way of 'Roll back ")
         assert [each.code for each in registry.sync().findings] == ["taken-tag"]
+        diagnosis = json.loads(mreg_here("doctor", "--format", "json", check=1).out)
+        (fix,) = (each["fix"] for each in diagnosis["checks"] if each["name"] == "tags")
+        assert "churn#production#3/foo" in git(*shlex.split(fix)[1:])
         git("tag", "--delete", "churn#production#3/foo")
         assert registry.sync().created == ("churn#production#3",)
+
+    def test_receipt_says_when_the_tag_can_be_made(self, registry: Registry, git: Git, mreg_here: Mreg) -> None:
+        git("tag", "--annotate", "--message=x", "churn#production#3/foo")
+        result = mreg_here("rollback", "churn", "production", "--reason", "worse", check=0)
+        assert "mreg sync   # makes the tags, once nothing is in their way" in result.out
 
     def test_version_is_registered_all_the_same(self, registry: Registry, tmp_path: Path, git: Git) -> None:
         git("tag", "--annotate", "--message=x", "churn@v3.0.0/foo/bar")

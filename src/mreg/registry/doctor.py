@@ -158,7 +158,7 @@ def _tags(repo: GitRepository, settings: Settings) -> Iterator[Check]:
     for finding in timeline.findings:
         yield _fault("history", finding, f"git log -p {settings.tip[:12]} --")
     for finding in plan.findings:
-        yield _fault("tags", finding, "git show --no-patch")
+        yield _fault("tags", finding, "git for-each-ref")  # shows one that is in the way below its name too
     if not plan.missing and not plan.findings:
         yield Check("tags", ok=True, message=f"all {plan.present} are there")
 
