@@ -24,7 +24,7 @@ _SETTING = "mreg.timeout"
 _FORBIDDEN = re.compile(r"returned error: 403\b|Permission to \S+ denied|permission denied to", re.IGNORECASE)
 _NO_LOGIN = re.compile(r"Authentication failed|could not read (?:Username|Password)|Permission denied \(|error: 401\b")
 _NO_WORDS = re.compile(
-    r"(?:fatal|error|hint|warning): |Please make sure you have the correct access|and the repository exists|To "
+    r"\s|(?:fatal|error|hint|warning): |(?:From|To) |Please make sure you have the correct|and the repository exists"
 )
 
 

@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from mreg.errors import MregError, OutsideError, PushRefusedError
+from mreg.errors import GitError, MregError, OutsideError, PushRefusedError
 from mreg.stores.git.network import ask, is_forbidden, unreachable, words_of
 from mreg.stores.git.pending import RefUpdate
 from mreg.stores.git.publishing import RefMovedError
@@ -35,6 +35,9 @@ _MOVED = (
 """What Git says where someone else moved first; the rest of a refusal is a rule of the server."""
 _CONSEQUENCE = "atomic push fail"
 _MISSING = re.compile(r"couldn't find remote ref (refs/\S+)$", re.MULTILINE)
+_FAILED = re.compile(r"^(?:error|fatal): ", re.MULTILINE)
+_THERE = "would clobber existing tag"
+_TWICE = re.compile(r"dst refspec (refs/\S+) matches more than one")
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
@@ -69,7 +72,8 @@ def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Itera
     """
     tracking = {f"{_HEADS}{branch}": f"refs/remotes/{remote}/{branch}" for branch in branches}
     specs = {**tracking, **{f"{_TAGS}{name}": f"{_TAGS}{name}" for name in tags}}
-    args = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--stdin", remote)
+    # With --quiet, Git says nothing of a tag that is here already, and ends with 1 all the same.
+    args = ("fetch", "--no-progress", "--no-tags", "--no-write-fetch-head", "--stdin", remote)
     while specs:
         lines = (f"{'+' if ref in tracking else ''}{ref}:{to}\n" for ref, to in specs.items())
         done = ask(repo, remote, *args, stdin="".join(lines).encode())
@@ -78,7 +82,7 @@ def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Itera
         if done.status != 0 and missing and missing[1] in specs:
             del specs[missing[1]]
             continue
-        if done.status != 0 and not _is_about_tags(done):
+        if done.status != 0 and (_FAILED.search(done.stderr) or _THERE not in done.stderr):
             raise unreachable(remote, args, done)
         break
     found = repo.resolve([tracking[ref] for ref in tracking if ref in specs])
@@ -152,11 +156,9 @@ def claim(repo: GitRepository, remote: str, ref: str, *, new: str, old: str | No
         return repo.runner.complete("update-ref", ref, new, old or repo.zero_oid).status == 0
     args = ("push", "--porcelain", f"--force-with-lease={ref}:{old or ''}", remote, f"{new}:{ref}")
     done = ask(repo, remote, *args)
-    if done.status == 0:
-        return True
-    error = _explain(remote, args, done)
-    if isinstance(error, RefMovedError):
-        return False
+    error = _explain(remote, args, done, [ref])
+    if error is None or isinstance(error, RefMovedError):
+        return error is None
     raise error
 
 
@@ -174,8 +176,9 @@ def push(repo: GitRepository, remote: str, updates: Sequence[RefUpdate]) -> None
     # No hook of the user's: `core.hooksPath` is pinned.
     args = ("push", "--atomic", "--porcelain", "--no-signed", "--recurse-submodules=no", remote, *specs)
     done = ask(repo, remote, *args)
-    if done.status != 0:
-        raise _explain(remote, args, done)
+    error = _explain(remote, args, done, [update.ref for update in updates])
+    if error is not None:
+        raise error
 
 
 def is_ancestor(repo: GitRepository, older: str, newer: str) -> bool:
@@ -183,29 +186,51 @@ def is_ancestor(repo: GitRepository, older: str, newer: str) -> bool:
     return repo.runner.complete("merge-base", "--is-ancestor", older, newer).status == 0
 
 
-def _explain(remote: str, args: Sequence[str], done: Completed) -> MregError:
-    """Returns why a push was not taken."""
-    refusals = dict(_parse_refusals(done.stdout.decode("utf-8", "replace")))
+def _explain(remote: str, args: Sequence[str], done: Completed, refs: Sequence[str]) -> MregError | None:
+    """Returns why a push of some refs was not taken; ``None`` where it was."""
+    answers = list(_parse_answers(done.stdout.decode("utf-8", "replace")))
+    namesake = next((ref for _, ref, _ in answers if ref not in refs), None) or _find_namesake(done.stderr)
+    if namesake is not None:
+        return _mistaken(remote, namesake)
+    if done.status == 0:
+        return None
+    refusals = {ref: why for flag, ref, why in answers if flag == "!"}
     moved = [ref for ref, why in refusals.items() if any(word in why for word in _MOVED)]
     if moved:
         details = {"remote": remote, "refs": moved}
         return RefMovedError(f"{moved[0]} moved on {remote} while mreg was writing", hint="try again", details=details)
-    said = words_of(done)
-    if not refusals and is_forbidden(done):
-        error = unreachable(remote, args, done)
-        return PushRefusedError(
-            f"{remote} lets you push nothing: {error.message.removeprefix(f'{remote} did not take part: ')}",
-            hint=f"git remote get-url --push {shlex.quote(remote)}   # ask who runs it to let you push there",
-            details={"remote": remote, "refs": {}, "said": said},
-        )
     if not refusals:
-        return unreachable(remote, args, done)
+        return _forbidden(remote, args, done) if is_forbidden(done) else unreachable(remote, args, done)
+    said = words_of(done)
     causes = [(ref, why) for ref, why in refusals.items() if _CONSEQUENCE not in why]
     ref, why = (causes or list(refusals.items()))[0]
     return PushRefusedError(
         f"{remote} refused {ref.removeprefix(_HEADS).removeprefix(_TAGS)} ({why}){f': {said}' if said else ''}",
         hint=_advise(ref),
         details={"remote": remote, "refs": refusals, "said": said},
+    )
+
+
+def _find_namesake(stderr: str) -> str | None:
+    twice = _TWICE.search(stderr)
+    return f"{_HEADS}{twice[1]}" if twice else None
+
+
+def _mistaken(remote: str, ref: str) -> GitError:
+    """Returns the error of a branch such as ``refs/heads/refs/tags/x``, which Git takes ``refs/tags/x`` for."""
+    return GitError(
+        f"{remote} has {ref}, whose name Git mistakes for that of another ref: nothing can be pushed beside it",
+        hint=f"git push {shlex.quote(remote)} --delete {shlex.quote(ref)}",
+        details={"remote": remote, "ref": ref},
+    )
+
+
+def _forbidden(remote: str, args: Sequence[str], done: Completed) -> PushRefusedError:
+    error = unreachable(remote, args, done)
+    return PushRefusedError(
+        f"{remote} lets you push nothing: {error.message.removeprefix(f'{remote} did not take part: ')}",
+        hint=f"git remote get-url --push {shlex.quote(remote)}   # ask who runs it to let you push there",
+        details={"remote": remote, "refs": {}, "said": words_of(done)},
     )
 
 
@@ -217,13 +242,14 @@ def _advise(ref: str) -> str:
     return f"mreg sync --no-notify   # or let {ref.rpartition('/')[0]}/* be pushed there"
 
 
-def _parse_refusals(out: str) -> Iterable[tuple[str, str]]:
-    """Yields ref and reason of each line of ``push --porcelain`` that says no."""
+def _parse_answers(out: str) -> Iterable[tuple[str, str, str]]:
+    """Yields flag, ref and summary of each line of ``push --porcelain``."""
     for line in out.split("\n"):
-        flag, _, rest = line.partition("\t")
-        if flag == "!":
-            spec, _, summary = rest.partition("\t")
+        flag, *rest = line.split("\t", 2)
+        if len(rest) == 2:  # noqa: PLR2004 - else it says where to, or that it is done
+            spec, summary = rest
             yield (
+                flag,
                 spec.partition(":")[2],
                 summary.removeprefix("[rejected] ").removeprefix("[remote rejected] ").strip("()"),
             )

@@ -177,6 +177,10 @@ def _execute(
             process.wait(_GRACE_S)
         process.kill()
         process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream:
+                with suppress(OSError):  # what is left of the input cannot be written
+                    stream.close()
         raise
     return process.returncode, stdout, stderr
 
