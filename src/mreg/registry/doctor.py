@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mreg.core.history import Finding
 from mreg.core.results import Check, Diagnosis
+from mreg.core.state import RegistryState
+from mreg.core.tags import find_blockers
 from mreg.errors import MregError
 from mreg.registry.artifacts import open_store
 from mreg.registry.gitignore import ignore_text
+from mreg.registry.mending import mend_file, mend_history, mend_tag
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.tagging import Tagger
 from mreg.stores.git.pending import find_writer
@@ -37,8 +40,9 @@ def examine(path: Path) -> Diagnosis:
         return Diagnosis((*checks, Check("registry", ok=False, message=error.message, fix=error.hint)))
     checks.append(Check("registry", ok=True, message=f"branch {settings.branch}, folder {settings.policy.root}/"))
     checks += _branches(repo, settings)
-    checks += _files(repo, settings)
-    checks += _tags(repo, settings)
+    state = Reader(repo).state(settings.tip, settings.policy)
+    checks += _files(repo, settings, state)
+    checks += _tags(repo, settings, state)
     checks.append(_attempt("dvc remote", _remote, repo))
     return Diagnosis(tuple(checks))
 
@@ -129,10 +133,9 @@ def _count(repo: GitRepository, commits: str) -> int:
     return int(repo.runner.text("rev-list", "--count", commits))
 
 
-def _files(repo: GitRepository, settings: Settings) -> Iterator[Check]:
-    state = Reader(repo).state(settings.tip, settings.policy)
+def _files(repo: GitRepository, settings: Settings, state: RegistryState) -> Iterator[Check]:
     for finding in state.findings:
-        yield _fault("registry files", finding, f"git log -p {settings.tip[:12]} --")
+        yield _fault("registry files", finding, mend_file(finding, settings.branch))
     if not state.findings:
         count = sum(len(model.records) for model in state.models.values())
         message = f"{_amount(len(state.models), 'model')}, {_amount(count, 'version')}"
@@ -145,7 +148,7 @@ def _files(repo: GitRepository, settings: Settings) -> Iterator[Check]:
         yield Check("registry files", ok=False, message=message, fix="mreg init")
 
 
-def _tags(repo: GitRepository, settings: Settings) -> Iterator[Check]:
+def _tags(repo: GitRepository, settings: Settings, state: RegistryState) -> Iterator[Check]:
     if repo.is_shallow:
         return
     reader, layout = Reader(repo), settings.policy.layout
@@ -156,17 +159,30 @@ def _tags(repo: GitRepository, settings: Settings) -> Iterator[Check]:
         message = f"{_amount(len(plan.missing), 'tag')} {verb} missing, first {plan.missing[0].name}"
         yield Check("tags", ok=False, message=message, fix="git fetch --tags && mreg sync")
     for finding in timeline.findings:
-        yield _fault("history", finding, f"git log -p {settings.tip[:12]} --")
-    for finding in plan.findings:
-        yield _fault("tags", finding, "git for-each-ref")  # shows one that is in the way below its name too
+        yield _fault("history", finding, mend_history(finding, timeline, state, settings.branch))
+    yield from _tag_faults(repo, plan.findings, settings.branch)
     if not plan.missing and not plan.findings:
         yield Check("tags", ok=True, message=f"all {plan.present} are there")
 
 
-def _fault(name: str, finding: Finding, command: str) -> Check:
-    # The place may be any text: a stray file's name, a tag's.
+def _tag_faults(repo: GitRepository, findings: Sequence[Finding], branch: str) -> Iterator[Check]:
+    if not findings:
+        return
+    (url,) = repo.config("remote.origin.url")
+    there = {ref.name for ref in repo.tags()}
+    for finding in findings:
+        name = finding.place.removeprefix("refs/tags/")
+        if name == finding.place:
+            yield _fault("tags", finding, mend_file(finding, branch))
+            continue
+        # Where the tag itself is not there, one whose name begins as its own, or is a part of it, is in the way.
+        blocker = find_blockers([name], there).get(name, name)
+        yield _fault("tags", finding, mend_tag(finding, blocker, remote="origin" if url else ""))
+
+
+def _fault(name: str, finding: Finding, fix: str) -> Check:
     message = finding.message if finding.message.startswith(finding.place) else f"{finding.place}: {finding.message}"
-    return Check(name, ok=False, message=message, fix=f"{command} {shlex.quote(finding.place)}")
+    return Check(name, ok=False, message=message, fix=fix)
 
 
 def _remote(repo: GitRepository) -> Check:

@@ -1,0 +1,64 @@
+"""What mends a finding: a command that a shell takes as it is, or the word that nothing does.
+
+What a commit did is in the history for good; what is wrong now can be put right by another commit.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from mreg.core.history import Finding, Timeline
+from mreg.core.layout import Layout, PathKind
+from mreg.core.state import RegistryState
+
+__all__ = ["mend_file", "mend_history", "mend_tag"]
+
+_TAGS = "refs/tags/"
+_PAST = "nothing: it is right again, and the history cannot be mended"
+
+
+def mend_file(finding: Finding, branch: str) -> str:
+    """Returns what mends a file of the registry branch, while that is checked out."""
+    path = shlex.quote(finding.place)
+    if finding.code == "stray-file":
+        return f"git rm --quiet -- {path} && git commit --quiet -m 'Remove a stray file' -- {path}"
+    last = f"git log -1 --format=%H {shlex.quote(branch)} -- {path}"
+    return f'git revert --no-edit "$({last})"   # or correct the file, and commit'
+
+
+def mend_history(finding: Finding, timeline: Timeline, state: RegistryState, branch: str) -> str:
+    """Returns what mends the present of something that a commit of the past did."""
+    layout: Layout = state.policy.layout
+    place = layout.locate(finding.place)
+    if place and place.kind is PathKind.RECORD and place.version:
+        first = timeline.appearances[place.model, place.version]
+        model = state.models.get(place.model)
+        if model and model.records.get(place.version) == first.record:
+            return _PAST
+        path = shlex.quote(finding.place)
+        restore = f"git restore --source={first.commit.oid[:12]} --staged --worktree -- {path}"
+        return f"{restore} && git commit --quiet -m 'Put back what was registered' -- {path}"
+    if place and place.kind is PathKind.APPROVAL:
+        return f"nothing: it does not count; who approved may do so again: mreg approve {place.model}@{place.version} …"
+    if finding.place in {each.place for each in state.findings}:
+        return mend_file(finding, branch)
+    return _PAST
+
+
+def mend_tag(finding: Finding, name: str, *, remote: str) -> str:
+    """Returns what mends a tag.
+
+    Args:
+        finding: What is wrong with it.
+        name: The tag that is there, and should not be.
+        remote: Where it may be too; empty where there is no such remote.
+    """
+    ref = shlex.quote(f"{_TAGS}{name}")
+    if finding.code == "missing-tag":
+        return "git fetch --tags"
+    delete = f"git tag -d {shlex.quote(name)}"
+    if remote:
+        delete += f" && git push {remote} {shlex.quote(f':{_TAGS}{name}')}"
+    if finding.code == "taken-tag":
+        return f"{delete} && mreg sync   # only if nobody needs it: git show {ref}"
+    return f"{delete}   # only if nobody needs it: git show {ref}"
