@@ -369,7 +369,7 @@ def test_votes_of_one_person_are_one() -> None:
     assert names(tally) == ["bo"]
     assert (tally.approvers[0].is_proven, tally.votes) == (True, {"bo": "c"})
     assert tally.faults == ()
-    both = count(vote(path="a", signer="bo"), vote(path="b"))
+    both = count(vote(path="a", signer="bo"), vote(path="b"), vote(path="c", signer="bo"))
     assert (both.approvers[0].is_proven, both.votes) == (True, {"bo": "a"})
 
 

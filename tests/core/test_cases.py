@@ -343,6 +343,15 @@ def test_approval_given_before_the_stage_moved_is_spent_also_where_it_moved_back
     assert codes(court.move(V2)) == ["approval-replayed"]
 
 
+def test_approval_that_lands_with_another_change_of_the_stage_is_spent_by_it(court: Court) -> None:
+    court.approve(V2)
+    early = replace(court.approval(V3), replaces=V2)
+    path = court.registry.layout.approval(CHURN, V3, PRODUCTION, approval_id(early))
+    files = {path: json.dumps(format_approval(early)), court.path: json.dumps(format_stage(court.entry(V2)))}
+    assert court.judge(files, email=email_of("bo")).allowed
+    assert codes(court.move(V3)) == ["approval-replayed"]
+
+
 def test_approval_given_after_the_stage_moved_and_for_what_it_held_before_is_stale(court: Court) -> None:
     late = court.approval(V2)
     court.approve(V3)
