@@ -10,7 +10,7 @@ from mreg.core.fields import Fields
 from mreg.core.layout import Layout
 from mreg.core.manifest import StageEntry, format_stage, parse_stage
 from mreg.core.names import Bump, Version
-from mreg.core.plan import Plan, choose_version, with_approvers
+from mreg.core.plan import Plan, choose_version, tell_next, with_approvers
 from mreg.core.state import ModelState
 from mreg.errors import NamingError, RefusedError
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3, simulate
@@ -27,6 +27,18 @@ def model(*some: Version) -> ModelState:
 def test_choose_version_first_is_one(bump: Bump) -> None:
     assert choose_version(model(), None, bump, force=False) == V1
     assert choose_version(model(), RC, bump, force=False) == RC
+
+
+def test_choose_version_after_the_greatest_number_is_told() -> None:
+    last = Version(999_999_999)
+    with pytest.raises(NamingError, match=r"no version can come after v999999999\.0\.0") as caught:
+        choose_version(model(last), None, Bump.MAJOR, force=False)
+    assert "--bump" in caught.value.hint
+    for asked in (last, V1):
+        with pytest.raises(RefusedError) as refused:
+            choose_version(model(last), asked, Bump.MAJOR, force=False)
+        assert "v999999999.1.0" in refused.value.hint
+    assert tell_next(Version(999_999_999, 999_999_999, 999_999_999), Bump.MAJOR) == "v999999999.999999999.999999999"
 
 
 def test_choose_version_next_raises_the_newest() -> None:

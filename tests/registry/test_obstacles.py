@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
-from mreg.errors import GitError, UsageError
+from mreg.errors import GitError, RefusedError, UsageError
 from tests.conftest import Git, Mreg
 from tests.registry.test_registry import add
 
@@ -65,10 +65,19 @@ class TestTags:
         git(*shlex.split(delete)[1:])
         assert registry.sync().created == ("churn#production#3",)
 
+    def test_version_tag_that_nothing_explains_is_told_with_what_deletes_it(
+        self, registry: Registry, tmp_path: Path, git: Git
+    ) -> None:
+        git("tag", "--annotate", "--message=x", "churn@v3.0.0")
+        with pytest.raises(RefusedError, match=r"churn@v3\.0\.0 is there already") as caught:
+            add(registry, tmp_path, 3)
+        assert caught.value.hint.startswith("git tag -d churn@v3.0.0   #")
+        assert caught.value.hint.endswith("--version v4.0.0")
+
     def test_receipt_says_when_the_tag_can_be_made(self, registry: Registry, git: Git, mreg_here: Mreg) -> None:
         git("tag", "--annotate", "--message=x", "churn#production#3/foo")
         result = mreg_here("rollback", "churn", "production", "--reason", "worse", check=0)
-        assert "mreg sync   # makes the tags, once nothing is in their way" in result.out
+        assert "mreg doctor   # shows what is in the way of its tags, and what takes it away" in result.out
 
     def test_version_is_registered_all_the_same(self, registry: Registry, tmp_path: Path, git: Git) -> None:
         git("tag", "--annotate", "--message=x", "churn@v3.0.0/foo/bar")

@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,9 +21,9 @@ from mreg.core.messages import format_message
 from mreg.core.names import Bump, ModelName, StageName, Version
 from mreg.core.record import Record
 from mreg.core.state import ModelState
-from mreg.errors import RefusedError
+from mreg.errors import NamingError, RefusedError
 
-__all__ = ["Document", "Plan", "PlannedChange", "Statement", "choose_version", "with_approvers"]
+__all__ = ["Document", "Plan", "PlannedChange", "Statement", "choose_version", "tell_next", "with_approvers"]
 
 Document = Mapping[str, Plain] | bytes | None
 """A file's new content: a YAML document, plain bytes, or ``None`` to delete it."""
@@ -121,20 +122,39 @@ def choose_version(
     taken = {*state.records, *once}
     newest = max(taken, default=None)
     if newest is None or asked is None:
-        return asked or (newest.bumped(bump) if newest else Version(1))
+        return asked or (_bump(newest, bump) if newest else Version(1))
     # Upper and lower case name one file on many disks, and so one tag.
     same = next((version for version in taken if str(version).lower() == str(asked).lower()), None)
     if same is not None:
         how = "exists" if same in state.records else "existed once"
         raise RefusedError(
             f"{state.model} {same} {how}, and a version is written once",
-            hint=f"leave --version out: the next one is {newest.bumped(bump)}",
+            hint=f"leave --version out: the next one is {tell_next(newest, bump)}",
             details={"model": state.model, "version": str(asked)},
         )
     if asked < newest and not force:
         raise RefusedError(
             f"{state.model} {asked} is older than the newest version {newest}",
-            hint=f"--version {newest.bumped(bump)}, or --force if an older line is meant to go on",
+            hint=f"--version {tell_next(newest, bump)}, or --force if an older line is meant to go on",
             details={"model": state.model, "version": str(asked), "newest": str(newest)},
         )
     return asked
+
+
+def tell_next(newest: Version, bump: Bump) -> str:
+    """Returns a version after the newest, for a hint; where the part cannot be raised, by another part."""
+    for part in (bump, Bump.MINOR, Bump.PATCH):
+        with suppress(NamingError):
+            return str(newest.bumped(part))
+    return str(newest)
+
+
+def _bump(newest: Version, bump: Bump) -> Version:
+    try:
+        return newest.bumped(bump)
+    except NamingError as error:
+        raise NamingError(
+            f"no version can come after {newest}: {error.message}",
+            hint="--version names one before it, with --force   # or --bump raises a smaller part",
+            details=error.details,
+        ) from None

@@ -14,7 +14,7 @@ from mreg.core.formats import unsafe_reason
 from mreg.core.history import Lane
 from mreg.core.layout import DVC_FILE
 from mreg.core.names import Bump, ModelName, StageName, Version
-from mreg.core.plan import Plan, choose_version
+from mreg.core.plan import Plan, choose_version, tell_next
 from mreg.core.record import Artifact, Dataset, Record
 from mreg.core.registration import Content, check_new_model, plan_register, refuse_unchanged
 from mreg.core.results import Receipt
@@ -219,9 +219,10 @@ def _newest(view: View) -> Record | None:
 def _refuse_foreign_tag(view: View, version: Version) -> None:
     name = version_tag(view.model.model, version)
     if view.reader.repo.resolve([f"refs/tags/{name}"])[0]:
+        other = f"--version {tell_next(version, Bump.MAJOR)}"
         raise RefusedError(
             f"the tag {name} is there already, and no record on this branch explains it",
-            hint=f"register another version: --version {version.bumped(Bump.MAJOR)}",
+            hint=f"git tag -d {name}   # if nobody needs it, such as after git reset; or register another: {other}",
             details={"tag": name},
         )
 

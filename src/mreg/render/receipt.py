@@ -86,8 +86,9 @@ def _next_step(result: Receipt, policy: Policy) -> str:
     if result.dry_run or not result.commit or plan.model is None:
         return ""
     if not result.tags and (result.record or any(change.stage != ARCHIVED for change in plan.changes)):
-        when = "nothing is in their way" if result.branch == policy.branch else f"{result.branch} is merged"
-        return f"mreg sync   # makes the tags, once {when}"
+        if result.branch == policy.branch:
+            return "mreg doctor   # shows what is in the way of its tags, and what takes it away"
+        return f"mreg sync   # makes the tags, once {result.branch} is merged"
     if result.record and not plan.changes:
         return f"mreg promote {plan.model}@{plan.version} {next(iter(policy.stages))} --reason 'why'"
     filled = next((change.stage for change in plan.changes if change.target and change.stage != ARCHIVED), None)
