@@ -15,6 +15,7 @@ from mreg.core.names import (
     Selector,
     StageName,
     Version,
+    avoid_folder_clash,
     find_folder_clash,
     parse_model_name,
     parse_selector,
@@ -403,6 +404,22 @@ def test_find_folder_clash_is_by_whole_segments() -> None:
     assert find_folder_clash(name, ["fraud-eu", "fraud/us", "fraud/eu", "frau", "fraud/eu2", "eu"]) is None
     assert find_folder_clash(name, ["churn", "fraud"]) == "fraud"
     assert find_folder_clash(name, ["churn", "fraud/eu/north"]) == "fraud/eu/north"
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "near"),
+    [
+        ("fraud", ["fraud/eu"], "fraud-model"),
+        ("fraud/eu/small", ["fraud/eu", "churn"], "fraud/eu-small"),
+        ("fraud/eu/small/v", ["fraud/eu"], "fraud/eu-small-v"),
+        ("fraud/eu", ["fraud"], "fraud-eu"),
+        ("fraud", ["fraud/eu", "fraud-model"], None),
+        ("fraud/eu", ["fraud", "fraud-eu/x"], None),
+        ("a" * 98, ["a" * 98 + "/b"], None),
+    ],
+)
+def test_avoid_folder_clash_gives_a_name_that_is_free(name: str, others: list[str], near: str | None) -> None:
+    assert avoid_folder_clash(ModelName(name), others) == near
 
 
 def test_archived_is_no_stage() -> None:

@@ -142,12 +142,18 @@ def test_register_directory_keeps_a_list_of_its_files(registry: Registry, tmp_pa
     assert (pulled.path / "weights" / "a.bin").read_bytes() == b"a"
 
 
-def test_register_name_beside_a_folder_is_refused(registry: Registry, tmp_path: Path) -> None:
+def test_register_name_beside_a_folder_is_refused(registry: Registry, repo: Path, tmp_path: Path, git: Git) -> None:
     add(registry, tmp_path, 1, model="fraud/eu")
     for name in ("fraud", "fraud/eu/small"):
-        with pytest.raises(NamingError, match="folder of the other"):
+        with pytest.raises(NamingError, match="folder of the other") as caught:
             add(registry, tmp_path, 2, model=name)
+        add(registry, tmp_path, 3, model=caught.value.hint.removeprefix("choose another name: "))
     add(registry, tmp_path, 2, model="fraud/us")
+    (repo / "registry.yaml").write_text("schema: 1\nnaming: '[a-z/]+'\n")
+    git("commit", "-qam", "naming", cwd=repo)
+    with pytest.raises(NamingError) as caught:
+        add(registry, tmp_path, 2, model="fraud")
+    assert caught.value.hint.startswith("choose a name neither above nor below fraud/")
 
 
 def test_register_name_outside_naming_is_refused(registry: Registry, repo: Path, tmp_path: Path, git: Git) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "Selector",
     "StageName",
     "Version",
+    "avoid_folder_clash",
     "find_folder_clash",
     "parse_model_name",
     "parse_selector",
@@ -194,6 +195,18 @@ def find_folder_clash(name: ModelName, others: Iterable[str]) -> str | None:
         if other.startswith(name + "/") or name.startswith(other + "/"):
             return other
     return None
+
+
+def avoid_folder_clash(name: ModelName, others: Iterable[str]) -> ModelName | None:
+    """Returns a name near one that is a folder of others, or in the folder of one; ``None`` where none is at hand."""
+    others = list(others)
+    above = next((other for other in others if name.startswith(f"{other}/")), None)
+    near = f"{name}-model" if above is None else f"{above}-{name[len(above) + 1 :].replace('/', '-')}"
+    try:
+        found = parse_model_name(near)
+    except NamingError:
+        return None
+    return found if found not in others and find_folder_clash(found, others) is None else None
 
 
 def _require_text(kind: str, text: object) -> None:

@@ -142,13 +142,17 @@ class Policy:
             )
         return rule
 
+    def allows_name(self, model: str) -> bool:
+        """Returns whether ``naming:`` allows a new model's name."""
+        return not self.naming or re.fullmatch(self.naming, model) is not None
+
     def check_name(self, model: ModelName) -> None:
         """Refuses a new model's name that ``naming:`` does not allow.
 
         Raises:
             NamingError: It does not match.
         """
-        if self.naming and not re.fullmatch(self.naming, model):
+        if not self.allows_name(model):
             raise NamingError(
                 f"{model!r} does not match naming: {self.naming} in registry.yaml",
                 hint="choose a name of that form, or change naming: in registry.yaml",

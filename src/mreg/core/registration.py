@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from mreg.core.history import Lane
 from mreg.core.layout import DVC_FILE
-from mreg.core.names import ModelName, StageName, find_folder_clash
+from mreg.core.names import ModelName, StageName, avoid_folder_clash, find_folder_clash
 from mreg.core.plan import Document, Plan, Statement
 from mreg.core.policy import Policy
 from mreg.core.record import Record, format_record
@@ -48,9 +48,11 @@ def check_new_model(policy: Policy, model: ModelName, neighbours: Sequence[Model
     policy.check_name(model)
     clash = find_folder_clash(model, neighbours)
     if clash:
+        near = avoid_folder_clash(model, neighbours)
+        near = near if near and policy.allows_name(near) else None
         raise NamingError(
             f"{model!r} cannot be a model beside {clash!r}: one would be a folder of the other",
-            hint=f"choose another name: {model}-model",
+            hint=f"choose another name: {near}" if near else f"choose a name neither above nor below {clash}",
             details={"model": model, "other": clash},
         )
 

@@ -11,7 +11,7 @@ from mreg.core.difference import Difference
 from mreg.core.filelist import parse_file_list
 from mreg.core.history import Timeline
 from mreg.core.layout import DVC_FILE, Layout, PathKind
-from mreg.core.names import ModelName, find_folder_clash
+from mreg.core.names import ModelName, avoid_folder_clash, find_folder_clash
 from mreg.core.record import Record
 from mreg.core.review import Fault
 from mreg.errors import DataError
@@ -129,7 +129,8 @@ class _Contents:
             clash = find_folder_clash(model, sorted({*others, *added} - {model}))
             if clash:
                 message = f"{model} cannot be a model beside {clash}: one would be a folder of the other"
-                yield Fault("bad-name", path, message, fix=f"choose another name: {model}-model")
+                near = avoid_folder_clash(model, {*others, *added} - {model})
+                yield Fault("bad-name", path, message, fix=f"choose another name{f': {near}' if near else ''}")
 
     def _neighbours(self, models: Iterable[ModelName]) -> set[str]:
         """Returns the models of the base in folders above and below some."""
