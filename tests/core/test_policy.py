@@ -100,6 +100,8 @@ def test_policy_largest_reads() -> None:
         ({"naming": "a{99999999999999999999}"}, "naming"),
         ({"naming": "(" * 5000 + ")" * 5000}, "naming"),
         ({"naming": ["a"]}, "naming"),
+        ({"naming": "([a-z]+)+"}, "naming"),
+        ({"naming": "a" * 201}, "naming"),
         ({"stage": {}}, "stage"),
     ],
 )

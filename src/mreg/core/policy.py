@@ -16,6 +16,7 @@ from enum import Enum
 from mreg.core.fields import Fields
 from mreg.core.layout import DVC_FILE, SETTINGS_FILE, Layout
 from mreg.core.names import ModelName, StageName, parse_stage_name
+from mreg.core.patterns import find_pattern_fault
 from mreg.core.people import People, parse_people
 from mreg.core.rules import Gate, parse_gates
 from mreg.core.sinks import Sink, parse_sinks
@@ -300,4 +301,7 @@ def _parse_naming(fields: Fields) -> str:
         re.compile(naming)
     except (re.error, OverflowError, RecursionError) as error:
         raise fields.error("naming", f"{naming!r} is not a regular expression: {error}") from error
+    fault = find_pattern_fault(naming)
+    if fault:
+        raise fields.error("naming", fault, hint="naming: '[a-z]+(_[a-z0-9]+)*'   # parts between separators")
     return naming
