@@ -9,7 +9,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -121,8 +120,17 @@ def choose_version(
     """
     taken = {*state.records, *once}
     newest = max(taken, default=None)
-    if newest is None or asked is None:
-        return asked or (_bump(newest, bump) if newest else Version(1))
+    if newest is None:
+        return asked or Version(1)
+    if asked is None:
+        following = _bump(newest, bump)
+        if following is None:
+            raise NamingError(
+                f"no version can come after {newest}: a number has at most 9 digits",
+                hint="--bump raises a smaller part, or --version names one before it, with --force",
+                details={"newest": str(newest)},
+            )
+        return following
     # Upper and lower case name one file on many disks, and so one tag.
     same = next((version for version in taken if str(version).lower() == str(asked).lower()), None)
     if same is not None:
@@ -143,18 +151,12 @@ def choose_version(
 
 def tell_next(newest: Version, bump: Bump) -> str:
     """Returns a version after the newest, for a hint; where the part cannot be raised, by another part."""
-    for part in (bump, Bump.MINOR, Bump.PATCH):
-        with suppress(NamingError):
-            return str(newest.bumped(part))
-    return str(newest)
+    found = (_bump(newest, part) for part in (bump, Bump.MINOR, Bump.PATCH))
+    return str(next(filter(None, found), newest))
 
 
-def _bump(newest: Version, bump: Bump) -> Version:
+def _bump(newest: Version, bump: Bump) -> Version | None:
     try:
         return newest.bumped(bump)
-    except NamingError as error:
-        raise NamingError(
-            f"no version can come after {newest}: {error.message}",
-            hint="--version names one before it, with --force   # or --bump raises a smaller part",
-            details=error.details,
-        ) from None
+    except NamingError:  # the number would have too many digits
+        return None
