@@ -211,7 +211,7 @@ class SyncReport:
     transitions: tuple[Transition, ...]
     """The transitions whose tags were made, oldest first; in a job of CI that pushes, those that none had before."""
     findings: tuple[Finding, ...]
-    """Tags that are not what the history says, and files that cannot be read."""
+    """Tags that are not what the history says, files that cannot be read, what kept a stage from a version."""
     dry_run: bool = False
     promotions: tuple[Receipt, ...] = ()
     """Automatic ones; their tags and transitions are among those above."""

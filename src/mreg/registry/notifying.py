@@ -16,6 +16,7 @@ from mreg.core.history import Timeline, Transition
 from mreg.core.notices import Notice, is_told, write_notice
 from mreg.core.results import Notification
 from mreg.core.sinks import Sink
+from mreg.core.tags import TagName, parse_tag_name
 from mreg.errors import ConflictError, NotFoundError, OutsideError
 from mreg.registry.evidence import StoredEvidence
 from mreg.registry.reader import Reader, Settings
@@ -39,19 +40,22 @@ class Notifying:
     remote: str = ""
     """Where the markers are; in this clone where empty."""
 
-    def run(self, timeline: Timeline, created: Sequence[Transition]) -> tuple[Notification, ...]:
-        """Tells of what nobody was told of yet.
+    def run(
+        self, timeline: Timeline, created: Sequence[Transition], again: Sequence[Transition] = ()
+    ) -> tuple[Notification, ...]:
+        """Tells of what nobody was told of yet, and once more of some.
 
         Args:
             timeline: The whole history.
             created: The transitions whose tags were made just now: all that is told where nothing ever was.
+            again: The transitions that are told whether they were or not.
         """
         reader = Reader(self.repo)
         settings = reader.settings()
         if not settings.policy.notify:
             return ()
         moves = self._claim(_NOTIFIED, timeline, settings.tip, created)
-        return self._tell(reader, settings, timeline, moves)
+        return self._tell(reader, settings, timeline, dict.fromkeys((*moves, *again)))
 
     def hand_on(self, timeline: Timeline, created: Sequence[Transition]) -> tuple[Transition, ...]:
         """Returns what a deploy job is to act on.
@@ -67,20 +71,23 @@ class Notifying:
             return tuple(created)
         return tuple(self._claim(_HANDED_ON, timeline, Reader(self.repo).settings().tip, created))
 
-    def resend(self, timeline: Timeline, what: str) -> tuple[Notification, ...]:
-        """Tells once more of the transitions of a commit, or of the one that a tag seals.
+    def find(self, timeline: Timeline, what: str) -> tuple[Transition, ...]:
+        """Returns the transitions of a commit, or the one that a tag seals.
 
         Raises:
             NotFoundError: The history has no such transition.
         """
-        reader = Reader(self.repo)
-        wanted = self._commit_of(what)
-        moves = [each for each in timeline.transitions if each.commit == wanted]
+        commit, says = self._locate(what)
+        moves = tuple(
+            each
+            for each in timeline.transitions
+            if each.commit == commit and (says is None or (each.model, each.stage) == (says.model, says.stage))
+        )
         if not moves:
             raise NotFoundError(
                 f"{what!r} is no transition of the registry", hint="mreg history   # names the commit of each"
             )
-        return self._tell(reader, reader.settings(), timeline, moves)
+        return moves
 
     def _claim(self, marker: str, timeline: Timeline, tip: str, created: Sequence[Transition]) -> Sequence[Transition]:
         """Returns what is new since a marker, and moves it; nothing where someone else did.
@@ -112,11 +119,12 @@ class Notifying:
         commits = set(self.repo.runner.text("rev-list", "--first-parent", tip, f"^{told}").split("\n"))
         return [each for each in timeline.transitions if each.commit in commits]
 
-    def _commit_of(self, what: str) -> str:
+    def _locate(self, what: str) -> tuple[str, TagName | None]:
+        """Returns the commit that a tag seals, and what the tag is about; else the one that a revision names."""
         (content,) = self.repo.read([f"refs/tags/{what}"])
         lines = (content or b"").decode("utf-8", "replace").split("\n")
         sealed = [line.removeprefix("Mreg-Commit: ") for line in lines if line.startswith("Mreg-Commit: ")]
-        return sealed[-1] if sealed else self.repo.commit_of(what)
+        return (sealed[-1], parse_tag_name(what)) if sealed else (self.repo.commit_of(what), None)
 
     def _tell(
         self, reader: Reader, settings: Settings, timeline: Timeline, moves: Iterable[Transition]

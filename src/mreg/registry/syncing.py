@@ -23,11 +23,11 @@ from mreg.core.record import Record
 from mreg.core.results import Receipt, SyncReport
 from mreg.core.tags import derive_tags, find_blockers
 from mreg.core.transitions import plan_promote
-from mreg.errors import ConflictError, DataError, RefusedError
+from mreg.errors import ConflictError, DataError, IdentityError, PushRefusedError, RefusedError
 from mreg.registry.notifying import Notifying
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.tagging import Tagger
-from mreg.registry.upstream import Upstream
+from mreg.registry.upstream import Upstream, step_back
 from mreg.registry.view import View
 from mreg.registry.writer import Writer
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
@@ -65,9 +65,10 @@ class Syncing:
         """
         if self.dry_run:
             report, _ = self._tag(Publisher(self.repo), None)
-            return replace(report, promotions=self._promote(report))
+            promotions, _ = self._promote(report)
+            return replace(report, promotions=promotions)
         report, timeline = self._tag_until_landed()
-        promotions = self._promote(report)
+        promotions, faults = self._promote(report)
         if promotions:
             later, timeline = self._tag_until_landed()
             commits = {each.commit for each in promotions}
@@ -75,26 +76,29 @@ class Syncing:
             tags = (*report.created, *(tag for each in promotions for tag in each.tags), *later.created)
             transitions = (*report.transitions, *moves, *later.transitions)
             report = replace(later, created=tags, transitions=tuple(dict.fromkeys(transitions)), promotions=promotions)
+        report = replace(report, findings=(*report.findings, *faults))
         if self.environ is None:
             return report
         notifying = Notifying(self.repo, self.environ, report.remote)
-        told = notifying.resend(timeline, self.resend) if self.resend else notifying.run(timeline, report.transitions)
+        again = notifying.find(timeline, self.resend) if self.resend else ()
+        told = notifying.run(timeline, report.transitions, again)
         return replace(report, transitions=notifying.hand_on(timeline, report.transitions), notifications=told)
 
     def _tag_until_landed(self) -> tuple[SyncReport, Timeline]:
         publisher = Publisher(self.repo)
         with publisher.locked():
-            for _ in range(_ATTEMPTS):
+            for attempt in range(_ATTEMPTS):
                 try:
-                    return self._tag(Publisher(self.repo), self._follow(publisher))
+                    return self._tag(Publisher(self.repo), self._follow(publisher, attempt))
                 except RefMovedError:
                     continue
         raise ConflictError(f"tags moved {_ATTEMPTS} times while mreg was writing", hint="try again")
 
-    def _follow(self, publisher: Publisher) -> Upstream | None:
+    def _follow(self, publisher: Publisher, attempt: int) -> Upstream | None:
         settings = Reader(self.repo).settings()
         if not (settings.policy.push if self.push is None else self.push):
             return None
+        step_back(attempt)
         upstream = Upstream.fetch(self.repo, settings.branch)
         upstream.follow(publisher)
         return upstream
@@ -114,7 +118,10 @@ class Syncing:
         if not self.dry_run:
             updates = tagger.build(plan, timeline, layout)
             created = tuple(update.ref.removeprefix(_TAGS) for update in updates)
-            blocked = self._publish(publisher, settings, updates, names, upstream)
+            # What is wrong here does not go where nobody can take it back.
+            wrong = {finding.place.removeprefix(_TAGS) for finding in plan.findings}
+            right = [name for name in names if name not in wrong]
+            blocked = self._publish(publisher, settings, updates, right, upstream)
         report = SyncReport(
             created=created,
             present=plan.present,
@@ -144,18 +151,26 @@ class Syncing:
         pushed = [update for name, update in wanted.items() if name not in blockers]
         if upstream.tip != settings.tip:
             pushed.insert(0, RefUpdate(f"refs/heads/{settings.branch}", settings.tip, upstream.tip))
-        if updates:
-            publisher.publish(updates, reason="mreg sync", push=partial(upstream.push, pushed))
-        else:
-            upstream.push(pushed)
+        try:
+            if updates:
+                publisher.publish(updates, reason="mreg sync", push=partial(upstream.push, pushed))
+            else:
+                upstream.push(pushed)
+        except PushRefusedError as error:
+            if upstream.tip == settings.tip:
+                raise
+            spec = shlex.quote(f"{settings.branch}:NAME")
+            hint = f"git push {shlex.quote(upstream.remote)} {spec}   # what was committed here goes by a pull request"
+            raise PushRefusedError(error.message, hint=hint, details=error.details) from error
         return tuple(_blocked(name, blocker, upstream.remote) for name, blocker in blockers.items())
 
-    def _promote(self, report: SyncReport) -> tuple[Receipt, ...]:
+    def _promote(self, report: SyncReport) -> tuple[tuple[Receipt, ...], tuple[Finding, ...]]:
+        """Promotes what may go by itself, and returns what kept it from going on, if anything did."""
         settings = Reader(self.repo).settings()
         stages = auto_stages(settings.policy) if self.auto else ()
         if not stages:
-            return ()
-        writer = Writer(self.repo, scan=self.scan, push=bool(report.remote))
+            return (), ()
+        writer = Writer(self.repo, scan=_remember(self.scan), push=bool(report.remote))
         reader = Reader(self.repo)
         layout = settings.policy.layout
         timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
@@ -163,20 +178,42 @@ class Syncing:
         for model, state in reader.state(settings.tip, settings.policy).models.items():
             for stage in stages:
                 candidates = find_candidates(state, timeline.lane(model, stage), stage)
-                receipt = self._try(writer, model, stage, candidates)
+                try:
+                    receipt = self._try(writer, model, stage, candidates)
+                except (PushRefusedError, IdentityError) as error:
+                    # The tags have landed, and whoever waits for them is told; the others would end the same way.
+                    message = f"nothing was promoted to {stage}: {error.message}; {error.hint}"
+                    return tuple(promotions), (Finding(error.code, layout.stage(model, stage), message),)
                 if receipt and receipt.changed:
                     promotions.append(receipt)
-        return tuple(promotions)
+        return tuple(promotions), ()
 
     def _try(
         self, writer: Writer, model: ModelName, stage: StageName, candidates: tuple[Version, ...]
     ) -> Receipt | None:
         for version in candidates:
+            build = partial(_plan, version=version, stage=stage)
             try:
-                return writer.write(model, partial(_plan, version=version, stage=stage), dry_run=self.dry_run)
+                receipt = writer.write(model, build, dry_run=True)  # what is refused asks no server
+                return receipt if self.dry_run else writer.write(model, build)
             except (RefusedError, DataError):
                 continue  # its gates, or its record; an older version may pass
         return None
+
+
+def _remember(scan: Callable[[Record], Scan | None] | None) -> Callable[[Record], Scan | None] | None:
+    """Returns a scanner that looks at each version once."""
+    if scan is None:
+        return None
+    known: dict[tuple[ModelName, Version], Scan | None] = {}
+
+    def find(record: Record) -> Scan | None:
+        key = (record.model, record.version)
+        if key not in known:
+            known[key] = scan(record)
+        return known[key]
+
+    return find
 
 
 def _blocked(name: str, blocker: str, remote: str) -> Finding:
@@ -188,5 +225,6 @@ def _plan(view: View, *, version: Version, stage: StageName) -> Plan:
     lane = view.lane(stage)
     if version not in find_candidates(view.model, lane, stage):  # someone promoted or held meanwhile
         return Plan(view.model.model, version, stage)
+    view.require_record(version)
     statement = view.statement(f"every gate of {stage} allows it")
     return plan_promote(view.policy, view.model, lane, version, stage, statement)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +17,7 @@ from mreg.registry.judging import Bench, judge_plan
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.signing import Signing
 from mreg.registry.tagging import Tagger
-from mreg.registry.upstream import Upstream
+from mreg.registry.upstream import Upstream, step_back
 from mreg.registry.view import View, encode_files
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.pushing import is_ancestor
@@ -28,7 +26,6 @@ from mreg.stores.git.repository import GitRepository
 __all__ = ["Writer"]
 
 _ATTEMPTS = 8
-_BACKOFF_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +119,7 @@ class Writer:
         settings = Reader(self._repo).settings()
         if not (settings.policy.push if self._push is None else self._push):
             return None
-        if attempt:  # writers that lost a race together must not meet again
-            time.sleep(random.uniform(0, _BACKOFF_S * 2**attempt))  # noqa: S311 - no secret
+        step_back(attempt)
         other = branch if branch != settings.branch else None
         if other is not None:
             self._repo.check_branch_name(other)

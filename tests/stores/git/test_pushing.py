@@ -156,6 +156,30 @@ def test_fetch_leaves_a_tag_that_is_here(found: GitRepository, other: Path, git:
     assert git("tag") == "churn@v1.0.0\nchurn@v2.0.0"
 
 
+@pytest.mark.parametrize(("here", "there"), [("churn#a#1", "churn#a#1/foo"), ("churn#a#1/foo", "churn#a#1")])
+def test_fetch_leaves_out_a_tag_that_cannot_be_beside_another(
+    here: str, there: str, found: GitRepository, other: Path, git: Git
+) -> None:
+    tip = commit(git, other)
+    for name in (there, "churn#a#2"):
+        git("tag", "--annotate", "--message=theirs", name, cwd=other)
+    git("push", "--quiet", "--tags", "origin", "main", cwd=other)
+    git("tag", "--annotate", "--message=ours", here)
+    assert fetch(found, "origin", ["main"], ["churn#*"]) == [tip]
+    assert git("tag").split("\n") == sorted([here, "churn#a#2"])
+
+
+def test_fetch_that_cannot_move_the_branch_is_an_error(found: GitRepository, other: Path, git: Git) -> None:
+    commit(git, other)
+    git("tag", "--annotate", "--message=theirs", "churn@v1.0.0", cwd=other)
+    git("push", "--quiet", "--tags", "origin", "main", cwd=other)
+    git("tag", "--annotate", "--message=ours", "churn@v1.0.0")
+    git("update-ref", "-d", "refs/remotes/origin/main")
+    git("update-ref", "refs/remotes/origin/main/x", "main")
+    with pytest.raises(OutsideError, match="cannot lock ref 'refs/remotes/origin/main'"):
+        fetch(found, "origin", ["main"], ["churn@*"])
+
+
 def test_fetch_from_an_empty_remote(repo: Path, tmp_path: Path, git: Git) -> None:
     git("init", "--quiet", "--bare", str(tmp_path / "empty.git"))
     git("remote", "add", "origin", str(tmp_path / "empty.git"))

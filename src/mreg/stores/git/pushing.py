@@ -35,8 +35,12 @@ _MOVED = (
 """What Git says where someone else moved first; the rest of a refusal is a rule of the server."""
 _CONSEQUENCE = "atomic push fail"
 _MISSING = re.compile(r"couldn't find remote ref (refs/\S+)$", re.MULTILINE)
-_FAILED = re.compile(r"^(?:error|fatal): ", re.MULTILINE)
-_THERE = "would clobber existing tag"
+_KEPT = re.compile(r"would clobber existing tag|exists; cannot create 'refs/tags/")
+"""What Git says of a tag that is here already, or that cannot be beside one that is."""
+_FAILED = re.compile(
+    r"^(?:fatal: |error: (?!some local refs could not|cannot lock ref 'refs/tags/.* exists; cannot create))",
+    re.MULTILINE,
+)
 _TWICE = re.compile(r"dst refspec (refs/\S+) matches more than one")
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
@@ -82,7 +86,7 @@ def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Itera
         if done.status != 0 and missing and missing[1] in specs:
             del specs[missing[1]]
             continue
-        if done.status != 0 and (_FAILED.search(done.stderr) or _THERE not in done.stderr):
+        if done.status != 0 and (_FAILED.search(done.stderr) or not _KEPT.search(done.stderr)):
             raise unreachable(remote, args, done)
         break
     found = repo.resolve([tracking[ref] for ref in tracking if ref in specs])
