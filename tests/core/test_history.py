@@ -430,6 +430,7 @@ def test_fold_approval_is_there_from_the_commit_that_adds_it_until_one_deletes_i
     first = registry.commit({approval_path(): "first"})
     second = registry.commit({approval_path("9f"): "second", approval_path(version=V1): "another's"})
     files = registry.timeline().approvals[key]
+    assert [file.position for file in files.values()] == [1, 2]
     assert files == {
         approval_path(): ApprovalFile(approval_path(), oid_of("first"), first, 1),
         approval_path("9f"): ApprovalFile(approval_path("9f"), oid_of("second"), second, 2),
@@ -453,6 +454,7 @@ def test_fold_approval_that_is_changed_keeps_its_first_words_and_is_a_finding() 
     timeline = registry.timeline()
     expected = ApprovalFile(approval_path(), oid_of("first"), first, 1, is_changed=True)
     assert timeline.approvals[CHURN, V2, PRODUCTION] == {approval_path(): expected}
+    assert timeline.approvals[CHURN, V2, PRODUCTION][approval_path()].position == 1
     assert [(finding.code, finding.place) for finding in timeline.findings] == [
         ("approval-changed", approval_path()),
         ("approval-changed", approval_path()),
