@@ -370,6 +370,18 @@ def test_refuses_where_its_own_file_is_dirty(two: Registry, repo: Path, git: Git
     assert (git("rev-parse", "HEAD", cwd=repo), stage.read_text()) == (head, "version: v2.0.0\n")
 
 
+def test_file_of_its_own_that_was_deleted_is_put_back_and_not_committed(two: Registry, repo: Path, git: Git) -> None:
+    two.promote("churn@v1", "staging", reason="x")
+    path = "registry/churn/stages/staging.yaml"
+    for delete in ((repo / path).unlink, lambda: git("rm", "-q", "--cached", path, cwd=repo)):
+        delete()
+        with pytest.raises(DirtyFilesError, match="is deleted") as caught:
+            two.promote("churn@v2", "staging", reason="x")
+        assert caught.value.hint.startswith(f"git restore --staged --worktree -- {path}")
+        git(*caught.value.hint.partition("   #")[0].split()[1:], cwd=repo)
+    assert two.promote("churn@v2", "staging", reason="x").changed
+
+
 def test_shallow_clone_is_never_read_as_whole(two: Registry, repo: Path, tmp_path: Path, git: Git) -> None:
     two.promote("churn@v1", "staging", reason="x")
     git("clone", "-q", "--depth=1", f"file://{repo}", str(tmp_path / "shallow"), cwd=tmp_path)

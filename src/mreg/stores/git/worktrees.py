@@ -102,7 +102,9 @@ class Worktree:
         lines = [line for line in lines if not line.startswith("!!") or self._blocks(line[3:], paths)]
         if lines:
             dirty = [line[3:] for line in lines]
-            raise _in_the_way(self.folder, dirty) if lines[0][:2] in {"??", "!!"} else _changed(self.folder, dirty)
+            if lines[0][:2] in {"??", "!!"}:
+                raise _in_the_way(self.folder, dirty)
+            raise _changed(self.folder, dirty, is_deleted="D" in lines[0][:2])
 
     def require_free(self, commit: str) -> None:
         """Refuses where a file that Git does not track is in the way of any file of a commit.
@@ -306,13 +308,14 @@ def _is_plain(folder: Path, path: str) -> bool:
     return is_file and "\n" not in path and not path.startswith('"')
 
 
-def _changed(folder: Path, files: list[str]) -> DirtyFilesError:
+def _changed(folder: Path, files: list[str], *, is_deleted: bool) -> DirtyFilesError:
     path = shlex.quote(files[0])
-    return DirtyFilesError(
-        f"{folder / files[0]} has changes that are not committed, and mreg has to change it",
-        hint=f"git commit -- {path}   # or throw the changes away: git restore --staged --worktree -- {path}",
-        details={"files": files},
-    )
+    restore = f"git restore --staged --worktree -- {path}"
+    what, hint = "has changes that are not committed", f"git commit -- {path}   # or throw the changes away: {restore}"
+    if is_deleted:  # to commit that would take it out of the registry
+        what, hint = "is deleted, and that is not committed", f"{restore}   # puts it back"
+    message = f"{folder / files[0]} {what}, and mreg has to change it"
+    return DirtyFilesError(message, hint=hint, details={"files": files})
 
 
 def _in_the_way(folder: Path, files: list[str]) -> DirtyFilesError:
