@@ -1,9 +1,11 @@
 """Taking artifacts in and putting them in place, beside what the same bytes cost other programs, in one run.
 
-    python benchmarks/artifact.py [--mib 1024] [--files 10000] [--repeat 3] [--folder /var/tmp]
+    python benchmarks/artifact.py [--mib 512] [--files 10000] [--repeat 3] [--folder /var/tmp]
 
 Prints wall and CPU seconds, medians, and ratios of one run on one machine.  Every run writes to a fresh folder and
 nothing is deleted before the end: ext4 is slow to make files where it has just deleted many.
+
+docs/performance.md has the figures.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import hashlib
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -33,6 +36,8 @@ ENV = {
     **{f"GIT_{who}_{what}": "bench@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
 FILE_SIZE = 4096
+COPIES = 9
+"""How often a run has the artifact on disk at its end."""
 
 Step = Callable[[Path, Path], object]
 """Takes the source and a fresh folder."""
@@ -41,13 +46,16 @@ Step = Callable[[Path, Path], object]
 def main() -> None:
     """Measures one large file and many small ones."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mib", type=int, default=1024)
+    parser.add_argument("--mib", type=int, default=512)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mreg-bench-", dir=arguments.folder) as name:
         scratch = Path(name)
+        needed = COPIES * arguments.repeat * max(arguments.mib << 20, arguments.files * FILE_SIZE)
+        if shutil.disk_usage(scratch).free < 2 * needed:  # in a tmpfs it is memory, and others need some
+            parser.error(f"{scratch.parent} needs {2 * needed >> 30} GiB of free space: --mib, --repeat or --folder")
         large = scratch / "model.bin"
         with large.open("wb") as file:
             for _ in range(arguments.mib):

@@ -5,6 +5,8 @@
 Prints CPU seconds (user + system, children included, the median) and ratios of one run on one machine; wall times are
 noisier.  Above 1 000 versions one command of GTO's is run, once: each of them reads all tags anew, in a quarter of an
 hour.
+
+docs/performance.md has the figures.
 """
 
 from __future__ import annotations
