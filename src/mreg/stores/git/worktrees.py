@@ -131,7 +131,7 @@ class Worktree:
         if done.status == 0:
             return
         if refused := _REFUSED.search(done.stderr):
-            raise _changed(self.folder, [refused[1]])
+            raise _changed(self.folder, [refused[1]], is_deleted=False)
         raise failure(args, done, folder=self.folder)
 
     def finish(self, old: str | None, new: str) -> None:
