@@ -105,7 +105,7 @@ class World:
             {"bump": Bump.PATCH},
             {"version": f"v{max((each.major for each in versions), default=0) + 1}.0.0-rc.{number}"},
             {"version": f"v{max((each.major for each in versions), default=0) + 2 + number % 3}.0.0"},
-            {"stage": STAGES[number % 2]},
+            {"stage": STAGES[number % 2], "reason": "x"},
         ]
         self.registry.register(model, self.artifact(number), branch=branch, force=True, **choices[number % 7])
 
@@ -430,7 +430,7 @@ def test_gto_after_a_clear_shows_no_version_that_was_there_before(base: Path, tm
     """Unassigning v3 alone would make v1 current again in GTO, and then v2."""
     registry, peers = Registry.open(base), Peers(base)
     for number in (1, 2, 3):
-        registry.register("churn", artifact(tmp_path, f"{number}"), stage="production")
+        registry.register("churn", artifact(tmp_path, f"{number}"), stage="production", reason="x")
     receipt = registry.clear("churn", "production")
     assert receipt.tags == ("churn#production!#4", "churn#production!#5", "churn#production!#6")
     assert peers.versions("churn") == {"v1.0.0": set(), "v2.0.0": set(), "v3.0.0": set()}
@@ -464,7 +464,7 @@ def test_peers_real_commands_agree(base: Path, tmp_path: Path, mreg_here: Mreg) 
     folder = tmp_path / "weights"
     folder.mkdir()
     (folder / "a.bin").write_bytes(b"a")
-    mreg_here("register", "fraud/eu", str(folder), "--stage", "staging", check=0)
+    mreg_here("register", "fraud/eu", str(folder), "--stage", "staging", "--reason", "x", check=0)
     for number in (1, 2):
         path = artifact(tmp_path, f"{number}")
         mreg_here("register", "my_model", str(path), "--branch", "feature", check=0)

@@ -123,10 +123,20 @@ def test_register_version_that_exists_or_went_backwards_is_refused(two: Registry
 
 def test_register_into_a_stage_is_one_commit(registry: Registry, repo: Path, tmp_path: Path, git: Git) -> None:
     before = int(git("rev-list", "--count", "HEAD", cwd=repo))
-    add(registry, tmp_path, 1, stage="staging")
+    add(registry, tmp_path, 1, stage="staging", reason="x")
     assert int(git("rev-list", "--count", "HEAD", cwd=repo)) == before + 1
     assert str(registry.show("churn@staging").record.version) == "v1.0.0"
     assert git("tag", cwd=repo).split() == ["churn#staging#1", "churn@v1.0.0"]
+
+
+def test_register_into_a_stage_asks_for_a_reason_and_takes_the_notes(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a reason is needed") as caught:
+        add(registry, tmp_path, 1, stage="staging")
+    assert "--notes" in caught.value.hint
+    assert registry.list().models == ()
+    add(registry, tmp_path, 1, stage="staging", notes="retrained")
+    add(registry, tmp_path, 2, stage="staging", notes="retrained", reason="better")
+    assert [each.reason for each in registry.history()] == ["better", "retrained"]
 
 
 def test_register_directory_keeps_a_list_of_its_files(registry: Registry, tmp_path: Path, repo: Path, git: Git) -> None:
@@ -344,7 +354,7 @@ def test_works_in_a_sha256_repository(tmp_path: Path, git: Git) -> None:
     path = tmp_path / "sha256"
     git("init", "-q", "--object-format=sha256", str(path), cwd=tmp_path)
     registry = Registry.init(path, remote=str(tmp_path / "remote"))
-    add(registry, tmp_path, 1, stage="staging")
+    add(registry, tmp_path, 1, stage="staging", reason="x")
     assert registry.pull("churn@staging", tmp_path / "out").path.read_bytes() == b"model 1"
     assert git("fsck", "--strict", cwd=path) == ""
 

@@ -4,6 +4,7 @@ Rules:
     * A version is written once; its number is the next one, or one asked for that is not there yet.
     * Bytes that equal the newest version's are refused unless forced.
     * A new model's name fits ``naming:`` and is no folder of another model's.
+    * What enters a stage has a reason: the one that is given, else the notes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mreg.core.policy import Policy
 from mreg.core.record import Record, format_record
 from mreg.core.state import ModelState
 from mreg.core.transitions import plan_promote
-from mreg.errors import NamingError, UnchangedArtifactError
+from mreg.errors import NamingError, UnchangedArtifactError, UsageError
 
 __all__ = ["Content", "check_new_model", "plan_register", "refuse_unchanged"]
 
@@ -87,6 +88,7 @@ def plan_register(  # noqa: PLR0913 - all that a version is made of
     Raises:
         RefusedError: The stage's rule says no.
         NotFoundError: The stage is not declared.
+        UsageError: It goes to a stage, and there is neither a reason nor a note.
     """
     layout = policy.layout
     documents: dict[str, Document] = {
@@ -115,12 +117,17 @@ def plan_register(  # noqa: PLR0913 - all that a version is made of
     if stage is None:
         return plan
     grown = replace(state, records={**state.records, record.version: ""})
-    reason = statement.reason or f"registered into {stage}"
+    reason = statement.reason or record.notes
+    if not reason:
+        raise UsageError(
+            f"a reason is needed to put {record.model} into {stage}: it is what the history will say",
+            hint="--reason 'why', or --notes, which says it where there is no reason",
+        )
     moved = plan_promote(policy, grown, lane, record.version, stage, replace(statement, reason=reason))
     return replace(
         moved,
         subject=f"{subject} and promote it to {stage}",
-        body="\n\n".join(part for part in (record.notes, reason) if part),
+        body="\n\n".join(dict.fromkeys(part for part in (record.notes, reason) if part)),
         documents={**documents, **moved.documents},
         record=record,
     )

@@ -98,7 +98,7 @@ class Registry(Changes):
             version: By default the next one.
             bump: Which part of the newest version the next one raises.
             stage: Promote it there in the same commit.
-            reason: Why it goes to ``stage``.
+            reason: Why it goes to ``stage``; by default what the notes say.
             approved_by: Who approved that.
             force: Register bytes that equal the newest version's, or a version older than the newest.
             upload: Copy the bytes to the DVC remote first, where one is set.

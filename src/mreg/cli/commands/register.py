@@ -18,6 +18,7 @@ from mreg.cli.options import (
     OutputFormat,
     Push,
     Reason,
+    ask_reason,
     directory_of,
     open_registry,
     parse_path,
@@ -73,7 +74,12 @@ def register(
     ] = "",
     stage: Annotated[
         str | None,
-        typer.Option("--stage", metavar="STAGE", help="Promote it there at once.", autocompletion=completion.stages),
+        typer.Option(
+            "--stage",
+            metavar="STAGE",
+            help="Promote it there at once; the notes are the reason where none is given.",
+            autocompletion=completion.stages,
+        ),
     ] = None,
     reason: Reason = "",
     approved_by: ApprovedBy = None,
@@ -97,6 +103,7 @@ def register(
     """
     here = directory_of(context)
     registry = open_registry(context)
+    why = ask_reason(reason) if stage and not notes else reason
     with transfer_bar("storing") as progress:
         receipt = registry.register(
             model,
@@ -110,7 +117,7 @@ def register(
             version=version,
             bump=bump,
             stage=stage,
-            reason=reason,
+            reason=why,
             approved_by=approved_by or (),
             force=force,
             upload=upload,
