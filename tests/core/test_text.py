@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mreg.core.text import MAX_LENGTH, check_line, check_text, find_secret
+from mreg.core.text import MAX_LENGTH, check_line, check_text, check_value, find_secret
 from mreg.errors import UsageError
 
 # Written in parts, so that no scanner takes this file for a leak.
@@ -23,6 +23,11 @@ SECRETS = [
     ("a Hugging Face token", "hf_" + "aB" * 17),
     ("an API key of a language model", "sk-ant-" + "api03-" * 6),
     ("an API key of a language model", "sk-proj-" + "aB3_" * 10),
+    ("an API key of a language model", "sk-" + "aB3x" * 12),
+    (
+        "a JSON web token",
+        "eyJ" + "hbGciOiJIUzI1NiJ9" + ".eyJ" + "zdWIiOiIxMjM0NTY3ODkwIn0" + "." + "dozjgNryP4J3jVmNHl0w5N",
+    ),
     ("a Slack webhook", "https://hooks.slack.com/services/" + "T0AB/B0CD/" + "eFgH"),
     ("a private key", "-----BEGIN " + "PRIVATE KEY-----"),
     ("a private key", "-----BEGIN OPENSSH " + "PRIVATE KEY-----\nabc"),
@@ -185,3 +190,32 @@ def test_check_text_something_else_is_refused() -> None:
     for value in (None, 5, b"text"):
         with pytest.raises(UsageError, match="the reason must be text"):
             check_text(value, "reason")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "db.password",
+        "DB_PASSWORD",
+        "dbPassword",
+        "api_key",
+        "openai.apiKey",
+        "client-secret",
+        "token",
+        "HF_TOKEN",
+    ],
+)
+def test_check_value_that_is_named_like_a_secret_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="is named like a secret") as caught:
+        check_value(name, "hunter2", "params")
+    assert caught.value.details == {"where": "params", "key": name}
+    check_value(name, "", "params")
+    check_value(name, "${DB_PASSWORD}", "params")
+
+
+@pytest.mark.parametrize(
+    "name", ["pad_token", "eos_token", "tokenizer", "token.kind", "keys", "monkey", "secrets_found", "key"]
+)
+def test_check_value_that_is_named_otherwise_passes(name: str) -> None:
+    check_value(name, "<pad>", "params")

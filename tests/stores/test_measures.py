@@ -159,7 +159,7 @@ def test_read_measures_toml_times_and_yaml_dates_are_text(tmp_path: Path) -> Non
         ("m.toml", "a = \n", "m.toml: Invalid value (at line 1"),
         ("m.json", '{"a": "\\u0000"}', "the value of 'a' in m.json holds the character U+0000"),
         ("m.json", '{"a": ["x", "\\ud800"]}', "the value of 'a' in m.json holds the character U+D800"),
-        ("m.yaml", f"a: [{{token: {SECRET}}}]\n", "the value of 'a' in m.yaml holds a GitHub token"),
+        ("m.yaml", f"a: [{{token: {SECRET}}}]\n", "the value of 'a.token' in m.yaml holds a GitHub token"),
         ("m.json", '{"a": [{"\\u202e": 1}]}', "the name in m.json holds the character U+202E"),
         ("m.json", '{"": 1}', "m.json: '' cannot be a name"),
         ("m.yaml", "true: 1\n", "m.yaml: the name True is not text"),

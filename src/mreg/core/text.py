@@ -3,7 +3,7 @@
 Rules:
     * Line breaks and tabs are text; other control characters are not.
     * No character that reorders or hides what stands beside it (bidirectional controls, zero-width characters).
-    * No secret of a well-known form: what is committed is there for ever.
+    * No secret of a well-known form, and no text that is named like one: what is committed is there for ever.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import unicodedata
 
 from mreg.errors import UsageError
 
-__all__ = ["check_line", "check_text", "find_secret"]
+__all__ = ["check_line", "check_text", "check_value", "find_secret"]
 
 MAX_LENGTH = 64 * 1024
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -28,11 +28,20 @@ _SECRETS = (
     ("a Slack token", re.compile(r"\bxox[abeprs]-[A-Za-z0-9-]{10,}")),
     ("a Google API key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
     ("a Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
-    ("an API key of a language model", re.compile(r"\bsk-(?:ant|proj|svcacct|admin)-[A-Za-z0-9_-]{20,}")),
+    (
+        "an API key of a language model",
+        re.compile(r"\bsk-(?:(?:ant|proj|svcacct|admin)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{32,})"),
+    ),
+    ("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")),
     ("a Slack webhook", re.compile(r"\bhooks\.slack\.com/services/T\w+/B\w+/\w+")),
     ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
     ("a password in a URL", re.compile(r"://[^\s/:@]*:[^\s/@]+@")),
 )
+_SECRET_NAME = re.compile(
+    r"(?:password|passwd|passphrase|secret|(?:api|secret|access|private|account)key"
+    r"|(?:api|auth|access|bearer|refresh|session|secret|github|hf|hub)token)$|^(?:token|pwd)$"
+)
+"""Of the last part of a name, in lower case and without what separates its words; ``pad_token`` is none."""
 
 
 def check_text(text: str, what: str) -> str:
@@ -83,6 +92,27 @@ def check_line(text: str, what: str) -> str:
         hint = "write it in one line"
         raise UsageError(f"the {what} must be one line of text", hint=hint, details={"what": what})
     return line
+
+
+def check_value(name: str, text: str, where: str) -> None:
+    """Passes a text that has a name, such as a parameter's.
+
+    Args:
+        name: Joined by dots.
+        text: The value.
+        where: Where it came from, for the message.
+
+    Raises:
+        UsageError: ``check_text`` refuses it, or it is named like a secret.
+    """
+    check_text(text, f"value of {name!r} in {where}")
+    last = re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
+    if text and not text.startswith("$") and _SECRET_NAME.search(last):
+        raise UsageError(
+            f"{where}: {name!r} is named like a secret, and what is recorded is there for ever",
+            hint="leave it out; if it is no secret, give it another name",
+            details={"where": where, "key": name},
+        )
 
 
 def find_secret(text: str) -> str | None:

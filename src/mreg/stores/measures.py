@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from mreg.core.fields import Plain, Scalar
-from mreg.core.text import check_text
+from mreg.core.text import check_text, check_value
 from mreg.errors import DataError, UsageError
 from mreg.stores import yaml
 from mreg.stores.disk import disk_errors
@@ -246,7 +246,7 @@ def _as_plain(value: object, where: str, name: str, depth: int = 0) -> Plain:
         _check_name(name, where)
     found = _as_scalar(value)
     if isinstance(found, str):
-        check_text(found, f"value of {name!r} in {where}")
+        check_value(name, found, where)
     elif isinstance(found, int | float) and not _is_finite(found):
         raise _refusal(where, f"{name!r} is not a finite number", "write it as text, in quotes", key=name)
     if found is None or isinstance(found, str | int | float):
@@ -258,7 +258,7 @@ def _as_plain(value: object, where: str, name: str, depth: int = 0) -> Plain:
     if isinstance(found, Mapping):
         inner = {_key_text(key, where): item for key, item in found.items()}
         check_text("\n".join(inner), f"name in {where}")
-        return {key: _as_plain(item, where, name, depth + 1) for key, item in inner.items()}
+        return {key: _as_plain(item, where, f"{name}.{key}", depth + 1) for key, item in inner.items()}
     hint = "give an array as array.tolist(), anything else as str(value)"
     raise _refusal(where, f"{name!r} is {_describe(found)}, which YAML does not hold", hint, key=name)
 
