@@ -9,6 +9,7 @@ import pytest
 
 from mreg import Registry
 from mreg.errors import ConflictError, DirtyFilesError, OutsideError, PushRefusedError
+from mreg.registry import writer
 from tests.conftest import Git, Mreg
 from tests.registry.teams import Team, found
 
@@ -192,6 +193,70 @@ def test_refused_push_leaves_nothing(team: Team, mreg_here: Mreg) -> None:
     with pytest.raises(PushRefusedError) as caught:
         Registry.open(ada).sync(push=True)
     assert caught.value.hint.startswith("git push origin main:NAME")
+
+
+def race(team: Team, ref: str, to: str) -> None:
+    """Has a ref of the remote move while the next push of it is on its way."""
+    move = f"env -u GIT_QUARANTINE_PATH git update-ref {ref} {to}"
+    team.add_hook("pre-receive", f"if grep -q {ref} && test ! -e raced; then touch raced; {move}; fi\n")
+
+
+def test_race_that_was_lost_is_run_again_on_what_won(team: Team) -> None:
+    ada, bo = team.clone("ada"), team.clone("bo")
+    first = promote(Registry.open(bo), 1, push=False)
+    assert first
+    team.git("push", "--quiet", "origin", "main:refs/keep/bo", cwd=bo)
+    race(team, "refs/heads/main", first)
+    second = promote(Registry.open(ada), 2)
+    assert (team.bare / "raced").exists()
+    assert team.git("rev-parse", f"{second}^", cwd=ada) == first
+    # The tag of what won is made along the way.
+    assert team.tags() == team.tags(ada) == ["churn#staging#1", "churn#staging#2"]
+    assert Registry.open(team.clone("cy")).verify(remote=True).ok
+
+
+def test_race_that_is_always_lost_ends(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_ATTEMPTS", 2)
+    ada, move = team.clone("ada"), "env -u GIT_QUARANTINE_PATH git update-ref refs/heads/main"
+    who = "-c user.name=Bo -c user.email=bo@example.com"
+    team.add_hook(
+        "pre-receive", f"{move} $(env -u GIT_QUARANTINE_PATH git {who} commit-tree -p main -m x main^{{tree}})\n"
+    )
+    before = team.git("rev-parse", "main", cwd=ada)
+    with pytest.raises(ConflictError, match="main moved 2 times while mreg was writing"):
+        promote(Registry.open(ada), 1)
+    assert team.git("log", "--format=%s", f"{before}..main", cwd=ada) == "x"  # it followed, and that is all
+    assert (team.tags(), team.tags(ada)) == ([], [])
+
+
+def test_tag_that_another_sync_made_meanwhile_is_taken(team: Team) -> None:
+    ada, bo, cy = team.clone("ada"), team.clone("bo"), team.clone("cy")
+    promote(Registry.open(bo), 1)
+    tag = team.refs()["refs/tags/churn#staging#1"]
+    for signed in (False, True):  # what is signed by two is not the same twice
+        team.git("update-ref", "-d", "refs/tags/churn#staging#1", cwd=team.bare)
+        content = (
+            team.git("cat-file", "tag", tag, cwd=bo) + ("\n-----BEGIN SSH SIGNATURE-----" if signed else "") + "\n"
+        )
+        theirs = team.git("mktag", "--no-strict", cwd=team.bare, input=content)
+        (team.bare / "raced").unlink(missing_ok=True)
+        race(team, "refs/tags/churn#staging#1", theirs)
+        who = cy if signed else ada
+        report = Registry.open(who).sync(push=True)
+        assert (team.bare / "raced").exists()
+        assert report.findings == ()
+        assert team.refs(who)["refs/tags/churn#staging#1"] == team.refs()["refs/tags/churn#staging#1"] == theirs
+
+
+def test_sync_that_may_make_no_tag_makes_none_here(team: Team) -> None:
+    ada, bo = team.clone("ada"), team.clone("bo")
+    promote(Registry.open(ada), 1)
+    team.git("update-ref", "-d", "refs/tags/churn#staging#1", cwd=team.bare)
+    team.add_hook("update", 'case "$1" in refs/tags/*) exit 1 ;; esac\n')
+    with pytest.raises(PushRefusedError, match=r"origin refused churn#staging#1 \(hook declined\)") as caught:
+        Registry.open(bo).sync(push=True)
+    assert caught.value.hint.startswith("mreg sync --push   # by whoever may make tags there")
+    assert (team.tags(), team.tags(bo)) == ([], [])
 
 
 # Branches of pull requests.

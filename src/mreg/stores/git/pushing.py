@@ -35,12 +35,6 @@ _MOVED = (
 """What Git says where someone else moved first; the rest of a refusal is a rule of the server."""
 _CONSEQUENCE = "atomic push fail"
 _MISSING = re.compile(r"couldn't find remote ref (refs/\S+)$", re.MULTILINE)
-_KEPT = re.compile(r"would clobber existing tag|exists; cannot create 'refs/tags/")
-"""What Git says of a tag that is here already, or that cannot be beside one that is."""
-_FAILED = re.compile(
-    r"^(?:fatal: |error: (?!some local refs could not|cannot lock ref 'refs/tags/.* exists; cannot create))",
-    re.MULTILINE,
-)
 _TWICE = re.compile(r"dst refspec (refs/\S+) matches more than one")
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
@@ -86,7 +80,7 @@ def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Itera
         if done.status != 0 and missing and missing[1] in specs:
             del specs[missing[1]]
             continue
-        if done.status != 0 and (_FAILED.search(done.stderr) or not _KEPT.search(done.stderr)):
+        if done.status != 0 and not _is_about_tags(done):
             raise unreachable(remote, args, done)
         break
     found = repo.resolve([tracking[ref] for ref in tracking if ref in specs])
@@ -98,8 +92,8 @@ def _is_about_tags(done: Completed) -> bool:
     """Returns whether all that failed is tags: one is here already, or cannot be beside one that is."""
     faults = [line for line in done.stderr.splitlines() if line.startswith(("error:", "fatal:"))]
     about = (f"error: cannot lock ref '{_TAGS}", "error: some local refs could not be updated")
-    is_blocked = bool(faults) and all(line.startswith(about) for line in faults)
-    return is_blocked or "would clobber existing tag" in done.stderr
+    is_there = bool(faults) or "would clobber existing tag" in done.stderr
+    return is_there and all(line.startswith(about) for line in faults)
 
 
 def fetch_object(repo: GitRepository, remote: str, ref: str) -> None:
