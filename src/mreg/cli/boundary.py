@@ -43,8 +43,13 @@ class _Shown:
         formats = [after if word in _FORMAT else _equals(word) for word, after in pairs]
         self._is_json, self._is_github = "json" in formats, "github" in formats
         self._is_check = "check" in arguments
+        self._arguments = arguments
 
     def error(self, error: MregError) -> None:
+        if isinstance(error, UsageError):
+            from mreg.cli.slips import find_slip
+
+            error.hint = find_slip(self._arguments) or error.hint
         error.hint = error.hint or ("mreg --help" if isinstance(error, UsageError) else "mreg doctor")
         if self._is_github:
             from mreg.cli.github import show_error_step

@@ -1,0 +1,69 @@
+"""What is typed by habit: the hint is the command that was meant, and it works."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.cli.checks import check_refused
+from tests.conftest import Mreg
+
+SLIPS = [
+    ("list churn@v1", "show churn@v1"),
+    ("list churn@v1 -f json", "show churn@v1 -f json"),
+    ("history churn@v1", "show churn@v1"),
+    ("history churn@production", "history churn production"),
+    ("show churn v1", "show churn@v1"),
+    ("show churn production", "show churn@production"),
+    ("pull churn production -o out", "pull churn@production -o out"),
+    ("pull churn latest -o out --force", "pull churn@latest -o out --force"),
+    ("promote churn v3 production -m x", "promote churn@v3 production -m x"),
+    ("promote -m x churn v3 production", "promote churn@v3 production -m x"),
+    ("approve churn v3 production", "approve churn@v3 production"),
+    ("archive churn v3 --reason x", "archive churn@v3 --reason x"),
+    ("compare churn v1 v2", "compare churn@v1 churn@v2"),
+    ("compare churn@v1 v2", "compare churn@v1 churn@v2"),
+    ("rollback churn@v1 production -m x", "rollback churn production --to v1 -m x"),
+    ("rollback churn@production -m x", "rollback churn production -m x"),
+    ("clear churn@v2 production", "clear churn production"),
+    ("hold churn@production -m x", "hold churn production -m x"),
+    ("best churn@v1 --by auc", "best churn --by auc"),
+    ("register ../model.bin churn", "register churn ../model.bin"),
+    ("register churn@v9 ../model.bin", "register churn ../model.bin --version v9"),
+]
+OTHERS = [
+    ("list Churn", "use 'churn'"),
+    ("show churn v1 v2", "mreg show --help"),
+    ("promote churn production staging v1 -m x", "mreg promote --help"),
+    ("register ../absent.bin churn", "use 'absent-bin'"),
+    ("compare v1 v2", "examples: churn"),
+    ("promote", "mreg promote --help"),
+    ("rollback", "mreg rollback --help"),
+    ("best", "mreg best --help"),
+    ("promot churn@v1 production", "mreg --help"),
+]
+
+
+@pytest.mark.parametrize(("typed", "meant"), SLIPS)
+def test_slip_is_answered_with_what_was_meant(
+    typed: str, meant: str, churn: Path, model: Path, mreg_here: Mreg
+) -> None:
+    result = mreg_here(*shlex.split(typed))
+    assert result.code == 2
+    hint = result.err.rpartition("hint: ")[2].strip().splitlines()[-1]
+    if "json" not in typed:
+        check_refused(result, 2)
+        assert hint == f"mreg {meant}"
+    mreg_here(*shlex.split(meant), check=0)
+
+
+@pytest.mark.parametrize(("typed", "hint"), OTHERS)
+def test_other_errors_keep_their_hint(typed: str, hint: str, churn: Path, model: Path, mreg_here: Mreg) -> None:
+    check_refused(mreg_here(*shlex.split(typed)), 2, hint=hint)
+
+
+def test_slip_from_another_directory_looks_there(churn: Path, model: Path, mreg_here: Mreg) -> None:
+    meant = f"mreg -C {churn} register churn ../model.bin"
+    check_refused(mreg_here("-C", str(churn), "register", "../model.bin", "churn", cwd=Path("/")), 2, hint=meant)
