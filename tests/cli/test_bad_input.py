@@ -70,7 +70,7 @@ def test_name_at_the_edge_of_the_grammar_is_taken(name: str, churn: Path, model:
 def test_name_in_the_way_of_another_is_refused(churn: Path, model: Path, mreg_here: Mreg) -> None:
     before = snapshot(churn)
     check_refused(
-        mreg_here("register", "churn/eu", "../model.bin"), 2, "'churn/eu' cannot be a model beside 'churn'", hint="churn/eu-model"
+        mreg_here("register", "churn/eu", "../model.bin"), 2, "'churn/eu' cannot be a model beside 'churn'", hint="churn-eu"
     )  # fmt: skip
     assert snapshot(churn) == before
 

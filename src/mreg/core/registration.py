@@ -117,6 +117,7 @@ def plan_register(  # noqa: PLR0913 - all that a version is made of
     if stage is None:
         return plan
     grown = replace(state, records={**state.records, record.version: ""})
+    policy.stage(stage)
     reason = statement.reason or record.notes
     if not reason:
         raise UsageError(
