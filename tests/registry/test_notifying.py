@@ -309,7 +309,7 @@ def test_resend_also_tells_what_is_new_and_nothing_twice(team: Team, sink: HttpS
     assert told(sink)[2:] == ["staging v3.0.0"]
 
 
-@pytest.mark.parametrize("what", ["churn@v1.0.0", "churn#staging#9", "main~1", "nothing", "--all"])
+@pytest.mark.parametrize("what", ["churn@v1.0.0", "churn#staging#9", "main~1", "nothing", "--all", ""])
 def test_resend_of_what_is_no_transition(
     what: str, team: Team, sink: HttpSink, env: dict[str, str], mreg_here: Mreg
 ) -> None:
@@ -321,3 +321,9 @@ def test_resend_of_what_is_no_transition(
         sync(ada, env, resend=what)
     mreg_here("sync", "--push", f"--resend={what}", cwd=team.folder / "ada", env=env, check=4)
     assert (told(sink), team.refs()[MARK]) == ([], mark)
+
+
+def test_resend_to_nobody_makes_no_sense(team: Team, mreg_here: Mreg) -> None:
+    team.member("ada")
+    result = mreg_here("sync", "--no-notify", "--resend=churn#staging#1", cwd=team.folder / "ada", check=2)
+    assert "hint: mreg sync --resend 'churn#staging#1'   # without --no-notify" in result.err

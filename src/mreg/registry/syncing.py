@@ -23,7 +23,7 @@ from mreg.core.record import Record
 from mreg.core.results import Receipt, SyncReport
 from mreg.core.tags import derive_tags, find_blockers
 from mreg.core.transitions import plan_promote
-from mreg.errors import ConflictError, DataError, IdentityError, PushRefusedError, RefusedError
+from mreg.errors import ConflictError, DataError, IdentityError, PushRefusedError, RefusedError, UsageError
 from mreg.registry.notifying import Notifying
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.tagging import Tagger
@@ -62,7 +62,13 @@ class Syncing:
             ConflictError: Tags kept appearing, or this clone and its remote have gone apart.
             PushRefusedError: The remote's rules say no.
             NotFoundError: ``resend`` names no transition.
+            UsageError: ``resend`` is asked for, and that nobody is told.
         """
+        if self.resend is not None and self.environ is None:
+            raise UsageError(
+                "to resend, and to tell nobody, cannot both be asked for",
+                hint=f"mreg sync --resend {shlex.quote(self.resend)}   # without --no-notify",
+            )
         if self.dry_run:
             report, _ = self._tag(Publisher(self.repo), None)
             promotions, _ = self._promote(report)
@@ -80,7 +86,7 @@ class Syncing:
         if self.environ is None:
             return report
         notifying = Notifying(self.repo, self.environ, report.remote)
-        again = notifying.find(timeline, self.resend) if self.resend else ()
+        again = notifying.find(timeline, self.resend) if self.resend is not None else ()
         told = notifying.run(timeline, report.transitions, again)
         return replace(report, transitions=notifying.hand_on(timeline, report.transitions), notifications=told)
 
