@@ -54,7 +54,6 @@ def parse_command_line(line: str) -> None:
     assert program == "mreg", line
     if words in (["--install-completion"], ["--version"]):
         return
-    words = words[: words.index(">")] if ">" in words else words
     name, *rest = words
     commands = group()
     assert name in commands.commands, f"{line}: there is no such command"

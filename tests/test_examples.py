@@ -59,6 +59,7 @@ def test_example_training_registers_each_run_and_promotes_the_best(trained: Path
             "stages": {"staging": str(best.version), "production": str(best.version)},
             "archived": 0,
             "holds": [],
+            "unreadable": [],
         }
     ]
     moves = registry.history(MODEL).transitions

@@ -62,18 +62,33 @@ def test_pull_never_replaces_a_repository_or_a_device(churn: Path, mreg_here: Mr
 def test_pull_of_bytes_that_are_nowhere_is_not_found(churn: Path, mreg_here: Mreg) -> None:
     for place in (churn / ".dvc" / "cache", churn / "store"):
         shutil.rmtree(place)
+    (churn / "store").mkdir()
     before = snapshot(churn)
     check_refused(mreg_here("pull", "churn@v1", "-o", "out"), 4, "is not in remote 'storage'", hint="dvc push")
     assert {path for path in snapshot(churn) if not path.startswith(".dvc/cache")} == set(before)
 
 
-def test_pull_of_a_record_without_its_hash_is_refused(churn: Path, mreg_here: Mreg, git: Git) -> None:
+def test_pull_of_a_record_whose_hash_was_taken_out_goes_by_what_was_registered(
+    churn: Path, mreg_here: Mreg, git: Git
+) -> None:
     record = churn / "registry/churn/versions/v1.0.0.yaml"
     lines = [line for line in record.read_text().splitlines() if "sha256:" not in line]
     record.write_text("\n".join(lines) + "\n")
     git("commit", "--quiet", "--all", "--message=Weaken it")
+    pulled = mreg_here("pull", "churn@v1", "-o", "out", check=0)
+    assert "what was registered counts: mreg verify" in pulled.err
+    assert (churn / "out").read_bytes() == b"churn 1"
+
+
+def test_pull_of_a_record_without_its_hash_is_refused(churn: Path, mreg_here: Mreg, git: Git) -> None:
+    record = churn / "registry/churn/versions/v1.0.0.yaml"
+    lines = [line for line in record.read_text().splitlines() if "sha256:" not in line]
+    other = record.with_name("v9.0.0.yaml")
+    other.write_text("\n".join(lines).replace("version: v1.0.0", "version: v9.0.0") + "\n")
+    git("add", str(other))
+    git("commit", "--quiet", "--message=Write one by hand")
     check_refused(
-        mreg_here("pull", "churn@v1", "-o", "out"), 3, "v1.0.0.yaml: artifact.sha256 is missing", hint="git log -p"
+        mreg_here("pull", "churn@v9", "-o", "out"), 3, "v9.0.0.yaml: artifact.sha256 is missing", hint="git log -p"
     )
     assert not (churn / "out").exists()
 

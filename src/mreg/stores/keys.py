@@ -57,10 +57,7 @@ class Signer:
         if self.path is None:
             return self.public
         beside = self.path.with_name(f"{self.path.name}.pub")
-        found = _read_public(self.path) or _read_public(beside) or self._derive(self.path)
-        if "-cert-" in found.partition(" ")[0]:
-            raise IdentityError(f"{self.path} is a certificate, and not a plain key", hint=_CHOOSE)
-        return found
+        return _read_public(self.path) or _read_public(beside) or self._derive(self.path)
 
     def sign(self, statement: bytes, namespace: str) -> str:
         """Returns the armored signature of a statement, once it has been verified.
@@ -219,7 +216,10 @@ def _read_public(path: Path) -> str | None:
             line = file.read(_MAX_PUBLIC_KEY_BYTES).partition(b"\n")[0]
     except OSError:
         return None
-    return normalise_key(line.decode("utf-8", "replace"))
+    text = line.decode("utf-8", "replace")
+    if "-cert-v01@" in text.partition(" ")[0]:
+        raise IdentityError(f"{path} is a certificate, and not a plain key", hint=_CHOOSE)
+    return normalise_key(text)
 
 
 def _last_line(done: Completed) -> str:

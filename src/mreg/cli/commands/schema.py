@@ -12,8 +12,10 @@ __all__ = ["schema"]
 def schema() -> None:
     """Print the JSON Schema of registry.yaml, for editors and linters.
 
+    Keep it beside the settings (> registry.schema.json), and name it in their first line:
+    # yaml-language-server: $schema=registry.schema.json
+
     \b
-    mreg schema > registry.schema.json
-    check-jsonschema --schemafile registry.schema.json registry.yaml
+    mreg schema
     """
     typer.echo(files("mreg.registry").joinpath("settings.schema.json").read_text(encoding="utf-8"), nl=False)
