@@ -32,8 +32,32 @@ def test_render_table_fits_the_terminal_and_loses_nothing(name: str, has_color: 
     assert "…" not in text
     assert "\x1b[2J" not in text
     assert "\u202e" not in text
-    assert has_color or max(map(len, text.splitlines())) <= 90
+    lines = [line for line in text.splitlines() if not line.startswith("next ")]  # a command is never broken
+    assert has_color or max(map(len, lines)) <= 90
     assert has_color or "\x1b" not in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+@pytest.mark.parametrize("name", ["history", "versions"])
+def test_render_table_breaks_no_word_of_a_row(name: str, width: int) -> None:
+    text = render_table(RESULTS[name], POLICY, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    words = {word for word in render_columns(RESULTS[name], POLICY).split() if len(word) <= width // 2}
+    assert words <= set(text.split())
+
+
+def test_render_table_breaks_a_very_long_word_and_no_other() -> None:
+    transition = replace(make_transition("x"), reason="see https://tracking.example.com/" + "0" * 80)
+    words = render_table(History((transition,)), width=80).split()
+    assert {"jane@example.com", "production", "see"} <= set(words)
+    assert [word for word in words if len(word) == len("2026-11-20T09:12:00Z") and word.endswith("Z")]
+
+
+def test_render_table_commands_are_one_line() -> None:
+    text = render_table(RESULTS["choice"], POLICY, width=40)
+    [command] = [line for line in text.splitlines() if line.startswith("next")]
+    assert command.split(maxsplit=1)[1] == RESULTS["choice"].command  # type: ignore[union-attr]
+    assert len(command) > 40
 
 
 @pytest.mark.parametrize("name", RESULTS)

@@ -140,4 +140,4 @@ def _why(result: Choice) -> Iterator[tuple[str, Cell]]:
     if result.constraints:
         yield "where", Cell(", ".join(map(str, result.constraints)))
     if result.command:
-        yield "next", Cell.code(result.command)
+        yield "next", Cell.command(result.command)

@@ -66,7 +66,7 @@ def view_versions(result: VersionList, policy: Policy) -> Page:
     metrics = [*(name for name in policy.metrics if name in names), *sorted(names.difference(policy.metrics))]
     shown = metrics[:_MAX_METRICS]
     rows = tuple(_version_row(each, shown, policy) for each in result.versions)
-    blocks: list[Block] = [Grid("", ("version", "stages", *shown, "size", "format"), rows)]
+    blocks: list[Block] = [Grid("", ("version", "stages", *shown, "size", "format"), rows, stacks=True)]
     if len(metrics) > len(shown):
         blocks.append(Line(Cell(f"metrics not shown: {', '.join(metrics[_MAX_METRICS:])}")))
     return (*blocks, findings_grid(result.findings))
@@ -96,7 +96,7 @@ def view_history(result: History, _policy: Policy) -> Page:
 def transitions_grid(title: str, transitions: Sequence[Transition]) -> Grid:
     """Returns one row a transition, in the order given."""
     header = ("when", "model", "stage", "action", "from → to", "by", "approved by", "reason", "commit")
-    return Grid(title, header, tuple(map(_transition_row, transitions)))
+    return Grid(title, header, tuple(map(_transition_row, transitions)), stacks=True)
 
 
 def _transition_row(each: Transition) -> tuple[Cell, ...]:
@@ -116,7 +116,7 @@ def _transition_row(each: Transition) -> tuple[Cell, ...]:
 def findings_grid(findings: Sequence[Finding]) -> Grid:
     """Returns what is wrong in the registry, and where."""
     rows = tuple((Cell(each.code, Tone.BAD), Cell.code(each.place), Cell(each.message)) for each in findings)
-    return Grid("findings", ("finding", "place", "message"), rows)
+    return Grid("findings", ("finding", "place", "message"), rows, stacks=True)
 
 
 def _version(version: Version | None) -> Cell:

@@ -28,11 +28,18 @@ class Cell:
     tone: Tone = Tone.PLAIN
     is_code: bool = False
     """True for names, hashes and commands, which people copy."""
+    is_command: bool = False
+    """True for what a shell is to take: a line break would end it."""
 
     @classmethod
     def code(cls, text: str) -> Cell:
         """Returns what people copy."""
         return cls(text, is_code=True)
+
+    @classmethod
+    def command(cls, text: str) -> Cell:
+        """Returns what people paste into a shell."""
+        return cls(text, is_code=True, is_command=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ class Grid:
     """May be empty."""
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    stacks: bool = False
+    """True where a row may take several lines, so that no word is broken on a narrow screen."""
 
 
 Block = Line | Facts | Grid

@@ -52,7 +52,7 @@ def _receipt(result: Receipt, policy: Policy) -> Iterator[tuple[str, Cell]]:
         yield "note", Cell(notice)
     step = _next_step(result, policy)
     if step:
-        yield "next", Cell.code(step)
+        yield "next", Cell.command(step)
 
 
 def gates_grid(title: str, findings: Iterable[GateFinding]) -> Grid:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +22,9 @@ __all__ = ["render_table"]
 
 _ENDLESS = 1_000_000
 """Lines of a page: Rich asks, and nothing depends on it."""
+_GAP = 2
+_SPACE = re.compile(r"(?<!→) (?!→)")
+"""Where a line may break: not within a change of versions."""
 _STYLES = {Tone.PLAIN: "", Tone.STRONG: "bold", Tone.GOOD: "green", Tone.BAD: "red"}
 
 
@@ -27,7 +34,8 @@ def render_table(result: Result, policy: Policy | None = None, *, width: int, ha
     Args:
         result: What the registry answered.
         policy: Gives the order of the stages, and how metrics are written.
-        width: Columns of the terminal; what is longer goes on below, and nothing is cut.
+        width: Columns of the terminal; what is longer goes on below, and nothing is cut.  A command is one line all
+            the same.
         has_color: Whether colour and weight may be used.
     """
     console = Console(
@@ -55,26 +63,63 @@ def _print(console: Console, block: Block) -> None:
         return
     if block.title:
         console.print(Text(clean(block.title), style="bold"), overflow="fold")
-    console.print(_facts(block) if isinstance(block, Facts) else _grid(block))
+    if isinstance(block, Facts):
+        _print_facts(console, block)
+    else:
+        console.print(_grid(block, console.width))
 
 
-def _facts(block: Facts) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, cell in block.rows:
-        lines = [_text(replace(cell, text=line)) for line in cell.text.strip().split("\n")]
-        table.add_row(Text(clean(name)), Text("\n").join(lines))
-    return table
+def _print_facts(console: Console, block: Facts) -> None:
+    names = [Text(clean(name)) for name, _ in block.rows]
+    width = max(name.cell_len for name in names)
+    for is_command, rows in groupby(zip(names, block.rows, strict=True), lambda row: row[1][1].is_command):
+        if is_command:  # the terminal goes on below where it must, and what is copied is one line still
+            for name, (_, cell) in rows:
+                name.pad_right(width + _GAP - name.cell_len)
+                console.print(name + _text(cell), soft_wrap=True)
+            continue
+        table = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
+        table.add_column(no_wrap=True, min_width=width)
+        table.add_column(overflow="fold")
+        for name, (_, cell) in rows:
+            lines = [_text(replace(cell, text=line)) for line in cell.text.strip().split("\n")]
+            table.add_row(name, Text("\n").join(lines))
+        console.print(table)
 
 
-def _grid(block: Grid) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name in block.header:
-        table.add_column(Text(clean(name)), overflow="fold")
+def _grid(block: Grid, screen: int) -> Table:
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    widths: Sequence[int | None] = _widths(block, screen) if block.stacks else [None] * len(block.header)
+    for name, width in zip(_stack([Text(clean(name)) for name in block.header], len(widths)), widths, strict=True):
+        table.add_column(name, overflow="fold", width=width)
     for row in block.rows:
-        table.add_row(*map(_text, row))
+        table.add_row(*_stack(list(map(_text, row)), len(widths)))
     return table
+
+
+def _widths(block: Grid, screen: int) -> list[int]:
+    """Returns the widths of as many columns as fit the screen without a break in a word of usual length."""
+    columns = zip(block.header, *(tuple(cell.text for cell in row) for row in block.rows), strict=True)
+    texts = [[clean(text) for text in column] for column in columns]
+    most = [max(map(cell_len, column)) for column in texts]
+    words = [[word for text in column for word in _SPACE.split(text)] for column in texts]
+    least = [min(max(map(cell_len, column)), screen // 2) for column in words]
+    for count in range(len(texts), 0, -1):
+        needed = [max(least[column::count]) for column in range(count)]
+        spare = screen - sum(needed) - _GAP * (count - 1)
+        if spare >= 0:
+            break
+    wanted = [max(most[column::count]) - needed[column] for column in range(count)]
+    for left, column in zip(range(count, 0, -1), sorted(range(count), key=wanted.__getitem__), strict=True):
+        more = min(wanted[column], spare // left)
+        needed[column], spare = needed[column] + more, spare - more
+    return needed
+
+
+def _stack(cells: Sequence[Text], count: int) -> list[Text]:
+    """Returns as many columns, with what is too much for them on lines of its own."""
+    lines = [[*cells[start : start + count], *[Text()] * count][:count] for start in range(0, len(cells), count)]
+    return [Text("\n").join(column) for column in zip(*lines, strict=True)]
 
 
 def _text(cell: Cell) -> Text:
