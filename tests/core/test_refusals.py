@@ -89,7 +89,7 @@ def test_format_finding_has_a_reason_where_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("rule", "changes", "hint"),
     [
-        ("from", {}, "mreg promote churn@v2.0.0 staging --reason 'why'"),
+        ("from", {}, "mreg promote churn@v2.0.0 staging --reason 'why'   # then production"),
         ("archived", {}, "mreg archive churn@v2.0.0 --undo --reason 'why'"),
         ("approvals", {}, "mreg approve churn@v2.0.0 production   # by each approver; then promote again"),
         (

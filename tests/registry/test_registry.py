@@ -174,6 +174,35 @@ def test_register_name_outside_naming_is_refused(registry: Registry, repo: Path,
     add(registry, tmp_path, 1, model="team_churn")
 
 
+def test_register_says_that_the_executable_bit_is_not_kept(registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"model")
+    assert not [note for note in registry.register("churn", path).notices if "executable" in note]
+    path.write_bytes(b"other")
+    path.chmod(0o755)
+    assert [note for note in registry.register("churn", path).notices if "model.bin is executable" in note]
+
+
+def test_promote_out_of_order_hints_at_the_stage_that_comes_next(two: Registry, repo: Path, git: Git) -> None:
+    stages = "{dev: {}, staging: {from: dev}, canary: {from: [staging, dev]}, production: {from: canary}}"
+    (repo / "registry.yaml").write_text(f"schema: 1\nstages: {stages}\n")
+    git("commit", "-qam", "stages", cwd=repo)
+    hints = []
+    for stage in ("dev", "staging", "canary", "production"):
+        with pytest.raises(RefusedError) as caught:
+            two.promote("churn@v1", "production", reason="x")
+        hints.append(caught.value.hint.removeprefix("mreg promote churn@v1.0.0 "))
+        two.promote("churn@v1", stage, reason="x")
+        if stage == "canary":
+            break
+    assert hints == [
+        "dev --reason 'why'   # then staging, then canary, then production",
+        "canary --reason 'why'   # then production",
+        "canary --reason 'why'   # then production",
+    ]
+    assert two.promote("churn@v1", "production", reason="x").changed
+
+
 def test_promote_and_roll_back_twice_goes_back_two_versions(two: Registry, tmp_path: Path) -> None:
     add(two, tmp_path, 3)
     for number in (1, 2, 3):

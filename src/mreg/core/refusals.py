@@ -48,18 +48,29 @@ def _plain(finding: GateFinding) -> dict[str, str]:
     }
 
 
+def _way(case: Case) -> list[str]:
+    """Returns the stage that a version can enter next, with the reason that is asked for, and those after that."""
+    way = [case.stage]
+    while True:
+        needed = case.policy.stages[way[0]].origin
+        if not needed or case.origins.intersection(needed) or needed[0] in way:
+            break
+        way.insert(0, needed[0])
+    after = f"   # then {', then '.join(way[1:])}" if len(way) > 1 else ""
+    return [way[0], f"--reason 'why'{after}"]
+
+
 def advise(case: Case, first: GateFinding) -> str:
     """Returns the command that goes on from a refusal."""
     name = f"{case.model}@{case.target or case.source}"
     branch = f"{case.action.value}-{case.model.replace('/', '-')}"
-    rule = case.policy.stages[case.stage]
     others = {
         Action.ROLLBACK: f"rollback {case.model} {case.stage} --to {case.target}",
         Action.CLEAR: f"clear {case.model} {case.stage}",
     }
     again = others.get(case.action, f"promote {name} {case.stage}")
     hints = {
-        "from": f"mreg promote {name} {next(iter(rule.origin), case.stage)} --reason 'why'",
+        "from": f"mreg promote {name} {' '.join(_way(case))}",
         "archived": f"mreg archive {name} --undo --reason 'why'",
         "approvals": f"mreg approve {name} {case.stage}   # by each approver; then promote again",
         "signature": "git config gpg.format ssh && git config user.signingkey ~/.ssh/id_ed25519.pub",
