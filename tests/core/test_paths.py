@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mreg.core.paths import find_path_fault
+from mreg.core.paths import find_name_fault, find_path_fault
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,8 @@ def test_path_plain_has_no_fault(path: str) -> None:
         ("a\u2028b", "control characters"),
         ("a\ud800b", "not UTF-8"),
         ("\ufeffa", "byte order mark"),
+        ("a\u202efdp.bin", "reading order"),
+        ("a/\u2066b", "reading order"),
         (".git", "Git obeys it"),
         ("a/.GIT/config", "Git obeys it"),
         (".g\u200cit/config", "Git obeys it"),
@@ -41,3 +43,18 @@ def test_path_plain_has_no_fault(path: str) -> None:
 )
 def test_path_fault_is_named(path: str, fault: str) -> None:
     assert fault in (find_path_fault(path) or "")
+
+
+@pytest.mark.parametrize("name", ["con", "CON", "aux.pkl", "com1.tar.gz", "nul .bin"])
+def test_name_of_a_windows_device_is_no_artifacts(name: str) -> None:
+    assert "device on Windows" in (find_name_fault(name) or "")
+    assert find_path_fault(name) is None
+
+
+@pytest.mark.parametrize("name", ["model.pkl", "console.bin", "con-1", ".con", "com10"])
+def test_name_beside_that_of_a_device_is_one(name: str) -> None:
+    assert find_name_fault(name) is None
+
+
+def test_name_has_the_faults_of_a_path() -> None:
+    assert find_name_fault("a\\b") == find_path_fault("a\\b")

@@ -47,7 +47,7 @@ _SEGMENT = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 _RESERVED = frozenset(
     {LATEST, ARCHIVED, "none", "stages", "versions", "approvals", "artifact", "artifacts", "models", "stage"}
 )
-_WINDOWS_DEVICES = frozenset(
+WINDOWS_DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(10)), *(f"lpt{n}" for n in range(10))}
 )
 _NUMBER = r"(?:0|[1-9][0-9]{0,8})"
@@ -222,7 +222,7 @@ def _check_segment(kind: str, text: str, segment: str) -> None:
         raise _bad(kind, text, f"{segment!r} could be mistaken for a version")
     if segment in _RESERVED:
         raise _bad(kind, text, f"{segment!r} is a reserved word")
-    if segment in _WINDOWS_DEVICES:
+    if segment in WINDOWS_DEVICES:
         raise _bad(kind, text, f"{segment!r} is a device name on Windows")
 
 
@@ -246,5 +246,5 @@ def _is_segment(text: str) -> bool:
         bool(_SEGMENT.fullmatch(text))
         and not _LIKE_A_VERSION.fullmatch(text)
         and text not in _RESERVED
-        and text not in _WINDOWS_DEVICES
+        and text not in WINDOWS_DEVICES
     )

@@ -2,6 +2,7 @@
 
 Rules:
     * Paths are POSIX, relative, without ``.`` and ``..``, control characters, line separators and backslashes.
+    * No character turns the reading order around; a name by itself is no Windows device.
     * No part of a path is ``.git``, ``.hg``, ``.dvc`` or ``.dvcignore``, in any case of letters: DVC leaves these out,
       and Git runs what a ``.git`` folder tells it to.
 """
@@ -10,12 +11,22 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["find_path_fault"]
+from mreg.core.names import WINDOWS_DEVICES
+
+__all__ = ["find_name_fault", "find_path_fault"]
 
 _REFUSED_PARTS = frozenset({".git", ".hg", ".dvc", ".dvcignore"})
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _REFUSED_CHARACTERS = frozenset("\ufeff\ufffe\uffff")
 """Byte order marks and what no YAML or JSON reader must accept."""
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def find_name_fault(name: str) -> str | None:
+    """Returns why an artifact may not have this name, or ``None`` where it may."""
+    if name.partition(".")[0].strip().casefold() in WINDOWS_DEVICES:
+        return "the name is that of a device on Windows"
+    return find_path_fault(name)
 
 
 def find_path_fault(path: str) -> str | None:
@@ -24,6 +35,8 @@ def find_path_fault(path: str) -> str | None:
         return "the name holds a byte order mark"
     if not path.isprintable() and any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in path):
         return "the name holds control characters or is not UTF-8"
+    if not _TURNING.isdisjoint(path):
+        return "the name holds a character that turns the reading order around"
     if "\\" in path:
         return "the name holds a backslash, which is a folder on Windows"
     # HFS+ leaves format characters out of names, so that ".g<U+200C>it" is ".git" to it.

@@ -19,7 +19,7 @@ from datetime import datetime
 from mreg.core.fields import Fields, Plain, format_moment
 from mreg.core.manifest import Adopted, format_adopted, parse_adopted, read_version
 from mreg.core.names import ModelName, Version, parse_model_name
-from mreg.core.paths import find_path_fault
+from mreg.core.paths import find_name_fault
 from mreg.errors import NamingError
 
 __all__ = [
@@ -214,7 +214,7 @@ def _parse_artifact(fields: Fields) -> Artifact:
         format=fields.text("format"),
         files=fields.integer("files"),
     )
-    if "/" in artifact.path or find_path_fault(artifact.path):
+    if "/" in artifact.path or find_name_fault(artifact.path):
         raise fields.error("path", f"{artifact.path!r} is not a plain file name", hint="path: model.pkl")
     for key, value, pattern in (("md5", artifact.md5, _MD5), ("sha256", artifact.sha256, _SHA256)):
         if value and not pattern.fullmatch(value):

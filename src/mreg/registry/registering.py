@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -95,7 +96,7 @@ class Registering:
         fits = tracked is not None and tracked.md5 == content.artifact.md5
         plans.content, plans.tracked = content, tracked if fits else None
         writer.write(self.model, plans.build, branch=branch, dry_run=True)
-        notices = [*self._upload(content), *_warnings(content, tracked)]
+        notices = [*self._upload(content), *_warnings(content, tracked, source)]
         receipt = writer.write(self.model, plans.build, branch=branch)
         return replace(receipt, record=plans.record, notices=(*receipt.notices, *notices))
 
@@ -227,11 +228,13 @@ def _refuse_foreign_tag(view: View, version: Version) -> None:
         )
 
 
-def _warnings(content: Ingested, tracked: Tracked | None) -> list[str]:
+def _warnings(content: Ingested, tracked: Tracked | None, source: Path) -> list[str]:
     found = []
     reason = unsafe_reason(content.artifact.format)
     if reason:
         found.append(f"{content.artifact.path}: {reason}; load it only from people you trust")
+    if source.is_file() and source.stat().st_mode & stat.S_IXUSR:
+        found.append(f"{content.artifact.path} is executable here, and will not be where it is pulled: chmod +x there")
     if tracked and tracked.md5 != content.artifact.md5:
         why = "has changed since DVC tracked it" if tracked.md5 else "was tracked by DVC 2 (dvc commit renews that)"
         found.append(f"{content.artifact.path} {why}, so its lineage was left out")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
-from mreg.core.paths import find_path_fault
+from mreg.core.paths import find_name_fault, find_path_fault
 from mreg.errors import ConflictError, NotFoundError, UsageError
 from mreg.stores.disk import disk_errors
 from mreg.stores.statcache import Stamp
@@ -95,7 +95,7 @@ def survey_artifact(source: Path, cache_root: Path) -> Survey:
         StorageError: It cannot be read.
     """
     root = os.path.abspath(source)  # noqa: PTH100 - a link keeps its own name
-    fault = find_path_fault(os.path.basename(root))  # noqa: PTH119 - a path as text
+    fault = find_name_fault(os.path.basename(root))  # noqa: PTH119 - a path as text
     if fault:
         raise _refused(root, fault)
     if os.path.islink(root) and not os.path.exists(root):  # noqa: PTH110, PTH114 - a path as text
