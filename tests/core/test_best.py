@@ -163,6 +163,13 @@ def test_choose_best_command_quotes_for_the_shell() -> None:
     assert command.startswith("mreg promote churn@v1.0.0 production --reason 'auc 1 '\\''$(id)'\\'', and no")
 
 
+@pytest.mark.parametrize("by", ["auc:up", "auc:max"])
+def test_choose_best_direction_that_is_none_is_told(by: str) -> None:
+    with pytest.raises(UsageError, match=f"'{by[4:]}' is no direction of auc") as caught:
+        choose(make(1, {"auc": 1}), by=(by,))
+    assert caught.value.hint == "auc:higher or auc:lower"
+
+
 def test_choose_best_metric_without_direction_tells_how_to_give_it() -> None:
     with pytest.raises(UsageError, match="'loss' has no direction") as caught:
         choose(make(1, {"loss": 1}), by=("loss",))

@@ -76,7 +76,7 @@ def test_check_text_character_that_is_not_seen_is_refused_with_its_place(char: s
     with pytest.raises(UsageError) as caught:
         check_text(f"ab\n{char}c", "notes")
     name = f"U+{ord(char):04X}"
-    assert caught.value.message == f"the notes holds the character {name} at position 4, which readers cannot see"
+    assert caught.value.message == f"the notes hold the character {name} at position 4, which readers cannot see"
     assert caught.value.hint
     assert caught.value.details == {"what": "notes", "position": 4, "character": name}
 
@@ -88,7 +88,7 @@ def test_check_text_last_carriage_return_is_refused() -> None:
 
 def test_check_text_length_has_a_limit() -> None:
     assert check_text("a" * MAX_LENGTH, "notes")
-    with pytest.raises(UsageError, match="the notes has 65537 characters, and 65536 is the most"):
+    with pytest.raises(UsageError, match="the notes have 65537 characters, and 65536 is the most"):
         check_text("a" * (MAX_LENGTH + 1), "notes")
 
 
@@ -219,3 +219,9 @@ def test_check_value_that_is_named_like_a_secret_is_refused(name: str) -> None:
 )
 def test_check_value_that_is_named_otherwise_passes(name: str) -> None:
     check_value(name, "<pad>", "params")
+
+
+def test_check_text_bytes_of_another_encoding_are_told() -> None:
+    with pytest.raises(UsageError, match="holds what is not UTF-8, at position 2") as caught:
+        check_text("a\udcc3\udcbc", "reason")
+    assert caught.value.hint.startswith("export LC_ALL=C.UTF-8")

@@ -404,3 +404,9 @@ def test_as_params_what_passes_survives_the_record(values: dict[str, object]) ->
     assert yaml.load(yaml.dump({"params": params}).encode(), "f") == {"params": params}
     assert json.loads(json.dumps(params, allow_nan=False)) == params
     assert as_params(params, "params") == params
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "inf", "-inf", "+Infinity"])
+def test_metric_that_is_typed_as_no_finite_number_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match="which is not a finite number"):
+        as_metrics(parse_assignments([f"auc={text}"], "metric"), "--metric")

@@ -152,6 +152,9 @@ def _parse_criteria(
     for text in (part.strip() for each in by for part in each.split(",") if part.strip()):
         name, _, way = text.rpartition(":")
         metric, asked = (name, Direction(way)) if way in _DIRECTIONS else (text, None)
+        if metric not in known and name in known:
+            hint = " or ".join(f"{name}:{each.value}" for each in Direction)
+            raise UsageError(f"{way!r} is no direction of {name}", hint=hint, details={"metric": name})
         check_metric(metric, known, f"no version of {model}")
         if metric in criteria:
             raise UsageError(f"metric {metric!r} is named twice", hint="name it once", details={"metric": metric})

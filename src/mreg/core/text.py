@@ -56,25 +56,32 @@ def check_text(text: str, what: str) -> str:
     """
     if not isinstance(text, str):  # the Python API takes what it is given
         raise UsageError(f"the {what} must be text, and this is {text!r}", hint="str(…)", details={"what": what})
+    has, holds = ("have", "hold") if what == "notes" else ("has", "holds")
     if len(text) > MAX_LENGTH:
-        message = f"the {what} has {len(text)} characters, and {MAX_LENGTH} is the most"
+        message = f"the {what} {has} {len(text)} characters, and {MAX_LENGTH} is the most"
         raise UsageError(message, hint="say it in short, and name where the rest can be read", details={"what": what})
     for position, char in enumerate(text):
         if char.isascii() and (char.isprintable() or char in "\n\t"):
             continue
         if char == "\r" and text[position + 1 : position + 2] == "\n":
             continue
+        if "\udc80" <= char <= "\udcff":  # how Python keeps a byte that is no text in the encoding of the shell
+            raise UsageError(
+                f"the {what} {holds} what is not UTF-8, at position {position + 1}",
+                hint="export LC_ALL=C.UTF-8   # or another locale in UTF-8",
+                details={"what": what, "position": position + 1},
+            )
         if char in _HIDDEN or (unicodedata.category(char) in _HIDDEN_CATEGORIES and char not in _SHOWN):
             name = f"U+{ord(char):04X}"
             raise UsageError(
-                f"the {what} holds the character {name} at position {position + 1}, which readers cannot see",
+                f"the {what} {holds} the character {name} at position {position + 1}, which readers cannot see",
                 hint="type the text again, without what was pasted in",
                 details={"what": what, "position": position + 1, "character": name},
             )
     secret = find_secret(text)
     if secret:
         raise UsageError(
-            f"the {what} holds {secret}, and what is committed is there for ever",
+            f"the {what} {holds} {secret}, and what is committed is there for ever",
             hint="take it out, and replace the secret if it is a real one",
             details={"what": what},
         )

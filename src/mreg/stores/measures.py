@@ -38,6 +38,7 @@ MAX_VALUES = 10_000
 _NAME = re.compile(r"(?! )[\w\-./@% ]{1,100}(?<! )")
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_NOT_FINITE = re.compile(r"[-+]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
 _KINDS = {bool: "true or false", str: "text", list: "a list", dict: "a mapping"}
 _MEND = "mend the file by hand"
 _NO_MAPPING = "a mapping of names to values is needed, and this is {}"
@@ -234,6 +235,8 @@ def _as_number(value: object, where: str, name: str) -> int | float:
     _check_name(name, where)
     found = _as_scalar(value)
     hint = f"leave it out, or keep it as text: --param '{name}=…'"
+    if isinstance(found, str) and _NOT_FINITE.fullmatch(found):
+        raise _refusal(where, f"metric {name!r} is {found}, which is not a finite number", hint, key=name)
     if not isinstance(found, int | float) or isinstance(found, bool):
         raise _refusal(where, f"metric {name!r} is {_describe(found)}, and a metric is a number", hint, key=name)
     if not _is_finite(found):
