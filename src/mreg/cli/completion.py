@@ -15,7 +15,16 @@ from mreg.errors import MregError
 if TYPE_CHECKING:
     from mreg.registry.queries import Queries
 
-__all__ = ["COMPLETING", "mend_bash_words", "models", "selectors", "stages", "stages_and_archive"]
+__all__ = [
+    "COMPLETING",
+    "mend_bash_words",
+    "metrics",
+    "models",
+    "selectors",
+    "stages",
+    "stages_and_archive",
+    "versions",
+]
 
 COMPLETING = "_MREG_COMPLETE"
 """The variable by which a shell asks for completions."""
@@ -48,6 +57,19 @@ def selectors(context: typer.Context, incomplete: str) -> list[str]:
     return [selector.removeprefix(before) for selector in found if selector.startswith(before + incomplete)]
 
 
+def versions(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns the versions of the model that was typed before, newest first."""
+    return _matching(context, lambda registry: _versions(registry, _model(context)), incomplete)
+
+
+def metrics(context: typer.Context, incomplete: str) -> list[str]:
+    """Returns the metrics of the model that was typed before, also behind a comma."""
+    before, comma, _ = incomplete.rpartition(",")
+    return _matching(
+        context, lambda registry: [f"{before}{comma}{each}" for each in _metrics(registry, _model(context))], incomplete
+    )
+
+
 def mend_bash_words(environ: MutableMapping[str, str]) -> None:
     """Joins what bash has split: to it, ``churn@v3`` is three words, and it completes the last of them alone."""
     words = environ.get("COMP_WORDS", "").split("\n")
@@ -73,7 +95,21 @@ def _endings(registry: Queries, name: str) -> list[str]:
     held = [
         stage for each in registry.list().models if each.model == name for stage in each.stages if each.stages[stage]
     ]
-    return [*held, *(str(each.version) for each in registry.versions(name).versions)]
+    return [*held, *_versions(registry, name)]
+
+
+def _model(context: typer.Context) -> str:
+    # Behind an option that waits for its value, the arguments are not parsed yet.
+    return str(context.params.get("model") or next(iter(context.args), ""))
+
+
+def _versions(registry: Queries, model: str) -> list[str]:
+    return [str(each.version) for each in registry.versions(model).versions]
+
+
+def _metrics(registry: Queries, model: str) -> list[str]:
+    records = [each.record for each in registry.versions(model).versions]
+    return sorted({metric for record in records if record for metric in record.metrics})
 
 
 def _matching(context: typer.Context, find: Callable[[Queries], list[str]], incomplete: str) -> list[str]:

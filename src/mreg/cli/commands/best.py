@@ -18,7 +18,12 @@ def best(
     model: Model,
     by: Annotated[
         list[str],
-        typer.Option("--by", metavar="METRIC[,METRIC]", help="What decides, the weightiest first."),
+        typer.Option(
+            "--by",
+            metavar="METRIC[,METRIC]",
+            help="What decides, the weightiest first.",
+            autocompletion=completion.metrics,
+        ),
     ],
     where: Annotated[
         list[str] | None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mreg.cli import completion
 from mreg.cli.options import (
     ApprovedBy,
     Branch,
@@ -30,7 +31,13 @@ def rollback(
     stage: Stage,
     reason: Reason = "",
     to: Annotated[
-        str | None, typer.Option("--to", metavar="VERSION", help="A version that once held the stage.")
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="VERSION",
+            help="A version that once held the stage.",
+            autocompletion=completion.versions,
+        ),
     ] = None,
     approved_by: ApprovedBy = None,
     branch: Branch = None,
