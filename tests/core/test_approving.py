@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 
@@ -43,6 +44,7 @@ class Clerk:
         reason: str = "looked at it",
         given: Iterable[Approval] = (),
         record: Record | None = None,
+        known: Iterable[str] = (),
     ) -> Plan:
         return plan_approve(
             self.registry.policy,
@@ -52,6 +54,7 @@ class Clerk:
             Statement(reason, by, START),
             given=given,
             sign=self.sign,
+            known=set(known),
         )
 
     def sign(self, approval: Approval) -> str:
@@ -172,3 +175,10 @@ def test_approve_is_planned_beside_an_approval_of_something_else(clerk: Clerk, c
     clerk.plan()
     given = replace(clerk.signed[0], **change)  # type: ignore[arg-type]
     assert clerk.plan(given=[given]).changed
+
+
+def test_approve_within_the_second_of_one_that_is_spent_says_something_else(clerk: Clerk) -> None:
+    clerk.plan()
+    plan = clerk.plan(known=[approval_id(clerk.signed[-1])])
+    assert clerk.signed[-1].at == START + timedelta(seconds=1)
+    assert plan.documents.keys() != clerk.plan().documents.keys()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from datetime import timedelta
 
 from mreg.core.approvals import Approval, approval_id, format_approval
 from mreg.core.manifest import NO_VERSION
@@ -27,6 +28,7 @@ def plan_approve(  # noqa: PLR0913 - all that an approval binds
     *,
     given: Iterable[Approval],
     sign: Callable[[Approval], str],
+    known: Collection[str] = (),
 ) -> Plan:
     """Returns the plan that commits an approval.
 
@@ -38,6 +40,7 @@ def plan_approve(  # noqa: PLR0913 - all that an approval binds
         statement: Who approves, when and why.
         given: The approvals of this version and stage that are there and still fresh.
         sign: Gives the signature of an approval; empty where none is asked for.
+        known: The names of all approvals that were ever there: one that is spent comes not back.
 
     Raises:
         NotFoundError: The stage is not declared.
@@ -71,6 +74,10 @@ def plan_approve(  # noqa: PLR0913 - all that an approval binds
     mine = {statement.by.casefold(), *(person.emails if person else ())}
     if any(each.by.casefold() in mine and _binds(each) == _binds(approval) for each in given):
         return Plan(state.model, record.version, stage, notices=(f"{statement.by} has approved {name} already",))
+    moment = statement.at
+    while approval_id(approval) in known:  # what was spent within this second says the same
+        moment += timedelta(seconds=1)
+        approval = replace(approval, at=moment)
     signed = replace(approval, signature=sign(approval))
     path = policy.layout.approval(state.model, record.version, stage, approval_id(approval))
     return Plan(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mreg.core.approvals import Approval, Ballot, Vote, count_votes, encode_approval
+from mreg.core.approvals import Approval, Ballot, Vote, approval_id, count_votes, encode_approval
 from mreg.core.approving import plan_approve
 from mreg.core.cases import Evidence, find_votes
 from mreg.core.names import Selector, StageName, Version
@@ -47,7 +47,14 @@ class Approving:
             view.statement(self.reason),
             given=self._given(view, record, state),
             sign=lambda each: view.signing.sign(self.stage, encode_approval(each), Namespace.APPROVAL),
+            known=self._known(view, version),
         )
+
+    def _known(self, view: View, version: Version) -> set[str]:
+        timeline, key = view.timeline, (self.selector.model, version, self.stage)
+        files = [*timeline.approvals.get(key, {}).values(), *timeline.withdrawn.get(key, ())]
+        evidence = StoredEvidence(view.reader, view.rules.layout, None)
+        return {approval_id(approval) for file in files if (approval := evidence.vote(file).approval)}
 
     def _given(self, view: View, record: Record, state: ModelState) -> list[Approval]:
         """Returns the approvals that count: one that does not, be it forged, stands in nobody's way."""
