@@ -135,7 +135,7 @@ def test_promote_from_elsewhere_is_refused() -> None:
     registry = promoted(policy=FROM)
     with pytest.raises(RefusedError, match=r"may not enter production: comes from shadow or staging: in no") as caught:
         registry.promote(V1)
-    assert caught.value.hint == "mreg promote churn@v1.0.0 shadow --reason 'why'"
+    assert caught.value.hint == "mreg promote churn@v1.0.0 shadow --reason 'why'   # then production"
     assert [each["rule"] for each in caught.value.details["findings"]] == ["from"]  # type: ignore[attr-defined]
 
 
