@@ -65,7 +65,7 @@ def view_review(result: Review, _: Policy) -> Page:
     for section in sections:
         first, *rest = (block for block in section.blocks if block.rows)
         blocks += [replace(first, title=section.title), *rest]
-        blocks.append(Facts("", tuple(("next", Cell.code(command)) for command in section.commands)))
+        blocks.append(Facts("", tuple(("next", Cell.command(command)) for command in section.commands)))
     return tuple(blocks)
 
 
