@@ -315,6 +315,7 @@ def test_claim_is_compared_and_set(where: str, found: GitRepository, bare: Path,
     first, second = git("rev-parse", "main"), commit(git)
     place = bare if where else None
     assert claim(found, where, MARK, new=first, old=None)
+    assert not claim(found, where, MARK, new=first, old=None)  # someone else put it just there
     assert not claim(found, where, MARK, new=second, old=None)
     assert not claim(found, where, MARK, new=second, old=second)
     assert refs(git, place)[MARK] == first

@@ -155,8 +155,11 @@ def claim(repo: GitRepository, remote: str, ref: str, *, new: str, old: str | No
     args = ("push", "--porcelain", f"--force-with-lease={ref}:{old or ''}", remote, f"{new}:{ref}")
     done = ask(repo, remote, *args)
     error = _explain(remote, args, done, [ref])
-    if error is None or isinstance(error, RefMovedError):
-        return error is None
+    if error is None:
+        # "=" is up to date: someone else put it there, and Git asks for no lease where there is nothing to do.
+        return not done.stdout.startswith(b"=\t") and b"\n=\t" not in done.stdout
+    if isinstance(error, RefMovedError):
+        return False
     raise error
 
 
