@@ -76,16 +76,16 @@ def _appear(timeline: Timeline, commit: Commit, layout: Layout) -> Iterator[Appe
         place = layout.locate(change.path)
         if place is None or place.kind is not PathKind.RECORD or place.version is None:
             continue
+        key = (place.model, place.version)
         if change.new is None:
-            timeline.records.pop((place.model, place.version), None)
-        else:
-            first = timeline.appearances.get((place.model, place.version))
-            timeline.records[place.model, place.version] = first.record if first else change.new
-        if change.new is None:
+            timeline.records.pop(key, None)
             problem = Finding("record-deleted", change.path, f"commit {commit.oid[:12]} deletes a record")
             timeline.findings.append(problem)
-        elif change.old is None and (place.model, place.version) not in timeline.appearances:
-            born.append(Appearance(place.model, place.version, commit, change.new))
+            continue
+        first = timeline.appearances.get(key)
+        timeline.records[key] = first.record if first else change.new
+        if change.old is None and first is None:
+            born.append(Appearance(*key, commit, change.new))
         else:
             why = f"commit {commit.oid[:12]} writes a record that was there before"
             timeline.findings.append(Finding("record-changed", change.path, why))
