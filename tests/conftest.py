@@ -53,6 +53,11 @@ GIT_CONFIG = """\
 Address = tuple[Any, ...] | str | bytes
 _getaddrinfo = socket.getaddrinfo
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="the races and faults at full scale: minutes, not seconds")
+
+
 # The same examples every time, and no deadline on a busy machine.
 hypothesis.settings.register_profile("mreg", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("mreg")
@@ -234,6 +239,12 @@ def _refuse_unless_local(host: str | bytes | None) -> None:
     if name != "localhost":
         # Not an OSError, and not an Exception: the code under test must not take it for a network that is down.
         pytest.fail(f"a test reached for the network: {name}")
+
+
+@pytest.fixture(scope="session")
+def soak(pytestconfig: pytest.Config) -> bool:
+    """Whether races and faults run at full scale (``pytest --soak``), or reduced but real."""
+    return bool(pytestconfig.getoption("soak"))
 
 
 @pytest.fixture
