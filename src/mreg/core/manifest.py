@@ -3,7 +3,7 @@
 Rules:
     * ``version`` is all that a person must write; ``none`` empties the stage.
     * The other keys are the statement: it counts for the change that it was written for (``StageEntry.speaks_for``).
-    * ``archived.yaml`` maps each archived version to who archived it and why.
+    * ``archived.yaml`` maps each archived version to who archived it and why, and whether its bytes were given up.
     * ``parse_stage(format_stage(entry)) == entry``, and the same for the archived versions.
 """
 
@@ -21,6 +21,7 @@ __all__ = [
     "NO_VERSION",
     "Adopted",
     "ArchivedMark",
+    "Deletion",
     "Manifest",
     "StageEntry",
     "format_archived",
@@ -28,6 +29,7 @@ __all__ = [
     "parse_archived",
     "parse_stage",
     "read_version",
+    "tell_deletion",
 ]
 
 NO_VERSION = "none"
@@ -83,6 +85,16 @@ class StageEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """Who gave a version's bytes up for deletion, and why; the record stays."""
+
+    reason: str = ""
+    by: str = ""
+    """E-mail address."""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ArchivedMark:
     """Who marked a version as obsolete, and why."""
 
@@ -91,6 +103,8 @@ class ArchivedMark:
     at: datetime | None = None
     replaced_in: StageName | None = None
     """The stage that archived it by taking another version; ``None`` where a person did."""
+    deletion: Deletion | None = None
+    """``None`` where the version's bytes are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +201,18 @@ def _parse_mark(fields: Fields) -> ArchivedMark:
         stage = parse_stage_name(replaced_in) if replaced_in else None
     except NamingError as error:
         raise fields.error("replaced_in", error.message, hint=error.hint) from error
-    mark = ArchivedMark(fields.text("reason"), fields.text("by"), fields.moment("at"), stage)
+    deletion = _parse_deletion(fields.section("deletion"))
+    mark = ArchivedMark(fields.text("reason"), fields.text("by"), fields.moment("at"), stage, deletion)
     fields.finish()
     return mark
+
+
+def _parse_deletion(fields: Fields | None) -> Deletion | None:
+    if fields is None:
+        return None
+    deletion = Deletion(fields.text("reason"), fields.text("by"), fields.moment("at"))
+    fields.finish()
+    return deletion
 
 
 def format_archived(marks: Mapping[Version, ArchivedMark]) -> dict[str, Plain]:
@@ -199,8 +222,17 @@ def format_archived(marks: Mapping[Version, ArchivedMark]) -> dict[str, Plain]:
         document = _statement(mark.reason, mark.by, mark.at)
         if mark.replaced_in:
             document["replaced_in"] = mark.replaced_in
+        if mark.deletion:
+            document["deletion"] = _statement(mark.deletion.reason, mark.deletion.by, mark.deletion.at)
         versions[str(version)] = document
     return {"versions": versions}
+
+
+def tell_deletion(deletion: Deletion) -> str:
+    """Returns who gave bytes up, when and why: ``on purpose by ann@example.com on 2026-11-25 (why)``."""
+    by = f"by {deletion.by}" if deletion.by else ""
+    on = f"on {deletion.at.date().isoformat()}" if deletion.at else ""
+    return " ".join(filter(None, ("on purpose", by, on, f"({deletion.reason})" if deletion.reason else "")))
 
 
 def parse_adopted(fields: Fields | None) -> Adopted | None:

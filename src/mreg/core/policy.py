@@ -18,6 +18,7 @@ from mreg.core.layout import DVC_FILE, SETTINGS_FILE, Layout
 from mreg.core.names import ModelName, StageName, parse_stage_name
 from mreg.core.patterns import find_pattern_fault
 from mreg.core.people import People, parse_people
+from mreg.core.retention import Retention, parse_retention
 from mreg.core.rules import Gate, parse_gates
 from mreg.core.sinks import Sink, parse_sinks
 from mreg.errors import NamingError, NotFoundError
@@ -121,6 +122,8 @@ class Policy:
     """Roles that may change ``registry.yaml``; empty for anyone."""
     push: bool = False
     """True where writers push what they land."""
+    retention: Retention = field(default_factory=Retention)
+    """Which versions' bytes ``gc`` keeps."""
 
     @property
     def layout(self) -> Layout:
@@ -190,6 +193,7 @@ def parse_policy(fields: Fields) -> Policy:
         notify=parse_sinks(fields, stages),
         owners=_parse_roles(fields, "owners", people),
         push=fields.boolean("push"),
+        retention=parse_retention(fields.section("retention")),
     )
     fields.finish()
     return policy

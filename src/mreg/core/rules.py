@@ -29,6 +29,7 @@ __all__ = [
     "SizeGate",
     "SoakGate",
     "format_duration",
+    "parse_duration",
     "parse_gates",
 ]
 
@@ -198,6 +199,15 @@ def parse_gates(stage: Fields, stages: Collection[str], directions: Collection[s
     return tuple(gates)
 
 
+def parse_duration(text: str) -> int | None:
+    """Returns the seconds of a duration such as ``24h`` or ``7d 12h``; ``None`` where it is none."""
+    match = _DURATION.fullmatch(text)
+    if match is None or not any(match.groups()):
+        return None
+    days, hours, minutes = (int(part or 0) for part in match.groups())
+    return days * _DAY + hours * _HOUR + minutes * _MINUTE
+
+
 def format_duration(seconds: int) -> str:
     """Returns a duration as ``1d 2h 3m``; what is less than a minute as ``0m``."""
     parts = ((seconds // _DAY, "d"), (seconds % _DAY // _HOUR, "h"), (seconds % _HOUR // _MINUTE, "m"))
@@ -292,11 +302,10 @@ def _parse_pickle(fields: Fields) -> PickleGate:
 
 def _parse_soak(fields: Fields) -> SoakGate:
     stage, text = fields.required_text("was_in"), fields.text("for")
-    match = _DURATION.fullmatch(text)
-    if match is None or (text and not any(match.groups())):
+    seconds = parse_duration(text) if text else 0
+    if seconds is None:
         raise fields.error("for", f"{text!r} is not a duration", hint="for: 24h, or for: 7d 12h")
-    days, hours, minutes = (int(part or 0) for part in match.groups())
-    return SoakGate(StageName(stage), days * _DAY + hours * _HOUR + minutes * _MINUTE)
+    return SoakGate(StageName(stage), seconds)
 
 
 def _parse_freeze(fields: Fields) -> FreezeGate:

@@ -6,6 +6,7 @@ Rules:
     * A rollback sets a hold, takes its target out of the archive if a stage put it there, and asks no metric.
     * A promotion releases the hold, also that of the version which the stage holds already; the stage file then goes
       on to say why that version came.
+    * A version whose bytes were given up goes nowhere, and stays archived.
     * What cannot be read is not decided on: an unreadable archive stops a promotion.  It does not stop a rollback.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import replace
 
 from mreg.core.history import Action, Lane
 from mreg.core.layout import Layout
-from mreg.core.manifest import NO_VERSION, ArchivedMark, StageEntry, format_archived, format_stage
+from mreg.core.manifest import NO_VERSION, ArchivedMark, StageEntry, format_archived, format_stage, tell_deletion
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from mreg.core.plan import Plan, PlannedChange, Statement
 from mreg.core.policy import OnReplace, Policy
@@ -50,6 +51,7 @@ def plan_promote(  # noqa: PLR0913 - each of these decides
     _require_reason(statement, f"mreg promote {state.model}@{version} {stage} --reason 'why'")
     state.require_readable(ARCHIVED)
     if state.require(version) in state.archived:
+        _refuse_deleted(state, version, f"cannot go to {stage}")
         raise _archived_error(state.model, version, stage, "is archived")
     held = state.entries.get(stage)
     if held and version == source:
@@ -81,9 +83,10 @@ def plan_rollback(
     policy.stage(stage)
     source = state.holder(stage)
     _require_reason(statement, f"mreg rollback {state.model} {stage} --reason 'why'")
-    by_hand = {version for version, mark in state.archived.items() if mark.replaced_in is None}
+    by_hand = {version for version, mark in state.archived.items() if mark.replaced_in is None or mark.deletion}
     target = _choose_target(state, lane, stage, by_hand) if to is None else _check_target(state, lane, stage, to)
     if target in by_hand:
+        _refuse_deleted(state, target, f"cannot go to {stage}")
         raise _archived_error(state.model, target, stage, "was archived by hand")
     if target == source:
         return Plan(state.model, target, stage, notices=(f"{state.model} {target} is in {stage} already",))
@@ -145,7 +148,7 @@ def plan_archive(
 
     Raises:
         NotFoundError: The version does not exist.
-        RefusedError: A stage holds the version.
+        RefusedError: A stage holds the version; or it is to be taken out, and its bytes were given up.
         DataError: The archive or a stage file cannot be read.
     """
     state.require(version)
@@ -162,10 +165,12 @@ def plan_archive(
             details={"model": state.model, "version": str(version), "stages": list(stages)},
         )
     if undo:
+        _refuse_deleted(state, version, "cannot be taken out of the archive")
         del archived[version]
         change = PlannedChange(ARCHIVED, Action.CLEAR, version, None)
     else:
-        archived[version] = ArchivedMark(statement.reason, statement.by, statement.at)
+        deletion = mark.deletion if mark else None
+        archived[version] = ArchivedMark(statement.reason, statement.by, statement.at, deletion=deletion)
         change = PlannedChange(ARCHIVED, Action.ARCHIVE, None, version)
     plan = Plan(
         model=state.model,
@@ -203,6 +208,21 @@ def _check_target(state: ModelState, lane: Lane, stage: StageName, to: Version) 
             details={"model": state.model, "stage": stage, "version": str(to)},
         )
     return to
+
+
+def _refuse_deleted(state: ModelState, version: Version, what: str) -> None:
+    """Refuses a version whose bytes were given up: nobody could pull it.
+
+    Raises:
+        RefusedError: They were.
+    """
+    mark = state.archived.get(version)
+    if mark and mark.deletion:
+        raise RefusedError(
+            f"{state.model} {version} {what}: its bytes were deleted {tell_deletion(mark.deletion)}",
+            hint=f"mreg register {state.model} PATH   # where someone still has them: as a new version",
+            details={"model": state.model, "version": str(version), "rule": "deleted"},
+        )
 
 
 def _archived_error(model: ModelName, version: Version, stage: StageName, state: str) -> RefusedError:

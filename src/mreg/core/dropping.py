@@ -1,0 +1,118 @@
+"""Giving up the bytes of versions: what is committed, and which objects nothing else needs.
+
+Rules:
+    * A version whose bytes are given up is archived, and its mark says who gave them up, when and why; the record, the
+      tag and the history stay.
+    * An object goes only where a version that was given up names it, and nothing that is kept has the same MD5 or the
+      same SHA-256: objects that no version names are never touched.
+    * The list of a directory goes after its files: whoever is stopped between finds in it what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from mreg.core.history import Action
+from mreg.core.layout import Layout
+from mreg.core.manifest import ArchivedMark, Deletion, format_archived
+from mreg.core.names import ARCHIVED, ModelName, Version
+from mreg.core.plan import Plan, PlannedChange, Statement
+from mreg.core.retention import Key
+from mreg.core.state import ModelState
+
+__all__ = ["Needs", "StoredObject", "VersionBytes", "find_garbage", "plan_drop"]
+
+_NAMED = 3
+"""Versions that the subject of a commit names; more are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of DVC's."""
+
+    md5: str
+    """DVC's name of it; ends in ``.dir`` for the list of a directory."""
+    size: int | None
+    """Bytes; ``None`` where the record does not say, as of a list."""
+    sha256: str = ""
+    """Empty where the record does not say."""
+
+    @property
+    def is_list(self) -> bool:
+        """True for the list of a directory."""
+        return self.md5.endswith(".dir")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionBytes:
+    """What one version's bytes are made of."""
+
+    model: ModelName
+    version: Version
+    objects: tuple[StoredObject, ...]
+
+    @property
+    def key(self) -> Key:
+        """Names the version."""
+        return self.model, self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What is needed by something that is kept: in either hash, since a record may know only one."""
+
+    md5s: Collection[str] = frozenset()
+    sha256s: Collection[str] = frozenset()
+
+    def have(self, item: StoredObject) -> bool:
+        """Returns whether an object is needed."""
+        return item.md5 in self.md5s or (item.sha256 != "" and item.sha256 in self.sha256s)
+
+
+def find_garbage(dropped: Iterable[VersionBytes], needs: Needs) -> dict[Key, tuple[StoredObject, ...]]:
+    """Returns the objects that may go, each with the first version that names it, lists after files."""
+    taken: set[str] = set()
+    found: dict[Key, tuple[StoredObject, ...]] = {}
+    for each in dropped:
+        items = []
+        for item in sorted(each.objects, key=lambda item: item.is_list):
+            if item.md5 not in taken and not needs.have(item):
+                taken.add(item.md5)
+                items.append(item)
+        found[each.key] = tuple(items)
+    return found
+
+
+def plan_drop(layout: Layout, state: ModelState, versions: Collection[Version], statement: Statement) -> Plan:
+    """Returns the plan that gives up the bytes of some versions of a model.
+
+    Raises:
+        DataError: The archive or a stage file cannot be read.
+    """
+    state.require_readable(*state.unreadable)
+    marks = dict(state.archived)
+    deletion = Deletion(statement.reason, statement.by, statement.at)
+    changes = []
+    for version in sorted(versions):
+        mark = marks.get(version)
+        if mark is None:
+            changes.append(PlannedChange(ARCHIVED, Action.ARCHIVE, None, version))
+        marks[version] = replace(mark or ArchivedMark(statement.reason, statement.by, statement.at), deletion=deletion)
+    if marks == state.archived:
+        return Plan(state.model)
+    named = ", ".join(map(str, sorted(versions))) if len(versions) <= _NAMED else f"{len(versions)} versions"
+    trailers = [("Mreg-Action", "gc"), ("Mreg-Model", str(state.model))]
+    return Plan(
+        model=state.model,
+        stage=ARCHIVED,
+        subject=f"Give up the bytes of {state.model} {named}",
+        body="\n".join(filter(None, (statement.reason, "" if len(versions) <= _NAMED else _list(versions)))),
+        trailers=tuple(trailers),
+        documents={layout.stage(state.model, ARCHIVED): format_archived(marks)},
+        changes=tuple(changes),
+    )
+
+
+def _list(versions: Iterable[Version]) -> str:
+    return "\n".join(("", *map(str, sorted(versions))))

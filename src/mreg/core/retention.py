@@ -1,0 +1,198 @@
+"""Retention: which versions' bytes are kept, and why.
+
+Rules:
+    * What a stage holds or ever held is kept, whatever the settings say; so is what someone proposes for a stage: an
+      approval that is there, or a stage file on another branch.
+    * The newest N versions of a model are kept by number, at least one; those given up already do not count.
+    * What is younger than D is kept.  A commit cannot be older than those before it, so the latest time that was
+      written up to it counts; one that lies in the future tells nothing, and its version counts as young.
+    * What cannot be read is not decided on: a model whose stages cannot be read in some commit is kept whole, and so is
+      a version whose record was changed or deleted.
+    * Without settings nothing is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mreg.core.fields import Fields
+from mreg.core.history import Commit, Timeline
+from mreg.core.layout import Layout, PathKind
+from mreg.core.manifest import Deletion
+from mreg.core.names import ModelName, Version
+from mreg.core.rules import format_duration, parse_duration
+
+__all__ = ["Key", "Retention", "Verdict", "judge_versions", "parse_retention"]
+
+Key = tuple[ModelName, Version]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What is kept besides what was in a stage."""
+
+    newest: int | None = None
+    """So many of each model; ``None`` where nothing is said."""
+    within_s: int | None = None
+    """What was registered in the last so many seconds; ``None`` where nothing is said."""
+
+    @property
+    def is_set(self) -> bool:
+        """True where something is said, and so something may be given up."""
+        return self.newest is not None or self.within_s is not None
+
+    def __str__(self) -> str:
+        """Returns ``the newest 3, 90d``, as reports name the rule."""
+        parts = [f"the newest {self.newest or 1} of each model"]
+        if self.within_s is not None:
+            parts.append(f"what is younger than {format_duration(self.within_s)}")
+        return " and ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether one version's bytes are kept."""
+
+    model: ModelName
+    version: Version
+    why: str
+    """What keeps them; empty where nothing does."""
+    registered: datetime
+    """The time of its commit, as written."""
+    deletion: Deletion | None = None
+    """Where they were given up already."""
+
+    @property
+    def key(self) -> Key:
+        """Names the version."""
+        return self.model, self.version
+
+    @property
+    def is_kept(self) -> bool:
+        """True where something keeps the bytes."""
+        return bool(self.why)
+
+
+def parse_retention(fields: Fields | None) -> Retention:
+    """Returns what ``retention:`` says.
+
+    Raises:
+        DataError: A key is unknown or has a value that cannot be.
+    """
+    if fields is None:
+        return Retention()
+    newest, text = fields.integer("keep_newest"), fields.text("keep_within")
+    if newest is not None and newest < 1:
+        raise fields.error("keep_newest", "the newest version of a model is always kept", hint="keep_newest: 1")
+    within_s = parse_duration(text) if text else None
+    if text and within_s is None:
+        raise fields.error("keep_within", f"{text!r} is not a duration", hint="keep_within: 90d, or keep_within: 12h")
+    fields.finish()
+    return Retention(newest, within_s)
+
+
+def judge_versions(
+    timeline: Timeline,
+    commits: Sequence[Commit],
+    layout: Layout,
+    retention: Retention,
+    *,
+    now: datetime,
+    shielded: Mapping[Key, str],
+) -> tuple[Verdict, ...]:
+    """Returns the verdict on every version that ever was registered, by model and number.
+
+    Args:
+        timeline: The whole history.
+        commits: What it was folded from, oldest first.
+        layout: Where the registry's files are.
+        retention: What is kept besides.
+        now: The time.
+        shielded: Versions that are kept for what other branches say, and why.
+    """
+    reasons = _Reasons(timeline, layout, dict(shielded))
+    reasons.collect()
+    times = _believe(commits, now)
+    by_model: dict[ModelName, list[Version]] = {}
+    for model, version in sorted(timeline.appearances):
+        by_model.setdefault(model, []).append(version)
+    verdicts = []
+    for model, versions in by_model.items():
+        marks = timeline.archived.get(model, {})
+        given_up = {version: marks[version].deletion for version in versions if version in marks}
+        newest = _newest([version for version in versions if not given_up.get(version)], retention)
+        for version in versions:
+            appearance, deletion = timeline.appearances[model, version], given_up.get(version)
+            why = reasons.found.get((model, version), "")
+            if not why and deletion is None:
+                why = newest.get(version) or _young(times[appearance.commit.oid], retention, now)
+            verdicts.append(Verdict(model, version, why, appearance.commit.time, deletion))
+    return tuple(verdicts)
+
+
+@dataclass(slots=True)
+class _Reasons:
+    timeline: Timeline
+    layout: Layout
+    found: dict[Key, str]
+
+    def collect(self) -> None:
+        """Finds what keeps versions, the strongest reason last, since that is the one that stays."""
+        for (model, version, stage), files in self.timeline.approvals.items():
+            if files:
+                self.found[model, version] = f"approved for {stage}"
+        for (model, stage), lane in sorted(self.timeline.lanes.items()):
+            self.found |= {(model, version): f"was in {stage}" for version in lane.held}
+        for (model, stage), lane in sorted(self.timeline.lanes.items()):
+            if lane.current is not None:
+                self.found[model, lane.current] = f"is in {stage}"
+        self._keep_doubtful()
+
+    def _keep_doubtful(self) -> None:
+        unreadable: set[ModelName] = set()
+        for finding in self.timeline.findings:
+            place = self.layout.locate(finding.place)
+            if place and place.kind is PathKind.STAGE:
+                unreadable.add(place.model)
+        for key in self.timeline.appearances:
+            if self.timeline.records.get(key) is None:
+                self.found.setdefault(key, "its record was deleted, and its tag stays")
+            if key[0] in unreadable:
+                self.found.setdefault(key, "a stage file of the model cannot be read in some commit")
+        for finding in self.timeline.findings:
+            place = self.layout.locate(finding.place)
+            if finding.code == "record-changed" and place and place.version:
+                self.found.setdefault((place.model, place.version), "its record was changed")
+
+
+def _newest(versions: Iterable[Version], retention: Retention) -> dict[Version, str]:
+    """Returns the versions that are kept for their number, and why."""
+    ordered = sorted(versions, reverse=True)
+    if not retention.is_set:
+        return dict.fromkeys(ordered, "nothing says what to keep")
+    releases = [version for version in ordered if not version.prerelease]
+    count = retention.newest or 1
+    # MODEL@latest is the greatest release, however many pre-releases come after it.
+    return dict.fromkeys([*ordered[:count], *releases[:1]], f"among the newest {count}")
+
+
+def _believe(commits: Iterable[Commit], now: datetime) -> dict[str, datetime | None]:
+    """Returns the time of each commit, as late as it may have been; ``None`` where nobody knows."""
+    latest: datetime | None = None
+    times: dict[str, datetime | None] = {}
+    for commit in commits:
+        if commit.time <= now:
+            latest = max(latest or commit.time, commit.time)
+        times[commit.oid] = latest if commit.time <= now else None
+    return times
+
+
+def _young(moment: datetime | None, retention: Retention, now: datetime) -> str:
+    if retention.within_s is None:
+        return ""
+    if moment is None:
+        return "its commit lies in the future, so nobody knows its age"
+    is_young = now - moment < timedelta(seconds=retention.within_s)
+    return f"younger than {format_duration(retention.within_s)}" if is_young else ""
