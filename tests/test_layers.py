@@ -43,7 +43,7 @@ OUTSIDE = {
     "picklescan": {"mreg.stores.scanner"},
     "platformdirs": {"mreg.stores.dvc"},
     "rich": {"mreg.cli", "mreg.render"},
-    "subprocess": {"mreg.stores.git.programs", "mreg.stores.git.runner"},
+    "subprocess": {"mreg.stores.git.programs", "mreg.stores.git.runner", "mreg.stores.hook"},
     "tomli": {"mreg.stores"},
     "typer": {"mreg.cli"},
     "yaml": {"mreg.stores.yaml"},
