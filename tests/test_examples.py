@@ -1,8 +1,13 @@
-"""The training example, run as a user would: in a fresh registry, then served from another clone."""
+"""The training examples, run as a user would: in a fresh registry, then served from another clone.
+
+The jobs of a CI are run by ``tests/actions/test_training.py``.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +19,13 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
 
 from mreg import Registry
+from mreg.core.results import Check
+from mreg.registry.workflows import examine_workflows
 from tests.conftest import Git, Mreg
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "training" / "train.py"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+TRAINING = EXAMPLES / "training"
+SCRIPT = TRAINING / "train.py"
 MODEL = "breast-cancer"
 
 pytestmark = pytest.mark.slow
@@ -86,3 +95,58 @@ def test_example_training_another_clone_serves_the_same_predictions(
     served = joblib.load(pulled)
     assert (served.predict_proba(test_x) == trained_here.predict_proba(test_x)).all()
     assert served.score(test_x, test_y) > 0.9
+
+
+def test_example_pipeline_registers_by_a_stage_of_its_own_as_the_readme_says(
+    repo: Path, tmp_path: Path, mreg_here: Mreg, git: Git
+) -> None:
+    [stage] = re.findall(r"```yaml\n(  register:\n.*?)```", (EXAMPLES / "README.md").read_text(), re.DOTALL)
+    for file in (TRAINING / "pipeline").iterdir():
+        shutil.copy(file, repo)
+    pipeline = Path("dvc.yaml")
+    pipeline.write_text(pipeline.read_text() + stage)
+    git("add", "--all")
+    git("commit", "--quiet", "--message=Add the pipeline")
+    mreg_here("init", "--remote", str(tmp_path / "remote"), check=0)
+    start = git("rev-parse", "HEAD")
+    subprocess.run(["dvc", "repro", "--quiet"], check=True)
+
+    record = Registry.open(repo).show(MODEL).record
+    assert record.code is not None
+    assert record.code.commit == start
+    assert "dvc.lock" not in git("ls-tree", "--name-only", start).split()  # what the README has against it
+    assert record.dataset is not None
+    assert record.dataset.path == "data.csv"
+    assert set(record.metrics) == {"auc", "log_loss"}
+    assert dict(record.params) == {"train.n_estimators": 20, "train.max_depth": 4, "train.seed": 0}
+    assert git("status", "--porcelain").split() == ["??", ".gitignore", "??", "dvc.lock", "??", "metrics.json"]
+    again = subprocess.run(
+        ["dvc", "repro", "--force", "--single-item", "register"], capture_output=True, encoding="utf-8", check=False
+    )
+    assert again.returncode != 0
+    assert "nothing was registered" in again.stderr
+    assert Registry.open(repo).list().models[0].versions == 1
+
+
+def test_example_jobs_pass_the_schemas_and_zizmor() -> None:
+    workflow, jobs = TRAINING / "github" / "train.yml", TRAINING / "gitlab" / "train.gitlab-ci.yml"
+    for command in (
+        ("check-jsonschema", "--builtin-schema", "vendor.github-workflows", workflow),
+        ("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", jobs),
+        ("zizmor", "--offline", "--no-progress", "--quiet", workflow),
+    ):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", check=False)
+        assert done.returncode == 0, done.stdout
+    text = workflow.read_text(encoding="utf-8")
+    [checkout] = re.findall(r"actions/checkout@.*", text)
+    assert checkout in (EXAMPLES.parent / "src/mreg/registry/hosting.py").read_text()
+    assert all(check.ok for check in examine(workflow))
+
+
+def examine(workflow: Path) -> tuple[Check, ...]:
+    """What ``mreg doctor --ci`` says of a workflow."""
+    folder = Path.cwd() / "ci"
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    (folder / ".github" / "workflows").mkdir(parents=True)
+    shutil.copy(workflow, folder / ".github" / "workflows")
+    return examine_workflows(folder).checks
