@@ -33,9 +33,14 @@ def test_hook_gets_its_variables_no_input_and_no_shell(tmp_path: Path, capfd: py
     assert "MREG_VERSION" not in os.environ
 
 
-def test_hook_says_why_it_failed(tmp_path: Path) -> None:
-    assert run(["sh", "-c", "exit 3"]) == "'sh' failed with exit status 3"
-    assert run(["sh", "-c", "kill -9 $$"]) == "'sh' was ended by signal 9"
+@pytest.mark.parametrize(
+    ("script", "why"), [("exit 3", "'sh' failed with exit status 3"), ("kill -9 $$", "'sh' was ended by signal 9")]
+)
+def test_hook_that_fails_says_how(script: str, why: str) -> None:
+    assert run(["sh", "-c", script]) == why
+
+
+def test_hook_that_is_not_there_says_so(tmp_path: Path) -> None:
     assert run([str(tmp_path / "none")]) == f"'{tmp_path / 'none'}' cannot be started: no such file or directory"
 
 
