@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -482,7 +483,7 @@ def closed_port() -> int:
 @pytest.mark.parametrize(
     ("options", "why", "hint"),
     [
-        ({"url": "gs://models"}, "DVC has no plugin", "pip install"),
+        ({"url": "oss://models"}, "plugin of DVC for this kind of remote is not installed", "pip install dvc-oss"),
         ({"url": "s5://models"}, "its settings are wrong", "dvc config --list"),
         ({"url": "s3://models", "colour": "red"}, "its settings are wrong", "dvc config --list"),
         ({"url": "s3://models", "version_aware": "true"}, "keeps versions of files", "version_aware"),
@@ -676,7 +677,13 @@ def test_s3_errors_are_named(s3: S3, site: Site, change: dict[str, str], md5: st
         (FileNotFoundError("The specified bucket does not exist"), "the bucket does not exist"),
         (ConnectionResetError(104, "Connection reset by peer"), "it cannot be reached"),
         (TimeoutError(), "it cannot be reached"),
-        (ImportError("gs is supported, but requires 'dvc-gs' to be installed"), "DVC has no plugin"),
+        (ImportError("gs is supported, but requires 'dvc-gs' to be installed"), "the plugin of DVC"),
+        (ClientError({"Error": {"Code": "RequestTimeTooSkewed"}}, "PutObject"), "the clock of this machine is wrong"),
+        (ClientError({"Error": {"Code": "SlowDown", "Message": "Please reduce"}}, "PutObject"), "too much to do"),
+        (ClientError({"Error": {"Code": "XMinioStorageFull"}}, "PutObject"), "it is full"),
+        (ClientError({"Error": {"Code": "BadDigest"}}, "PutObject"), "bytes changed on the way"),
+        (ClientError({"Error": {"Code": "500", "Message": "Internal Server Error"}}, "HeadObject"), "it failed"),
+        (ssl.SSLCertVerificationError("certificate verify failed"), "is not trusted"),
         (ValueError("strange"), "strange"),
         (ValueError(), "ValueError"),
     ],
@@ -688,6 +695,16 @@ def test_remote_errors_name_the_cause(error: Exception, why: str) -> None:
     assert why in caught.value.message
     assert caught.value.hint
     assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("url", "package"),
+    [("gs://m", "'mreg[gs]'"), ("azure://m", "'mreg[azure]'"), ("ssh://h/m", "'mreg[ssh]'"), ("oss://m", "dvc-oss")],
+)
+def test_remote_errors_name_the_extra_that_brings_a_plugin(url: str, package: str) -> None:
+    with pytest.raises(StorageError) as caught, remote_errors("opened", Place("storage", url)):
+        raise ImportError("it is supported, but requires something to be installed")
+    assert caught.value.hint == f"pip install {package}"
 
 
 def test_remote_errors_find_the_cause_behind() -> None:

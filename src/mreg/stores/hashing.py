@@ -78,6 +78,11 @@ class Meter:
                 self._shown = self._done
                 self._progress(self._done, self._total)
 
+    def take_back(self, size: int) -> None:
+        """Uncounts bytes that were moved in vain."""
+        with self._lock:
+            self._done = self._shown = max(self._done - size, 0)
+
 
 def hash_bytes(content: bytes) -> Digests:
     """Returns both digests of what is in memory."""

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import logging
+import math
 import os
 import re
-import sys
+import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mreg.errors import StorageError
 from mreg.stores.cache import OBJECT_MODE, Cache
+from mreg.stores.dvc.clients import connect
 from mreg.stores.dvc.config import Sections
 from mreg.stores.dvc.errors import Place, remote_errors
+from mreg.stores.dvc.sockets import watch_sockets
 from mreg.stores.dvc.tail import TailHash
 from mreg.stores.hashing import Meter
 
@@ -30,7 +31,6 @@ _PART_SIZE = 8 << 20
 """Of multipart transfers; with ``_PARTS_AT_ONCE`` it bounds the memory: DVC's defaults take 50 MiB times 10 a file."""
 _PARTS_AT_ONCE = 4
 _MAX_PARTS = 10_000
-_TIMEOUTS_S = {"connect_timeout": "15", "read_timeout": "60"}
 _LIST_FROM = 200
 """So many objects are looked up by listing the remote, unless it holds very many more."""
 _RENAMES = frozenset({"local", "ssh", "hdfs", "webhdfs", "webdav", "webdavs"})
@@ -41,12 +41,13 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 class CloudRemote:
     """Objects in a remote that DVC reaches through a plugin."""
 
-    def __init__(self, sections: Sections, place: Place) -> None:
-        """Connects.
+    def __init__(self, sections: Sections, place: Place, *, stall_s: float = 60) -> None:
+        """Prepares a connection; the first request makes it.
 
         Args:
             sections: DVC's settings.
             place: The remote in them.
+            stall_s: Seconds that one answer may take.
 
         Raises:
             StorageError: The plugin is missing, or the settings are wrong.
@@ -54,9 +55,10 @@ class CloudRemote:
         self._place = place
         self._etags: dict[str, str] = {}
         with remote_errors("opened", place):
-            self._fs, root = _connect(sections, place)
+            self._fs, root = connect(sections, place, stall_s)
             self._root = self._fs.join(root, "files", "md5")
         self._is_s3 = self._fs.protocol == "s3"
+        self._watch = watch_sockets()
 
     def find_stored(self, sizes: Mapping[str, int], meter: Meter) -> set[str]:
         """Returns which objects are there with the right size and, where the remote tells it, the right MD5."""
@@ -75,13 +77,11 @@ class CloudRemote:
             found, self._etags[md5] = _hash_parts(file, part_size, meter)
             cache.check(md5, found, file)
         target = self._path(md5)
-        sent_to = f"{target}.mreg-{os.getpid()}.tmp" if self._fs.protocol in _RENAMES else target
         with remote_errors("written", self._place), _moving(meter) as callback:
             self._fs.makedirs(self._fs.parent(target))
             options = self._s3_options("_put_file", part_size)
-            self._fs.put_file(os.fspath(cache.path(md5)), sent_to, callback=callback, **options)
-            if sent_to != target:
-                self._fs.mv(sent_to, target)
+            with self._renaming(target) as sent_to:
+                self._fs.put_file(os.fspath(cache.path(md5)), sent_to, callback=callback, **options)
 
     def fetch(self, md5: str, temporary: str, meter: Meter) -> str | None:
         """Writes one object to a new file and returns the MD5 of its bytes, ``None`` where it is not there."""
@@ -95,6 +95,30 @@ class CloudRemote:
                 return None
             Path(temporary).chmod(OBJECT_MODE)
             return tail.finish(md5.removesuffix(".dir"))
+
+    def delete(self, md5: str) -> None:
+        """Takes one object away, if it is there."""
+        with remote_errors("written", self._place), suppress(FileNotFoundError):
+            self._fs.remove(self._path(md5))
+
+    def idle_s(self) -> float:
+        """Returns the seconds since a connection of DVC's clients last moved; infinite where they use no event loop."""
+        return self._watch.idle_s if self._watch else math.inf
+
+    @contextmanager
+    def _renaming(self, target: str) -> Iterator[str]:
+        """Gives the path to write to; where half a file would be seen, another one that is renamed in the end."""
+        if self._fs.protocol not in _RENAMES:
+            yield target
+            return
+        temporary = f"{target}.mreg-{secrets.token_hex(8)}.tmp"
+        try:
+            yield temporary
+            self._fs.mv(temporary, target)
+        except BaseException:
+            with suppress(Exception):  # the connection may be gone, and then nobody can
+                self._fs.remove(temporary)
+            raise
 
     def _path(self, md5: str) -> str:
         return str(self._fs.join(self._root, md5[:2], md5[2:]))
@@ -145,33 +169,6 @@ class CloudRemote:
         return found.hexdigest()
 
 
-def _connect(sections: Sections, place: Place) -> tuple[Any, str]:
-    """Returns DVC's file system of a remote, and the path of the remote in it."""
-    get_cloud_fs = _import_dvc()
-    options = {**sections["remote"][place.name]}
-    if place.url.startswith("s3:"):
-        options = {**_TIMEOUTS_S, **options}
-    remotes = {**sections["remote"], place.name: options}
-    file_system, settings, root = get_cloud_fs({**sections, "remote": remotes}, name=place.name)
-    if settings.get("version_aware") or settings.get("worktree"):
-        raise StorageError(
-            f"{place} keeps versions of files, not objects by hash, and mreg needs the latter",
-            hint=f"dvc remote modify --unset {place.name} version_aware, or set another default remote",
-        )
-    return file_system(**settings), root
-
-
-def _import_dvc() -> Any:  # noqa: ANN401 - DVC is not typed
-    # The import wraps both streams (colorama) and has DVC's logger print INFO to standard output.
-    streams = sys.stdout, sys.stderr
-    try:
-        from dvc.fs import get_cloud_fs  # noqa: PLC0415 - 0.15 s
-    finally:
-        sys.stdout, sys.stderr = streams
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)
-    return get_cloud_fs
-
-
 @contextmanager
 def _moving(meter: Meter, grow: Callable[[int], None] | None = None) -> Iterator[Any]:
     """Gives fsspec a callback that tells the meter, and ``grow`` the bytes so far."""
@@ -186,7 +183,11 @@ def _moving(meter: Meter, grow: Callable[[int], None] | None = None) -> Iterator
         if grow:
             grow(value)
 
-    yield Callback(hooks={"meter": lambda size, value, **_: move(value)})
+    try:
+        yield Callback(hooks={"meter": lambda size, value, **_: move(value)})
+    except BaseException:
+        meter.take_back(before)
+        raise
 
 
 def _hash_parts(file: int, part_size: int, meter: Meter) -> tuple[str, str]:

@@ -36,43 +36,100 @@ class _Cause:
     """Matched with the names and texts of an error and of all that led to it."""
     why: str
     hint: str
+    may_pass: bool = False
+    """True where the same may go well in a moment."""
 
 
-def _cause(pattern: str, why: str, hint: str) -> _Cause:
-    return _Cause(re.compile(pattern, re.IGNORECASE), why, hint)
+def _cause(pattern: str, why: str, hint: str, *, may_pass: bool = False) -> _Cause:
+    return _Cause(re.compile(pattern, re.IGNORECASE), why, hint, may_pass)
 
 
 _CAUSES = (
     _cause(
         "RemoteMissingDepsError|is supported, but requires|ModuleNotFoundError",
-        "DVC has no plugin for this kind of remote",
-        "pip install 'dvc[all]', or only the plugin: dvc-s3, dvc-gs, dvc-azure, dvc-ssh",
+        "the plugin of DVC for this kind of remote is not installed",
+        "pip install {package}",
     ),
     _cause(
-        "NoSuchBucket|bucket does not exist|ContainerNotFound",
+        "NoSuchBucket|bucket does not exist|ContainerNotFound|container does not exist",
         "the bucket does not exist",
         "create the bucket, or correct the URL: dvc remote modify {name} url <url>",
     ),
     _cause(
-        "NoCredentials|Unable to locate credentials|PartialCredentials|DefaultCredentialsError|ProfileNotFound",
+        "RequestTimeTooSkewed|RequestExpired|request time and the (?:current|server)|AuthenticationFailed.*not within",
+        "the clock of this machine is wrong",
+        "date -u   # set the clock right, then run the command again",
+    ),
+    _cause(
+        "NoCredentials|Unable to locate credentials|PartialCredentials|DefaultCredentialsError|ProfileNotFound"
+        "|AzureAuthError|config profile",
         "no credentials were found",
-        "log in to the cloud, or: dvc remote modify --local {name} access_key_id <id> (and secret_access_key)",
+        "{login}",
+    ),
+    _cause(
+        "CertificateError|SSLCertVerificationError|CERTIFICATE_VERIFY_FAILED|SSLError|HostKeyNotVerifiable"
+        "|Host key is not trusted",
+        "its certificate or host key is not trusted",
+        "{trust}",
+    ),
+    _cause(
+        "InsufficientStorage|XMinioStorageFull|QuotaExceeded|no space left|Disk quota exceeded|volume is full"
+        r"|no free volumes|no writable volumes|\b507\b",
+        "it is full",
+        "free some space there, or ask who runs the storage",
+    ),
+    _cause(
+        "SlowDown|ServiceUnavailable|Service Unavailable|TooManyRequests|Too Many Requests|Throttl|RequestLimitExceeded"
+        r"|reduce your request rate|ServerBusy|\b(?:429|503)\b",
+        "it has too much to do",
+        "wait a little, and run the command again",
+        may_pass=True,
+    ),
+    _cause(
+        "XAmzContentSHA256Mismatch|BadDigest|InvalidDigest|Md5Mismatch|FlexibleChecksumError",
+        "bytes changed on the way",
+        "check the network and what stands in it (proxies), and run the command again",
+        may_pass=True,
     ),
     _cause(
         "Forbidden|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|Unauthorized|AuthError"
-        r"|PermissionError|\b40[13]\b",
+        "|AuthenticationFailed|AuthorizationFailure|PermissionError|PermissionDenied|Permission denied|SFTPPermission"
+        r"|Access Denied|\b40[13]\b",
         "access was refused",
         "check the credentials and what they may do: dvc remote list, dvc config --list --show-origin",
     ),
     _cause(
-        "ConnectTimeout|ReadTimeout|TimeoutError|EndpointConnection|ConnectionError|ClientConnector|Connection(Refused|Reset)"
-        "|Could not connect|Connect call failed|getaddrinfo|Name or service not known|ServerDisconnected|IncompleteRead"
-        "|ConnectionClosed|ServiceUnavailable|SlowDown",
+        "ConnectTimeout|ReadTimeout|Timeout|EndpointConnection|ConnectionError|ClientConnector"
+        "|Connection(?:Refused|Reset|Aborted|Lost|Closed)|Could not connect|Connect call failed|getaddrinfo"
+        "|Name or service not known|Cannot connect|Disconnect|IncompleteRead|ClientPayloadError|ResponseParserError"
+        "|HTTPClientError|BrokenPipe|ServiceRequestError|ServiceResponseError|SFTPConnectionLost|SFTPNoConnection"
+        "|Network is unreachable|No route to host",
         "it cannot be reached, or stopped answering",
         "check the network and the address: dvc remote list",
+        may_pass=True,
+    ),
+    _cause(
+        r"InternalError|Internal Server Error|Bad Gateway|InternalServerError|\b50[0-4]\b",
+        "it failed",
+        "run the command again; if it comes back, ask who runs the storage",
+        may_pass=True,
     ),
     _cause("ConfigError|Invalid", "its settings are wrong", "dvc config --list --show-origin"),
 )
+_EXTRAS = {
+    "s3": "dvc-s3",
+    "gs": "'mreg[gs]'",
+    "azure": "'mreg[azure]'",
+    "ssh": "'mreg[ssh]'",
+    "webdav": "'mreg[webdav]'",
+    "webdavs": "'mreg[webdav]'",
+}
+_LOGINS = {
+    "s3": "aws configure   # or: dvc remote modify --local {name} access_key_id <id>, and secret_access_key",
+    "gs": "gcloud auth application-default login   # or: dvc remote modify --local {name} credentialpath <file>",
+    "azure": "az login   # or: dvc remote modify --local {name} connection_string <string>",
+}
+_TRUST = {"ssh": "ssh-keyscan <host>   # compare, and add it to ~/.ssh/known_hosts"}
 
 
 @contextmanager
@@ -96,12 +153,20 @@ def _translate(error: Exception, verb: str, place: Place) -> MregError:
         return disk_error(error, "written", error.filename or "the DVC cache")
     text = "\n".join(_chain(error))
     shown = _SECRETS.sub("", " ".join(str(error).split()))[:_MAX_TEXT] or type(error).__name__
-    details = {"remote": place.name, "url": place.url, "error": f"{type(error).__name__}: {shown}"}
+    details: dict[str, object] = {"remote": place.name, "url": place.url, "error": f"{type(error).__name__}: {shown}"}
+    kind = place.url.partition("://")[0].lower()
     for cause in _CAUSES:
         if cause.pattern.search(text):
-            hint = cause.hint.format(name=place.name)
+            hint = _hint(cause, kind, place.name)
+            details["may_pass"] = cause.may_pass
             return StorageError(f"{place} cannot be {verb}: {cause.why} ({shown})", hint=hint, details=details)
     return StorageError(f"{place} cannot be {verb}: {shown}", hint="dvc doctor, dvc push --verbose", details=details)
+
+
+def _hint(cause: _Cause, kind: str, name: str) -> str:
+    log_in = _LOGINS.get(kind, "dvc remote modify --local {name} password <secret>").format(name=name)
+    trust = _TRUST.get(kind, f"dvc remote modify --local {name} ssl_verify <file of the certificate authority>")
+    return cause.hint.format(name=name, package=_EXTRAS.get(kind, f"dvc-{kind}"), login=log_in, trust=trust)
 
 
 def _chain(error: BaseException) -> Iterator[str]:

@@ -1,35 +1,58 @@
-"""Runs transfers side by side, and gives up when nothing moves any more."""
+"""Runs transfers side by side, tries again what may pass, and gives up when nothing moves any more.
+
+Rules:
+    * What a remote could not do just now (a connection that broke, a server that is overloaded) is tried again, after
+      a pause that grows and is never the same; what it will not do (credentials, a missing object) is not.
+    * No further try begins once nothing has moved for ``_PATIENCE_S``: who is not there is said soon.
+    * A remote that says nothing for ``stall_s`` is given up, whatever its client is waiting for.
+"""
 
 from __future__ import annotations
 
 import queue
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from mreg.errors import StorageError
 from mreg.stores.dvc.errors import Place
 from mreg.stores.hashing import Meter
 
-__all__ = ["run_all"]
+__all__ = ["Crew", "run_all"]
 
 _JOIN_S = 1.0
 """How long to wait, after a failure, for the transfers that are under way."""
+_TRIES = 3
+_PATIENCE_S = 10.0
+_PAUSE_S = 1.0
+"""The longest pause before the second try; each one after may be twice as long."""
 
 
-def run_all(tasks: Sequence[Callable[[], None]], place: Place, *, jobs: int, meter: Meter, stall_s: float) -> None:
-    """Runs every task, ``jobs`` at a time, and returns when the last is done.
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """How many work at a time, and when they give up."""
+
+    jobs: int
+    stall_s: float
+    """Seconds in which nothing comes from the remote and no task ends."""
+    network_idle_s: Callable[[], float]
+    """Seconds since the remote's connections last moved; infinite where nobody knows."""
+
+
+def run_all(tasks: Sequence[Callable[[], None]], place: Place, crew: Crew, meter: Meter) -> None:
+    """Runs every task, ``crew.jobs`` at a time, and returns when the last is done.
 
     The threads are daemons: a client that waits for ever (DVC's do, when a server stops answering) keeps neither the
     caller nor the end of the process.
 
     Args:
-        tasks: What to run; a task tells ``meter`` of every byte.
+        tasks: What to run; a task tells ``meter`` of every byte, and can be run again after it failed.
         place: The remote that they talk to, for the message.
-        stall_s: Seconds without a byte and without a finished task after which to give up.
 
     Raises:
-        StorageError: Nothing moved for ``stall_s``.
+        StorageError: Nothing moved for ``crew.stall_s``.
         Exception: The first error of a task; tasks that had not begun are not run.
     """
     todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -37,19 +60,28 @@ def run_all(tasks: Sequence[Callable[[], None]], place: Place, *, jobs: int, met
         todo.put(task)
     ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
     stop = threading.Event()
-    threads = [threading.Thread(target=_work, args=(todo, ended, stop), daemon=True) for _ in tasks[:jobs]]
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                task = todo.get_nowait()
+            except queue.Empty:
+                return
+            ended.put(_attempt(task, stop, crew, meter))
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in tasks[: crew.jobs]]
     meter.add(0)
     for thread in threads:
         thread.start()
     try:
         for _ in tasks:
             try:
-                error = _wait(ended, meter, stall_s)
+                error = _wait(ended, crew, meter)
             except queue.Empty:
                 raise StorageError(
-                    f"{place} has not answered for {stall_s:.0f} s",
-                    hint="check the network, and run the command again",
-                    details={"remote": place.name, "url": place.url},
+                    f"{place} has not answered for {crew.stall_s:g} s",
+                    hint="check the network, and run the command again   # or: git config mreg.storageTimeout 300",
+                    details={"remote": place.name, "url": place.url, "stall_s": crew.stall_s},
                 ) from None
             meter.add(0)
             if error:
@@ -61,26 +93,29 @@ def run_all(tasks: Sequence[Callable[[], None]], place: Place, *, jobs: int, met
             thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def _work(
-    todo: queue.SimpleQueue[Callable[[], None]], ended: queue.SimpleQueue[Exception | None], stop: threading.Event
-) -> None:
-    while not stop.is_set():
-        try:
-            task = todo.get_nowait()
-        except queue.Empty:
-            return
+def _attempt(task: Callable[[], None], stop: threading.Event, crew: Crew, meter: Meter) -> Exception | None:
+    """Returns why a task could not be done, ``None`` where it was."""
+    for attempt in range(_TRIES):
         try:
             task()
+        except StorageError as error:
+            if not error.details.get("may_pass") or attempt == _TRIES - 1 or meter.idle_s > _PATIENCE_S:
+                return error
         except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
-            ended.put(error)
+            return error
         else:
-            ended.put(None)
+            return None
+        # Half of it by chance: those who were sent away together do not come back together.
+        longest_s = min(_PAUSE_S * 2**attempt, crew.stall_s / 2)
+        if stop.wait(random.uniform(longest_s / 2, longest_s)):  # noqa: S311 - no secret
+            return None
+    return None
 
 
-def _wait(ended: queue.SimpleQueue[Exception | None], meter: Meter, stall_s: float) -> Exception | None:
+def _wait(ended: queue.SimpleQueue[Exception | None], crew: Crew, meter: Meter) -> Exception | None:
     while True:
         try:
-            return ended.get(timeout=min(1.0, stall_s))
+            return ended.get(timeout=min(1.0, crew.stall_s))
         except queue.Empty:
-            if meter.idle_s > stall_s:
+            if min(meter.idle_s, crew.network_idle_s()) > crew.stall_s:
                 raise

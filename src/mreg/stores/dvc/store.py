@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +16,17 @@ from mreg.stores.disk import scratch_folder
 from mreg.stores.dvc.config import Sections, cache_of, load_sections, remote_of
 from mreg.stores.dvc.errors import Place
 from mreg.stores.dvc.folder import FolderRemote
+from mreg.stores.dvc.shelf import FolderHoldings, Shelf
 from mreg.stores.dvc.traffic import Traffic
 from mreg.stores.hashing import Meter, Progress
 from mreg.stores.pointer import parse_directory
 from mreg.stores.surroundings import strip_credentials
 
-__all__ = ["DvcStore", "Uploaded"]
+__all__ = ["STALL_S", "DvcStore", "Uploaded"]
 
 _JOBS = 8
-_STALL_S = 120.0
+STALL_S = 60.0
+"""Seconds that a remote may be silent."""
 _URL = re.compile(r"\w+://")
 
 
@@ -46,14 +48,14 @@ class DvcStore:
     A ``Repo`` reads every ``.dvc`` file before it does anything, and fails in a SHA-256 repository.
     """
 
-    def __init__(self, dvc_dir: Path, root: Path, config_text: str | None = None, *, stall_s: float = _STALL_S) -> None:
+    def __init__(self, dvc_dir: Path, root: Path, config_text: str | None = None, *, stall_s: float = STALL_S) -> None:
         """Reads nothing yet.
 
         Args:
             dvc_dir: The ``.dvc`` folder of the worktree, or a folder that takes its place in a bare repository.
             root: The root of the worktree.
             config_text: The committed ``.dvc/config``, where it is not in ``dvc_dir``.
-            stall_s: Seconds without a byte after which a transfer is given up.
+            stall_s: Seconds without a sign of life after which a transfer is given up.
         """
         self._dvc_dir = dvc_dir
         self._root = root
@@ -141,6 +143,61 @@ class DvcStore:
                 self.require_remote()  # a disk that is not mounted has lost nothing
                 raise
 
+    def send(self, md5s: Iterable[str], *, progress: Progress | None = None) -> int:
+        """Brings objects from the cache to the default remote, lists last, and returns how many were not there.
+
+        Raises:
+            NotFoundError: An object is not in the cache.
+            CorruptArtifactError: An object in the cache has changed.
+            StorageError: There is no default remote; or it refuses, or does not answer.
+        """
+        with self._traffic(None, is_written=True) as traffic:
+            if traffic is None:
+                raise StorageError("no default DVC remote is set", hint="dvc remote add --default storage <url>")
+            sizes = _sizes(sorted(set(md5s)), traffic.cache)
+            meter = Meter(progress, sum(sizes.values()))
+            lists = {md5: size for md5, size in sizes.items() if md5.endswith(".dir")}
+            files = {md5: size for md5, size in sizes.items() if md5 not in lists}
+            return len(traffic.send(files, meter) | traffic.send(lists, meter))
+
+    def fetch(self, md5s: Iterable[str], *, size: int = 0, progress: Progress | None = None) -> None:
+        """Brings objects from the default remote into the cache; what the cache holds is left alone.
+
+        Raises:
+            NotFoundError: An object is not there.
+            CorruptArtifactError: The bytes of an object are not those that its name promises.
+            StorageError: There is no default remote; or it refuses, or does not answer.
+        """
+        with self._traffic(None, is_written=False) as traffic:
+            if traffic is None:
+                raise StorageError("no default DVC remote is set", hint="dvc remote add --default storage <url>")
+            with traffic.cache.scratch() as scratch:
+                traffic.fetch(md5s, scratch, Meter(progress, size))
+
+    def cache_shelf(self) -> Shelf:
+        """Returns the cache, to be looked at."""
+        cache = self.cache()
+        return Shelf(FolderHoldings(cache.root), Place("cache", os.fspath(cache.root)), _JOBS, self._stall_s)
+
+    def remote_shelf(self) -> Shelf | None:
+        """Returns the default remote, to be looked at; ``None`` where there is none.
+
+        Raises:
+            StorageError: A plugin is missing, or the folder is not there.
+        """
+        sections = self._sections()
+        place = _default_place(sections)
+        if place is None:
+            return None
+        options = sections["remote"][place.name]
+        if _URL.match(options["url"]):
+            from mreg.stores.dvc.cloud_shelf import CloudHoldings  # noqa: PLC0415 - what follows imports DVC
+
+            return Shelf(CloudHoldings(sections, place, stall_s=self._stall_s), place, _jobs(options), self._stall_s)
+        folder = Path(options["url"])
+        _require_folder(folder, place)
+        return Shelf(FolderHoldings(folder), place, _jobs(options), self._stall_s)
+
     def _sections(self) -> Sections:
         return load_sections(self._dvc_dir, self._root, self._config_text)
 
@@ -153,12 +210,11 @@ class DvcStore:
             return
         cache = cache_of(sections, self._dvc_dir)
         options = sections["remote"][place.name]
-        configured = str(options.get("jobs", ""))
-        jobs = jobs or (int(configured) if configured.isdecimal() else 0) or _JOBS
+        jobs = jobs or _jobs(options)
         if _URL.match(options["url"]):
             from mreg.stores.dvc.cloud import CloudRemote  # noqa: PLC0415 - what follows imports DVC
 
-            yield Traffic(cache, CloudRemote(sections, place), place, jobs, self._stall_s)
+            yield Traffic(cache, CloudRemote(sections, place, stall_s=self._stall_s), place, jobs, self._stall_s)
             return
         folder = Path(options["url"])
         if is_written:
@@ -167,6 +223,11 @@ class DvcStore:
                 yield Traffic(cache, FolderRemote(folder, scratch), place, jobs, self._stall_s)
         else:
             yield Traffic(cache, FolderRemote(folder), place, jobs, self._stall_s)
+
+
+def _jobs(options: Mapping[str, object]) -> int:
+    configured = str(options.get("jobs", ""))
+    return (int(configured) if configured.isdecimal() else 0) or _JOBS
 
 
 def _default_place(sections: Sections) -> Place | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from mreg.errors import CorruptArtifactError, NotFoundError, StorageError
 from mreg.stores.cache import Cache
 from mreg.stores.disk import disk_errors
 from mreg.stores.dvc.errors import Place
-from mreg.stores.dvc.pool import run_all
+from mreg.stores.dvc.pool import Crew, run_all
 from mreg.stores.hashing import Meter
 
 __all__ = ["Remote", "Traffic"]
@@ -33,6 +34,14 @@ class Remote(Protocol):
         """Writes one object to a new file and returns the MD5 of its bytes, ``None`` where it is not there."""
         ...
 
+    def delete(self, md5: str) -> None:
+        """Takes one object away, if it is there."""
+        ...
+
+    def idle_s(self) -> float:
+        """Returns the seconds since a connection last moved; infinite where nobody knows."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
@@ -44,7 +53,7 @@ class Traffic:
     jobs: int
     """Objects at a time."""
     stall_s: float
-    """Seconds without a byte after which to give up."""
+    """Seconds without a sign of life after which to give up."""
 
     def send(self, sizes: Mapping[str, int], meter: Meter) -> set[str]:
         """Brings objects to the remote and returns which were missing there.
@@ -56,10 +65,13 @@ class Traffic:
         stored = self._find_stored(sizes)
         missing = sorted(sizes.keys() - stored)
         meter.add(sum(sizes[md5] for md5 in stored))
-        sending = [partial(self.remote.send, md5, self.cache, meter) for md5 in missing]
-        run_all(sending, self.place, jobs=self.jobs, meter=meter, stall_s=self.stall_s)
-        lost = sorted(set(missing) - self._find_stored({md5: sizes[md5] for md5 in missing}))
+        self._send(missing, meter)
+        lost = self._find_lost(sizes, missing)
+        if lost:  # changed on the way, or by someone who was interrupted at the same moment
+            self._send(lost, Meter(None, 0))
+            lost = self._find_lost(sizes, lost)
         if lost:
+            self._take_back(lost)
             raise StorageError(
                 f"{self.place} does not hold what it was sent: object {lost[0]} is missing there, or has other bytes",
                 hint="run the command again; if it comes back, ask who runs the storage",
@@ -82,17 +94,35 @@ class Traffic:
                 missing.append(partial(self._fetch, md5, f"{scratch}/{md5}", meter))
             else:
                 meter.add(size)
-        run_all(missing, self.place, jobs=self.jobs, meter=meter, stall_s=self.stall_s)
+        run_all(missing, self.place, self._crew(self.jobs), meter)
+
+    def _crew(self, jobs: int) -> Crew:
+        return Crew(jobs, self.stall_s, self.remote.idle_s)
+
+    def _send(self, md5s: Iterable[str], meter: Meter) -> None:
+        sending = [partial(self.remote.send, md5, self.cache, meter) for md5 in md5s]
+        run_all(sending, self.place, self._crew(self.jobs), meter)
+
+    def _find_lost(self, sizes: Mapping[str, int], sent: Iterable[str]) -> list[str]:
+        return sorted(set(sent) - self._find_stored({md5: sizes[md5] for md5 in sent}))
+
+    def _take_back(self, md5s: Iterable[str]) -> None:
+        """Takes away what arrived with other bytes: DVC would serve it as it is."""
+        deleting = [partial(self.remote.delete, md5) for md5 in md5s]
+        with suppress(StorageError):  # what went wrong before is what matters
+            run_all(deleting, self.place, self._crew(self.jobs), Meter(None, 0))
 
     def _find_stored(self, sizes: Mapping[str, int]) -> set[str]:
         found: set[str] = set()
         quiet = Meter(None, 0)
         tasks = [lambda: found.update(self.remote.find_stored(sizes, quiet))] if sizes else []
-        run_all(tasks, self.place, jobs=1, meter=quiet, stall_s=self.stall_s)
+        run_all(tasks, self.place, self._crew(1), quiet)
         return found
 
     def _fetch(self, md5: str, temporary: str, meter: Meter) -> None:
-        found = self.remote.fetch(md5, temporary, meter)
+        found = self._fetch_once(md5, temporary, meter)
+        if found not in {None, md5.removesuffix(".dir")}:  # the way may be to blame, and not what is stored
+            found = self._fetch_once(md5, temporary, Meter(None, 0))
         if found is None:
             raise NotFoundError(
                 f"object {md5} is not in {self.place}",
@@ -107,3 +137,7 @@ class Traffic:
             )
         with disk_errors("written", self.cache.root):
             self.cache.adopt(temporary, md5)
+
+    def _fetch_once(self, md5: str, temporary: str, meter: Meter) -> str | None:
+        Path(temporary).unlink(missing_ok=True)  # what the last try left may not be writable
+        return self.remote.fetch(md5, temporary, meter)
