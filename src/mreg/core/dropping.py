@@ -16,46 +16,16 @@ from dataclasses import dataclass, replace
 from mreg.core.history import Action
 from mreg.core.layout import Layout
 from mreg.core.manifest import ArchivedMark, Deletion, format_archived
-from mreg.core.names import ARCHIVED, ModelName, Version
+from mreg.core.names import ARCHIVED, Version
+from mreg.core.objects import StoredObject, VersionBytes
 from mreg.core.plan import Plan, PlannedChange, Statement
 from mreg.core.retention import Key
 from mreg.core.state import ModelState
 
-__all__ = ["Needs", "StoredObject", "VersionBytes", "find_garbage", "plan_drop"]
+__all__ = ["Needs", "find_garbage", "plan_drop"]
 
 _NAMED = 3
 """Versions that the subject of a commit names; more are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """One object of DVC's."""
-
-    md5: str
-    """DVC's name of it; ends in ``.dir`` for the list of a directory."""
-    size: int | None
-    """Bytes; ``None`` where the record does not say, as of a list."""
-    sha256: str = ""
-    """Empty where the record does not say."""
-
-    @property
-    def is_list(self) -> bool:
-        """True for the list of a directory."""
-        return self.md5.endswith(".dir")
-
-
-@dataclass(frozen=True, slots=True)
-class VersionBytes:
-    """What one version's bytes are made of."""
-
-    model: ModelName
-    version: Version
-    objects: tuple[StoredObject, ...]
-
-    @property
-    def key(self) -> Key:
-        """Names the version."""
-        return self.model, self.version
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,30 +15,20 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from mreg.core.objects import Found
 from mreg.errors import NotFoundError, StorageError
 from mreg.stores.cache import Cache
-from mreg.stores.disk import disk_errors
+from mreg.stores.disk import disk_errors, scratch_folder
 from mreg.stores.dvc.errors import Place
 from mreg.stores.dvc.pool import Crew, run_all
-from mreg.stores.hashing import Digests, Meter, Progress, hash_bytes
+from mreg.stores.hashing import Meter, Progress, hash_bytes
 
-__all__ = ["FolderHoldings", "Found", "Holdings", "Shelf", "as_md5"]
+__all__ = ["FolderHoldings", "Holdings", "Shelf", "as_md5"]
 
 _CHUNK_SIZE = 4 << 20
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _BATCH = 1000
 """Objects that are taken away with one request of S3."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a store says of one object, without reading it."""
-
-    size: int
-    md5: str = ""
-    """Of its bytes, where the store tells; encryption can make it something else."""
-    written_s: float | None = None
-    """When it was written, in seconds since 1970, by the store's clock; ``None`` where it does not say."""
 
 
 class Holdings(Protocol):
@@ -54,6 +44,10 @@ class Holdings(Protocol):
 
     def delete_all(self, md5s: Sequence[str]) -> None:
         """Takes objects away; one that is not there is no fault."""
+        ...
+
+    def probe(self) -> float | None:
+        """Writes a small file, takes it away again, and returns when it was written, by the store's clock."""
         ...
 
     def idle_s(self) -> float:
@@ -99,13 +93,13 @@ class Shelf:
         self._run([partial(read, md5) for md5 in sorted(set(md5s))], Meter(None, 0))
         return found
 
-    def hash_objects(self, md5s: Iterable[str], size: int, progress: Progress | None) -> dict[str, Digests]:
-        """Returns both hashes of the bytes of every object that is there; all of them are read.
+    def hash_objects(self, md5s: Iterable[str], size: int, progress: Progress | None) -> dict[str, Found]:
+        """Returns size and hashes of every object that is there; all bytes are read.
 
         Raises:
             StorageError: The remote refuses or does not answer.
         """
-        found: dict[str, Digests] = {}
+        found: dict[str, Found] = {}
         meter = Meter(progress, size)
 
         def read(name: str) -> None:
@@ -122,7 +116,7 @@ class Shelf:
             except StorageError:  # which may be tried again
                 meter.take_back(done)
                 raise
-            found[name] = Digests(md5.hexdigest(), sha256.hexdigest())
+            found[name] = Found(done, md5.hexdigest(), sha256.hexdigest())
 
         self._run([partial(read, name) for name in sorted(set(md5s))], meter)
         return found
@@ -144,6 +138,16 @@ class Shelf:
                     details={"remote": self.place.name, "objects": left},
                 )
 
+    def probe(self) -> float | None:
+        """Returns the time by the store's clock, if it tells; whoever may not write and delete there is told so.
+
+        Raises:
+            StorageError: The remote refuses or does not answer.
+        """
+        found: list[float | None] = []
+        self._run([lambda: found.append(self.holdings.probe())], Meter(None, 0))
+        return found[-1]
+
     def _run(self, tasks: Sequence[Callable[[], None]], meter: Meter) -> None:
         run_all(tasks, self.place, Crew(self.jobs, self.stall_s, self.holdings.idle_s), meter)
 
@@ -153,6 +157,7 @@ class FolderHoldings:
 
     def __init__(self, root: Path) -> None:
         """Names the folder that holds ``files/md5``."""
+        self._root = root
         self._store = Cache(root)
 
     def look(self, md5s: Collection[str]) -> Mapping[str, Found]:
@@ -184,6 +189,11 @@ class FolderHoldings:
             path = self._store.path(md5)
             with disk_errors("deleted", path):
                 path.unlink(missing_ok=True)
+
+    def probe(self) -> float | None:
+        """Writes a small file, takes it away again, and returns when it was written, by the store's clock."""
+        with scratch_folder(self._root) as folder:
+            return folder.stat().st_mtime
 
     def idle_s(self) -> float:
         """Returns infinity: there are no connections."""
