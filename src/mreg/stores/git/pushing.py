@@ -17,7 +17,17 @@ from mreg.stores.git.publishing import RefMovedError
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed
 
-__all__ = ["claim", "fetch", "fetch_object", "find_remote", "is_ancestor", "push", "remote_ref", "remote_tags"]
+__all__ = [
+    "claim",
+    "fetch",
+    "fetch_object",
+    "find_remote",
+    "is_ancestor",
+    "push",
+    "remote_ref",
+    "remote_refs",
+    "remote_tags",
+]
 
 _MOVED = (
     "already exists",
@@ -125,6 +135,15 @@ def remote_ref(repo: GitRepository, remote: str, ref: str) -> str | None:
         OutsideError: The remote does not answer in time, or refuses.
     """
     return _list_refs(repo, remote, patterns=[ref]).get(ref)
+
+
+def remote_refs(repo: GitRepository, remote: str) -> dict[str, str]:
+    """Returns the object id of every branch and tag that a remote has, by full name.
+
+    Raises:
+        OutsideError: The remote does not answer in time, or refuses.
+    """
+    return _list_refs(repo, remote, "--heads", "--tags")
 
 
 def _list_refs(repo: GitRepository, remote: str, *options: str, patterns: Sequence[str] = ()) -> dict[str, str]:
