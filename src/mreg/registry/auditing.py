@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import gc
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mreg.core.audit import Auditor
 from mreg.core.audited import Audit, AuditFault, Report
+from mreg.core.gates import Scan
 from mreg.core.history import Commit, Finding
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
 from mreg.core.manifest import Manifest
 from mreg.core.names import ModelName, StageName
 from mreg.core.policy import DEFAULT_BRANCH, Policy
+from mreg.core.record import Record
 from mreg.errors import DataError, GitError, IncompleteHistoryError, NotARegistryError
 from mreg.registry.evidence import StoredEvidence
 from mreg.registry.reader import Reader, Settings, parse_manifest, parse_settings
@@ -38,6 +40,8 @@ class Auditing:
 
     reader: Reader
     settings: Settings
+    scan: Callable[[Record], Scan | None] | None = None
+    """Scans a version's bytes, where a gate asks for it; by default nobody does."""
     _contents: dict[str, bytes] = field(default_factory=dict)
     _manifests: dict[tuple[str, str], Manifest | DataError] = field(default_factory=dict)
 
@@ -109,12 +113,29 @@ class Auditing:
         commits = self._log(models)
         gaps = self._load(commits)
         if gaps:
-            message = f"{gaps[0].place}: {gaps[0].message}"
-            raise IncompleteHistoryError(message, hint=_COMPLETE, details={"missing": [gap.place for gap in gaps]})
+            raise _gap(gaps)
         with _uncollected():
             auditor = self._audit(commits, {commit.oid for commit in commits}, self._evidence(models))
         rows = (row for row in reversed(auditor.judged) if stage in {None, row.transition.stage})
         return Report(tuple(rows), tuple(auditor.timeline.findings))
+
+    def judge(self, new: Collection[str], models: Sequence[ModelName] = ()) -> list[AuditFault]:
+        """Returns what is wrong with some commits of the history, each judged by the rules of its parent.
+
+        Args:
+            new: Their ids.
+            models: The models that they touch; all where empty.
+
+        Raises:
+            IncompleteHistoryError: The clone is shallow, or lacks objects.
+        """
+        commits = self._log(models)
+        gaps = self._load(commits)
+        if gaps:
+            raise _gap(gaps)
+        judged = {commit.oid for commit in commits if commit.oid in new}
+        with _uncollected():
+            return self._audit(commits, judged, self._evidence(models)).faults
 
     @property
     def _layout(self) -> Layout:
@@ -172,7 +193,7 @@ class Auditing:
         folders = [self._layout.model(model) for model in models]
         # Without merges, each commit of the history tells by itself who committed what it brings.
         tip = None if self.reader.repo.is_linear(self.settings.tip) else self.settings.tip
-        return StoredEvidence(self.reader, self._layout, tip, folders=folders, planned=self._contents)
+        return StoredEvidence(self.reader, self._layout, tip, folders=folders, planned=self._contents, scan=self.scan)
 
     def _audit(self, commits: Iterable[Commit], judged: set[str], evidence: StoredEvidence) -> Auditor:
         auditor = Auditor(self._layout, self._manifest, evidence, lambda oid: parse_settings(self._contents[oid]))
@@ -207,6 +228,11 @@ class Auditing:
         until = frozenset(order[: order.index(there.branch) + 1])
         refs = describe_tags(self.reader.repo, there)
         yield from tags.judge(refs, until=until, code="remote-tag").faults
+
+
+def _gap(gaps: Sequence[Finding]) -> IncompleteHistoryError:
+    message = f"{gaps[0].place}: {gaps[0].message}"
+    return IncompleteHistoryError(message, hint=_COMPLETE, details={"missing": [gap.place for gap in gaps]})
 
 
 @contextmanager

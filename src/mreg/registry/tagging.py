@@ -54,15 +54,19 @@ class Tagger:
         self._reader = reader
         self._publisher = publisher
 
-    def plan(self, timeline: Timeline, layout: Layout, models: Sequence[ModelName] = ()) -> TagPlan:
+    def plan(
+        self, timeline: Timeline, layout: Layout, models: Sequence[ModelName] = (), *, besides: Container[str] = ()
+    ) -> TagPlan:
         """Returns which tags are missing; a fixed small number of Git calls, whatever their number.
 
         Args:
             timeline: The history of the models, or of all where ``models`` is empty.
             layout: Where the registry's files are.
             models: Only these models' tags are read.
+            besides: Names of tags that count as if they were not there.
         """
-        refs = {ref.name: ref for ref in self._reader.repo.tags(tag_patterns(models) if models else [_PREFIX])}
+        found = self._reader.repo.tags(tag_patterns(models) if models else [_PREFIX])
+        refs = {ref.name: ref for ref in found if ref.name not in besides}
         derived = list(derive_tags(timeline))
         there = [tag for tag in derived if tag.name in refs]
         absent = [tag for tag in derived if tag.name not in refs]

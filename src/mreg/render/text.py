@@ -94,7 +94,10 @@ def render_error(error: MregError, *, as_json: bool = False) -> str:
 
 
 def _render_findings(error: MregError) -> str:
-    """Returns every answer of the gates, a line each, where there is more than the message says."""
+    """Returns every answer of the gates, or all that was found, a line each, where the message does not say it."""
+    told = error.details.get("told")
+    if isinstance(told, list) and len(told) > 1:
+        return "".join(f"\n  {clean(str(each))}" for each in told)
     findings = error.details.get("findings")
     if not isinstance(findings, list) or len(findings) < 2:  # noqa: PLR2004 - the message says one
         return ""

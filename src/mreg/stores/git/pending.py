@@ -35,6 +35,7 @@ class RefUpdate:
 
     ref: str
     new: str
+    """Zeros where the ref is taken away."""
     old: str | None
     """``None`` where the ref must not exist."""
 
@@ -218,9 +219,14 @@ def remove_stale_locks(common_dir: Path, pending: Pending, *, since: float) -> N
     """
     locks = {common_dir / f"{update.ref}.lock": update.new for update in pending.updates}
     locks[common_dir / pending.git_dir / "HEAD.lock"] = ""
+    packed = common_dir / "packed-refs.lock"
+    if any(not update.new.strip("0") for update in pending.updates):  # a ref is taken away there too
+        locks[packed] = ""
     deadline = time.monotonic() + _EMPTY_LOCK_S
     for lock, content in locks.items():
         if _is_stale(lock, content, since, deadline):
+            if lock == packed:
+                lock.with_suffix(".new").unlink(missing_ok=True)
             lock.unlink(missing_ok=True)
 
 

@@ -95,8 +95,29 @@ class Publisher:
             message: Subject, body and trailers.
         """
         tree = build_tree(self._repo, self.objects, parent, files)
-        parents = (parent,) if parent else ()
-        if signing.is_signing(self._settings, "commit"):
+        return self.join((parent,) if parent else (), tree, author=author, committer=committer, message=message)
+
+    def join(
+        self,
+        parents: tuple[str, ...],
+        tree: str,
+        *,
+        author: Identity,
+        committer: Identity,
+        message: str,
+        is_draft: bool = False,
+    ) -> str:
+        """Builds a commit of a tree, and returns its id.
+
+        Args:
+            parents: What it builds on.
+            tree: All its files.
+            author: Who made the change.
+            committer: Who commits it.
+            message: Subject, body and trailers.
+            is_draft: Sign it in no case: nobody will ever see it.
+        """
+        if signing.is_signing(self._settings, "commit") and not is_draft:
             self.flush()
             return signing.sign_commit(
                 self._repo, tree=tree, parents=parents, author=author, committer=committer, message=message
@@ -214,10 +235,14 @@ class Publisher:
 
     def _complete(self, updates: Sequence[RefUpdate]) -> None:
         """Makes what is missing beside a branch that has moved: Git renames refs one by one, branches first."""
-        refs = [update.ref for update in updates]
+        refs, zero = [update.ref for update in updates], self._repo.zero_oid
         found = self._repo.resolve([*refs, *(update.new for update in updates)])
         now, news = found[: len(refs)], found[len(refs) :]
-        missing = [update for update, oid, new in zip(updates, now, news, strict=True) if new and not oid]
+        missing = [
+            update
+            for update, oid, new in zip(updates, now, news, strict=True)
+            if oid == update.old and (new or update.new == zero)
+        ]
         if missing and refs[0].startswith("refs/heads/") and now[0] == updates[0].new:
             with suppress(RefMovedError):  # someone has made it meanwhile
                 self._move(missing, "mreg: complete what was begun")

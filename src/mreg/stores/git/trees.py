@@ -15,14 +15,16 @@ __all__ = ["build_tree"]
 _FILE_MODES = {"100", "120"}
 
 
-def build_tree(repo: GitRepository, objects: ObjectWriter, base: str | None, files: Mapping[str, bytes | None]) -> str:
+def build_tree(
+    repo: GitRepository, objects: ObjectWriter, base: str | None, files: Mapping[str, bytes | TreeEntry | None]
+) -> str:
     """Builds the tree of a commit with some files changed, and returns its id; one Git call.
 
     Args:
         repo: Where the commit is.
         objects: Takes what is new.
-        base: The commit; ``None`` for a tree of these files alone.
-        files: New content by path; ``None`` deletes.
+        base: The commit, or a tree; ``None`` for a tree of these files alone.
+        files: New content by path, or an entry of what is stored already; ``None`` deletes.
 
     Raises:
         DataError: A folder of a path is no folder in the commit, or the file is no file.
@@ -35,6 +37,8 @@ def build_tree(repo: GitRepository, objects: ObjectWriter, base: str | None, fil
             raise _odd_path(base, path, "is no file")
         if content is None:
             trees[folder].pop(name, None)
+        elif isinstance(content, TreeEntry):
+            trees[folder][name] = content
         else:
             trees[folder][name] = TreeEntry(BLOB_MODE, objects.add("blob", content))
     for folder in sorted(trees, key=len, reverse=True):
