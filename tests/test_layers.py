@@ -41,7 +41,7 @@ OUTSIDE = {
     "filelock": {"mreg.stores"},
     "git": {"mreg.stores.git.runner"},
     "picklescan": {"mreg.stores.scanner"},
-    "platformdirs": {"mreg.stores.dvc"},
+    "platformdirs": {"mreg.stores.dvc", "mreg.stores.serving"},
     "rich": {"mreg.cli", "mreg.render"},
     "subprocess": {"mreg.stores.git.programs", "mreg.stores.git.runner", "mreg.stores.hook"},
     "tomli": {"mreg.stores"},

@@ -1,6 +1,6 @@
 """A Git-native model registry: bytes go to DVC, facts to small YAML files, every change is one commit.
 
-The public API is ``Registry``, the values that it returns, and ``mreg.errors``.
+The public API is ``Registry``, ``pull``, the values that they return, and ``mreg.errors``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mreg.core.results import LinkMode, ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
     from mreg.core.review import Review
     from mreg.registry.facade import Registry
+    from mreg.registry.serving import pull
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ __all__ = [
     "VersionDetails",
     "VersionList",
     "__version__",
+    "pull",
 ]
 
 _HOMES = {
@@ -59,6 +61,7 @@ _HOMES = {
     "mreg.core.results": ("LinkMode", "ModelList", "Pulled", "Receipt", "SyncReport", "VersionDetails", "VersionList"),
     "mreg.core.review": ("Review",),
     "mreg.registry.facade": ("Registry",),
+    "mreg.registry.serving": ("pull",),
 }
 
 

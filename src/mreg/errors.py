@@ -12,7 +12,8 @@
     ├── NotFoundError             the named model, version, stage, path or object is not there (exit 4)
     │   └── NotARegistryError     no registry here
     ├── ConflictError             someone else moved first                                    (exit 5)
-    │   └── IncompleteHistoryError  the clone lacks history
+    │   ├── IncompleteHistoryError  the clone lacks history
+    │   └── OlderStateError       a registry went back behind what was seen of it
     └── OutsideError              git, DVC, the network, the disk or the identity failed      (exit 6)
         ├── GitError
         ├── StorageError          DVC, its remotes, or the disk
@@ -44,6 +45,7 @@ __all__ = [
     "NotARegistryError",
     "NotFoundError",
     "NotificationError",
+    "OlderStateError",
     "OutsideError",
     "PushRefusedError",
     "RefusedError",
@@ -130,6 +132,12 @@ class IncompleteHistoryError(ConflictError):
     """The clone lacks the history that the answer needs."""
 
     code = "incomplete-history"
+
+
+class OlderStateError(ConflictError):
+    """A registry elsewhere is not, or not provably, ahead of what this machine has seen of it."""
+
+    code = "older-state"
 
 
 class OutsideError(MregError):

@@ -181,6 +181,16 @@ class Pulled:
     size: int
     """Bytes."""
     notices: tuple[str, ...] = ()
+    commit: str = ""
+    """The registry commit that said so."""
+    branch: str = ""
+    """The registry branch."""
+    repo: str = ""
+    """URL of the registry, without a secret; empty where a clone was asked."""
+    stages: tuple[StageName, ...] = ()
+    """The stages that hold the version there, sorted."""
+    record: Record | None = None
+    """All that was registered of the version."""
 
 
 @dataclass(frozen=True, slots=True)

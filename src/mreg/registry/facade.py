@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -173,13 +174,16 @@ class Registry(Changes):
             RefusedError: The destination is not a version of this model.
             StorageError: The remote or the disk failed.
         """
-        from mreg.registry.pulling import Pulling
+        from mreg.registry.pulling import Pulling, Source
+        from mreg.registry.wanted import find_wanted
 
-        wanted, how = parse_selector(selector), as_choice(link, LinkMode, "link")
+        chosen, how = parse_selector(selector), as_choice(link, LinkMode, "link")
         target = as_path(output, "output") if output else None
-        reader, state, _ = self._state([wanted.model])
-        request = Pulling(reader, state, wanted, how, force, progress)
-        return request.run(target, as_path(into, "into"))
+        reader, state, settings = self._state([chosen.model])
+        wanted = find_wanted(reader, state, chosen)
+        pulled = Pulling(chosen, wanted, Source.of(self._repo), how, force, progress).run(target, as_path(into, "into"))
+        stages = state.models[chosen.model].stages_of(pulled.version)
+        return replace(pulled, commit=str(state.commit), branch=settings.branch, stages=stages)
 
     def sync(
         self,

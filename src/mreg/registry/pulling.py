@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mreg.core.filelist import hash_file_list, parse_file_list
 from mreg.core.names import Selector
-from mreg.core.record import Artifact, ArtifactFile, Record
+from mreg.core.record import Artifact
 from mreg.core.results import LinkMode, Pulled
-from mreg.core.state import RegistryState
-from mreg.errors import CorruptArtifactError, DataError, NotFoundError, RefusedError
+from mreg.errors import CorruptArtifactError, NotFoundError, RefusedError
 from mreg.registry.artifacts import open_stats, open_store
-from mreg.registry.originals import find_original
-from mreg.registry.reader import Reader
+from mreg.registry.wanted import Wanted
 from mreg.stores.artifact import Ingested, ingest_cached
 from mreg.stores.destination import Destination
 from mreg.stores.dvc import DvcStore
+from mreg.stores.git.repository import GitRepository
 from mreg.stores.hashing import Progress
 from mreg.stores.placing import Placed, Placing, place
 from mreg.stores.statcache import StatCache
 
-__all__ = ["Pulling"]
+__all__ = ["Pulling", "Source"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Pulling:
-    """One pull: which version, where to, and how."""
+class Source:
+    """Where bytes come from, and what nobody means to replace by them."""
 
-    reader: Reader
-    state: RegistryState
+    store: DvcStore
+    stats: StatCache
+    kept: tuple[Path, ...]
+    """Neither these folders are replaced, nor what they are in."""
+    inside: tuple[tuple[Path, str], ...] = ()
+    """Folders in which nothing is, and whose they are."""
+
+    @classmethod
+    def of(cls, repo: GitRepository) -> Source:
+        """Returns the source of a clone's bytes."""
+        kept = tuple(place for place in (repo.worktree, repo.common_dir, repo.git_dir) if place)
+        inside = () if repo.is_bare else ((repo.common_dir, "it belongs to Git"),)
+        return cls(open_store(repo), open_stats(repo), kept, inside)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulling:
+    """One pull: which version, where from, and how."""
+
     selector: Selector
+    wanted: Wanted
+    source: Source
     link: LinkMode
     force: bool
     progress: Progress | None
@@ -47,97 +64,64 @@ class Pulling:
             into: A directory.
 
         Raises:
-            NotFoundError: The selector names nothing, or no remote has the bytes.
+            NotFoundError: No remote has the bytes.
             CorruptArtifactError: The bytes found are not those of the record.
             RefusedError: The destination is not a version of this model.
         """
-        version = self.state.select(self.selector)
-        record, notices = find_original(self.reader, self.state, self.selector.model, version)
+        record = self.wanted.record
         target = output or into / record.artifact.path
         if target.is_dir() and not record.artifact.is_directory and not self._is_placed(target):
             target /= record.artifact.path  # as cp does, save that one version replaces another
         self._refuse_to_replace(target)
-        content = self._content(record)
-        known = self._known() if target.exists() and not self.force else ()
-        placed = self._fetching(lambda: self._place(content, target, known), record.artifact)
-        artifact = content.artifact
-        return Pulled(record.model, version, placed.path, placed.changed, artifact.sha256, artifact.size, notices)
+        content = self._content()
+        placed = self._fetching(lambda: self._place(content, target), record.artifact)
+        return Pulled(
+            record.model,
+            record.version,
+            placed.path,
+            placed.changed,
+            content.artifact.sha256,
+            content.artifact.size,
+            self.wanted.notices,
+            record=record,
+        )
 
     def _refuse_to_replace(self, target: Path) -> None:
         # Whatever --force says: nobody means these, and what was there would be gone.
-        repo = self.reader.repo
-        kept = [place.resolve() for place in (repo.worktree, repo.common_dir, repo.git_dir) if place]
+        resolved = target.resolve()
         why = ""
         if target.exists() and not (target.is_file() or target.is_dir()):
             why = "it is neither a file nor a directory"
-        elif any(place.is_relative_to(target.resolve()) for place in kept) or (target / ".git").exists():
+        elif any(place.resolve().is_relative_to(resolved) for place in self.source.kept) or (target / ".git").exists():
             why = "a Git repository is in it"
-        elif target.resolve().is_relative_to(repo.common_dir.resolve()) and not repo.is_bare:
-            why = "it belongs to Git"
+        else:
+            whose = (why for place, why in self.source.inside if resolved.is_relative_to(place.resolve()))
+            why = next(whose, "")
         if why:
             hint = f"mreg pull {self.selector} --output model   # or another path"
             raise RefusedError(f"{str(target)!r} is never replaced: {why}", hint=hint, details={"path": str(target)})
 
-    def _place(self, content: Ingested, target: Path, known: Collection[str]) -> Placed:
-        how = Placing(self.link, self.force, known)
-        return place(content, self._store.cache(), target, how=how, stats=self._stats, progress=self.progress)
+    def _place(self, content: Ingested, target: Path) -> Placed:
+        how = Placing(self.link, self.force, self.wanted.known)
+        source = self.source
+        return place(content, source.store.cache(), target, how=how, stats=source.stats, progress=self.progress)
 
     def _is_placed(self, folder: Path) -> bool:
-        return Destination(folder.absolute(), self._store.cache().root, self._stats).is_placed_directory()
+        source = self.source
+        return Destination(folder.absolute(), source.store.cache().root, source.stats).is_placed_directory()
 
     def _fetching(self, look: Callable[[], T], artifact: Artifact) -> T:
         """Looks in the cache; where the bytes are not there, or not themselves, fetches them and looks once more."""
         try:
             return look()
         except (NotFoundError, CorruptArtifactError):
-            self._store.download(artifact.md5, size=artifact.size, progress=self.progress)
+            self.source.store.download(artifact.md5, size=artifact.size, progress=self.progress)
             return look()
 
-    def _content(self, record: Record) -> Ingested:
-        artifact = record.artifact
-        if not artifact.md5:
-            raise NotFoundError(
-                f"the record of {record.model} {record.version} names no bytes: DVC did not track them",
-                hint=f"mreg show {record.model}@{record.version}",
-                details={"model": record.model, "version": str(record.version)},
-            )
-        if not artifact.sha256 and record.adopted is None:
-            path = self.state.policy.layout.record(record.model, record.version)
-            raise DataError(
-                f"{path}: artifact.sha256 is missing, so nothing proves what the bytes of {record.version} are",
-                hint=f"git log -p -- {path}",
-                details={"file": path, "key": "artifact.sha256"},
-            )
-        if not artifact.sha256:
-            # Adopted from GTO, whose MD5 is all that is known; what is placed equals what carries that name.
-            cached = lambda: ingest_cached(artifact.path, artifact.md5, self._store.cache(), stats=self._stats)  # noqa: E731
-            return self._fetching(cached, artifact)
-        return Ingested(artifact, self._files(record))
-
-    def _files(self, record: Record) -> tuple[ArtifactFile, ...]:
-        if not record.artifact.is_directory:
-            return ()
-        path = self.state.policy.layout.file_list(record.model, record.version)
-        blob = self.state.models[record.model].file_lists.get(record.version)
-        (data,) = self.reader.repo.read([blob]) if blob else [None]
-        files = parse_file_list(data or b"", path)
-        if hash_file_list(files) != record.artifact.sha256:
-            raise DataError(
-                f"{path} is not the file list that the record of {record.version} names",
-                hint=f"git log -p -- {path}",
-                details={"file": path},
-            )
-        return files
-
-    def _known(self) -> set[str]:
-        model = self.state.models[self.selector.model]
-        records = self.reader.records_of(self.state, [(model.model, version) for version in model.versions])
-        return {each.artifact.sha256 for each in records if not isinstance(each, DataError)}
-
-    @property
-    def _store(self) -> DvcStore:
-        return open_store(self.reader.repo)
-
-    @property
-    def _stats(self) -> StatCache:
-        return open_stats(self.reader.repo)
+    def _content(self) -> Ingested:
+        artifact = self.wanted.record.artifact
+        if artifact.sha256:
+            return Ingested(artifact, self.wanted.files)
+        # Adopted from GTO, whose MD5 is all that is known; what is placed equals what carries that name.
+        cache, stats = self.source.store.cache(), self.source.stats
+        return self._fetching(lambda: ingest_cached(artifact.path, artifact.md5, cache, stats=stats), artifact)

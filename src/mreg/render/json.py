@@ -207,6 +207,10 @@ def _pulled(result: Pulled) -> Document:
         "path": result.path,
         "size": result.size,
         "sha256": result.sha256,
+        "stages": result.stages,
+        "commit": result.commit,
+        "branch": result.branch,
+        "repo": result.repo or None,
         "notices": result.notices,
     }
 

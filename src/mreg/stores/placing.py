@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class Placing:
     link: LinkMode = LinkMode.AUTO
     force: bool = False
     """True to replace whatever is there."""
-    known: Collection[str] = ()
+    known: Container[str] = ()
     """SHA-256 of every artifact that may be replaced because the registry has it."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,9 @@ import typer
 from mreg.cli.options import Format, OutputFormat, Selector, directory_of, parse_path
 from mreg.cli.output import show_notes, show_result, transfer_bar
 from mreg.core.results import LinkMode
+from mreg.errors import UsageError
 from mreg.registry.facade import Registry
+from mreg.registry.serving import Serving, locate_repo
 
 __all__ = ["pull"]
 
@@ -30,6 +33,17 @@ def pull(
     ] = None,
     link: Annotated[LinkMode, typer.Option("--link", help="Copy the bytes out of the cache, or link.")] = LinkMode.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there, whatever it is.")] = False,
+    repo: Annotated[
+        str | None,
+        typer.Option("--repo", metavar="URL", help="The registry's repository; no clone of it is needed."),
+    ] = None,
+    branch: Annotated[
+        str | None,
+        typer.Option("--branch", metavar="NAME", help="With --repo: the registry branch; by default registry.yaml's."),
+    ] = None,
+    allow_older: Annotated[
+        bool, typer.Option("--allow-older", help="With --repo: also what is older than this machine has seen.")
+    ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
     """Put a version's verified bytes in place, and print the path.
@@ -37,12 +51,22 @@ def pull(
     \b
     mreg pull churn@production -o model.pkl
     mreg pull churn@v3
+    mreg pull churn@production --repo https://git.example.com/models.git -o model.pkl
     """
     here = directory_of(context)
-    registry = Registry.open(here)
-    with transfer_bar("pulling") as progress:
-        pulled = registry.pull(
-            selector, here / target if target else None, into=here, link=link, force=force, progress=progress
+    place = here / target if target else None
+    if repo is None and (branch is not None or allow_older):
+        raise UsageError(
+            "--branch and --allow-older are about a registry elsewhere, and no --repo is given",
+            hint=f"mreg pull {shlex.quote(selector)} --repo URL",
         )
+    with transfer_bar("pulling") as progress:
+        if repo is None:
+            registry = Registry.open(here)
+            pulled = registry.pull(selector, place, into=here, link=link, force=force, progress=progress)
+        else:
+            serving = Serving(locate_repo(repo, here), branch=branch, allow_older=allow_older)
+            resolved = serving.resolve(selector)
+            pulled = serving.place(resolved, place, into=here, link=link, force=force, progress=progress)
     show_notes(pulled.notices)
-    show_result(pulled, output, registry.policy)
+    show_result(pulled, output)

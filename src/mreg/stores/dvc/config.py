@@ -18,7 +18,7 @@ from mreg.errors import DataError, StorageError, UsageError
 from mreg.stores.cache import Cache
 from mreg.stores.surroundings import strip_credentials
 
-__all__ = ["Sections", "cache_of", "dvc_files", "load_sections", "remote_of"]
+__all__ = ["Sections", "cache_of", "dvc_files", "find_relative_remote", "load_sections", "remote_of"]
 
 Sections = dict[str, dict[str, Any]]
 """As DVC's ``Config`` has them, but unchecked and all text; ``remote`` maps names to options."""
@@ -97,6 +97,21 @@ def remote_of(sections: Sections) -> tuple[str, dict[str, Any]] | None:
             details={"remote": name},
         )
     return name, options
+
+
+def find_relative_remote(committed: str) -> tuple[str, str] | None:
+    """Returns name and URL of the default remote in ``.dvc/config``, where that is a folder relative to the repository.
+
+    Raises:
+        DataError: The text is not in the format of DVC's settings.
+    """
+    urls = []
+    for folder in (Path("/0/1/2/3/4/5/6/7"), Path("/")):
+        sections = _parse(committed, Path(".dvc/config"), folder)
+        name = str(sections.get("core", {}).get("remote", "")).lower()
+        urls.append(str(sections.get("remote", {}).get(name, {}).get("url", "")))
+    is_relative = urls[0] != urls[1]  # what does not count from the folder is the same from any
+    return (name, os.path.relpath(urls[0], "/0/1/2/3/4/5/6/7")) if is_relative else None
 
 
 def dvc_files(

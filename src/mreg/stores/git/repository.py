@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from mreg.core.history import Commit, FileChange
 from mreg.core.watching import Watcher
 from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
-from mreg.stores.git.discovery import ID_BYTES, discover, quarantine
+from mreg.stores.git.discovery import ID_BYTES, Place, discover, quarantine
 from mreg.stores.git.objects import Identity, empty_tree
 from mreg.stores.git.parsing import (
     ADDED_FORMAT,
@@ -41,15 +41,15 @@ _UNKNOWN_IDENTITY = re.compile(r"auto-detect|tell me who you are|empty ident|dis
 class GitRepository:
     """One repository as seen from one directory: a worktree, a subdirectory of it, or a bare repository."""
 
-    def __init__(self, directory: Path) -> None:
-        """Finds the repository around a directory; one Git call.
+    def __init__(self, directory: Path, place: Place | None = None) -> None:
+        """Finds the repository around a directory, in one Git call where ``place`` does not tell.
 
         Raises:
             NotFoundError: The directory does not exist.
             NotARegistryError: No Git repository is here or above.
             GitError: Git is missing, too old, or refuses the repository.
         """
-        place = discover(directory)
+        place = place or discover(directory)
         self.git_dir, self.common_dir, self.worktree = place.git_dir, place.common_dir, place.worktree
         self.object_format, self.is_bare = place.object_format, place.is_bare
         options = [f"--git-dir={self.git_dir}"] + ([f"--work-tree={self.worktree}"] if self.worktree else [])

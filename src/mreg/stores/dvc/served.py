@@ -1,0 +1,71 @@
+"""The bytes of a repository of which there is no clone: DVC's committed settings, and a cache of mreg's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mreg.errors import StorageError
+from mreg.stores.claims import claim
+from mreg.stores.dvc.config import Sections, find_relative_remote
+from mreg.stores.dvc.store import DvcStore
+from mreg.stores.dvc.traffic import Traffic
+from mreg.stores.hashing import Meter
+
+__all__ = ["ServedStore"]
+
+
+class ServedStore(DvcStore):
+    """Objects of one repository in a cache that many processes fill; each is downloaded once."""
+
+    def __init__(self, cache: Path, root: Path | None, config_text: str, label: str) -> None:
+        """Reads nothing yet.
+
+        Args:
+            cache: The root of the cache.
+            root: The repository's root, where it is on this machine: a relative URL counts from there.
+            config_text: The committed ``.dvc/config``.
+            label: The repository, for messages.
+        """
+        super().__init__(cache / "dvc", root or cache, config_text=config_text)
+        self._served = cache
+        self._relative = None if root else config_text
+        self._label = label
+
+    def _sections(self) -> Sections:
+        return {**super()._sections(), "cache": {"dir": str(self._served)}}
+
+    @contextmanager
+    def _traffic(self, jobs: int | None, *, is_written: bool) -> Iterator[Traffic | None]:
+        found = find_relative_remote(self._relative) if self._relative else None
+        if found:
+            raise StorageError(
+                f"remote {found[0]!r} of {self._label} is {found[1]!r}, a folder beside that repository, "
+                "and not on this machine",
+                hint=f"dvc remote modify {found[0]} url s3://…   # in a clone, and commit: where every machine gets to",
+                details={"remote": found[0], "url": found[1]},
+            )
+        with super()._traffic(jobs, is_written=is_written) as traffic:
+            if traffic is None:
+                yield None
+                return
+            claims = self._served / "claims"
+            yield _Shared(traffic.cache, traffic.remote, traffic.place, traffic.jobs, traffic.stall_s, claims)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared(Traffic):
+    """Traffic of one process among many that want the same."""
+
+    claims: Path
+    """Holds a file for each object that is on its way."""
+
+    def _fetch(self, md5: str, temporary: str, meter: Meter) -> None:
+        is_there = lambda: self.cache.size(md5) is not None  # noqa: E731
+        with claim(self.claims / md5, is_there, wait=lambda: meter.add(0)) as is_ours:
+            if is_ours:
+                Traffic._fetch(self, md5, temporary, meter)
+            else:
+                meter.add(self.cache.size(md5) or 0)

@@ -1,0 +1,217 @@
+"""The serving cache of one user on one machine: what was seen of registries, and bytes, for all processes.
+
+Safe to delete at any moment, and never the source of truth; save for what keeps a machine from going back: the newest
+commit that was seen of each branch, and what each version was when it was first pulled.
+
+Layout: ``repos/<hash of the URL>/`` has a repository (``git-<n>``), ``state.json`` and a lock; ``files/md5/…`` is a
+cache in DVC's layout, shared by all registries; ``claims/`` what is being downloaded; ``stat/`` what was put in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mreg.errors import OutsideError, StorageError
+from mreg.stores.cache import Cache
+from mreg.stores.claims import lock_file
+from mreg.stores.disk import disk_errors, scratch_folder
+from mreg.stores.git.shallow import BrokenCacheError, Remote, ShallowRepository
+from mreg.stores.statcache import StatCache
+
+__all__ = ["Failure", "Memory", "Pin", "RemoteCache", "ServingCache"]
+
+_VARIABLE = "MREG_CACHE_DIR"
+_PRIVATE = 0o700
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What a version was when it was first pulled."""
+
+    record: str
+    """Object id of its record."""
+    md5: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A look that failed, for those who waited for it."""
+
+    number: int
+    message: str
+    hint: str
+
+    @property
+    def error(self) -> OutsideError:
+        """The error to raise."""
+        return OutsideError(self.message, hint=self.hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is known of one registry elsewhere."""
+
+    branch: str = ""
+    """The registry branch, as far as is known."""
+    root: str = "registry"
+    """Its folder."""
+    repository: int = 0
+    """Number of the folder ``git-<n>``; 0 before there is one."""
+    kind: str = "blob:none"
+    """What the server can leave out; empty for nothing."""
+    begun: int = 0
+    """How many looks were begun."""
+    looks: Mapping[str, int] = field(default_factory=dict)
+    """Number of the last look that ended well, by branch; ``""`` is the registry branch."""
+    failure: Failure | None = None
+    """The last look that failed."""
+    tips: Mapping[str, str] = field(default_factory=dict)
+    """The newest commit seen, by branch."""
+    pins: Mapping[str, Pin] = field(default_factory=dict)
+    """By ``<model>@<version>``."""
+
+
+class RemoteCache:
+    """The place of one registry in the cache; ``locked`` is to be held while it is used."""
+
+    def __init__(self, folder: Path, remote: Remote) -> None:
+        """Names it; ``folder`` exists."""
+        self._folder = folder
+        self._remote = remote
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes away; waits for them."""
+        with lock_file(self._folder / "lock"):
+            yield
+
+    def load(self) -> Memory:
+        """Returns what is known; an empty memory where that is nothing, or cannot be read."""
+        try:
+            return _parse_memory(json.loads((self._folder / "state.json").read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return Memory()
+
+    def save(self, memory: Memory) -> None:
+        """Remembers; the file is replaced in one step.
+
+        Raises:
+            StorageError: The disk is full, or cannot be written.
+        """
+        text = json.dumps({"schema": _SCHEMA, "url": self._remote.label, **asdict(memory)}, indent=1)
+        place = self._folder / "state.json"
+        with scratch_folder(self._folder) as scratch, disk_errors("written", place):
+            (scratch / "state.json").write_text(text, encoding="utf-8")
+            (scratch / "state.json").replace(place)
+
+    def open(self, memory: Memory) -> ShallowRepository:
+        """Returns the repository that is there.
+
+        Raises:
+            BrokenCacheError: There is none that can be read.
+        """
+        if not memory.repository:
+            raise BrokenCacheError("there is no repository yet")
+        return ShallowRepository(self._path(memory.repository), self._remote, kind=memory.kind)
+
+    def create(self, number: int, kind: str, form: str) -> ShallowRepository:
+        """Returns a new repository; one of that number is deleted first."""
+        path = self._path(number)
+        with disk_errors("written", path):
+            shutil.rmtree(path, ignore_errors=True)
+            return ShallowRepository.create(path, self._remote, kind=kind, form=form)
+
+    def tidy(self, number: int) -> None:
+        """Deletes every repository but one."""
+        for path in self._folder.glob("git-*"):
+            if path != self._path(number):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"git-{number}"
+
+
+class ServingCache:
+    """The whole cache."""
+
+    def __init__(self, root: Path) -> None:
+        """Names it; nothing is there yet."""
+        self.root = root
+
+    @classmethod
+    def find(cls) -> ServingCache:
+        """Returns the cache of this user: ``$MREG_CACHE_DIR``, or ``mreg`` in the user's folder for caches.
+
+        Raises:
+            StorageError: It cannot be made, or others can write to it.
+        """
+        asked = os.environ.get(_VARIABLE)
+        if asked:
+            root = Path(os.path.abspath(Path(asked).expanduser()))  # noqa: PTH100 - links stay
+        else:
+            import platformdirs  # noqa: PLC0415 - 20 ms
+
+            root = Path(platformdirs.user_cache_dir("mreg", appauthor=False))
+        with disk_errors("written", root):
+            root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        for name in ("repos", "files", "claims", "stat"):
+            _make_private(root / name)
+        return cls(root)
+
+    @property
+    def objects(self) -> Cache:
+        """The bytes."""
+        return Cache(self.root)
+
+    @property
+    def stats(self) -> StatCache:
+        """What is known of files that were put in place."""
+        return StatCache(self.root / "stat")
+
+    def of(self, remote: Remote) -> RemoteCache:
+        """Returns the place of one registry; its name tells nothing of the URL."""
+        known_by = remote.label if remote.label != Remote("").label else remote.url
+        name = hashlib.sha256(known_by.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        _make_private(self.root / "repos" / name)
+        return RemoteCache(self.root / "repos" / name, remote)
+
+
+def _make_private(folder: Path) -> None:
+    with disk_errors("written", folder):
+        with suppress(FileExistsError):
+            folder.mkdir(mode=_PRIVATE)
+        found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise StorageError(
+            f"the serving cache {os.fspath(folder)!r} is not yours alone: others could put other models there",
+            hint=f"{_VARIABLE}=~/.cache/mreg-2   # a folder of your own, where each user has one",
+            details={"path": os.fspath(folder)},
+        )
+
+
+def _parse_memory(found: Mapping[str, Any]) -> Memory:
+    if found["schema"] != _SCHEMA:
+        return Memory()
+    failure, pins = found["failure"], found["pins"].items()
+    return Memory(
+        branch=str(found["branch"]),
+        root=str(found["root"]),
+        repository=int(found["repository"]),
+        kind=str(found["kind"]),
+        begun=int(found["begun"]),
+        looks={str(key): int(number) for key, number in found["looks"].items()},
+        failure=Failure(int(failure["number"]), str(failure["message"]), str(failure["hint"])) if failure else None,
+        tips={str(key): str(oid) for key, oid in found["tips"].items()},
+        pins={str(key): Pin(str(pin["record"]), str(pin["md5"]), str(pin["sha256"])) for key, pin in pins},
+    )
