@@ -37,6 +37,8 @@ COMMANDS = (
     "pull",
     "sync",
     "verify",
+    "fsck",
+    "gc",
     "doctor",
     "schema",
     "demo",

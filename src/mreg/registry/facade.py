@@ -21,13 +21,14 @@ from mreg.core.results import LinkMode, Pulled, Receipt, SyncReport
 from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
 from mreg.registry.arguments import as_approvers, as_choice, as_dataset, as_moment, as_path
-from mreg.registry.changes import Changes, parse_target
+from mreg.registry.changes import parse_target
+from mreg.registry.upkeep import Upkeep
 from mreg.stores.hashing import Progress
 
 __all__ = ["Registry"]
 
 
-class Registry(Changes):
+class Registry(Upkeep):
     """A model registry in a Git repository.
 
     Readers look at the tip of the registry branch; what is checked out, or changed and not committed, does not count.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from mreg.core.compare import flatten_lineage
 from mreg.core.fields import Plain
-from mreg.core.manifest import ArchivedMark
+from mreg.core.manifest import ArchivedMark, tell_deletion
 from mreg.core.policy import MetricRule, Policy
 from mreg.core.record import Artifact, Record
 from mreg.core.results import VersionDetails
@@ -36,6 +36,8 @@ def _state(result: VersionDetails, policy: Policy) -> Iterator[tuple[str, Cell]]
     yield "stages", stages_cell(result.stages, policy, is_archived=result.archived is not None)
     if result.archived:
         yield "archived", Cell(_archived(result.archived))
+    if result.archived and result.archived.deletion:
+        yield "bytes", Cell(f"deleted {tell_deletion(result.archived.deletion)}")
     yield "tag", Cell.code(result.tag) if result.tag else Cell(NOTHING)
     yield "commit", Cell.code(result.commit) if result.commit else Cell(NOTHING)
     if result.registered_at:

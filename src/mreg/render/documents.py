@@ -38,6 +38,13 @@ def section_document(section: _Section | None) -> Document:
     return {name: None if value == "" else value for name, value in values.items()}
 
 
+def mark_document(mark: ArchivedMark | None) -> Document:
+    """Returns who archived a version, and who gave its bytes up; an empty document where nobody archived it."""
+    if mark is None:
+        return {}
+    return {**section_document(mark), "deletion": section_document(mark.deletion) if mark.deletion else None}
+
+
 def record_document(record: Record | None) -> Document:
     """Returns what a record says; the same keys with null where it cannot be read."""
     return {

@@ -29,6 +29,7 @@ from mreg.core.results import (
 from mreg.render.documents import (
     Document,
     findings_documents,
+    mark_document,
     metric_document,
     record_document,
     section_document,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from mreg.core.best import Choice
     from mreg.core.compare import Comparison, FactComparison
     from mreg.core.review import Review
+    from mreg.core.soundness import Soundness
+    from mreg.core.swept import Sweep
 
 __all__ = ["SCHEMA", "render_json"]
 
@@ -114,7 +117,7 @@ def _details(result: VersionDetails) -> Document:
         "tag": result.tag,
         "registered_by": result.registered_by or None,
         "registered_at": result.registered_at,
-        "archive": section_document(result.archived),
+        "archive": mark_document(result.archived),
         "adopted": section_document(result.record.adopted),
         "transitions": list(map(transition_document, result.transitions)),
         "notices": result.notices,
@@ -270,6 +273,18 @@ def _audit(result: Audit) -> Document:
     return audit_document(result)
 
 
+def _soundness(result: Soundness) -> Document:
+    from mreg.render.upkeep import soundness_document  # noqa: PLC0415 - no other answer needs it
+
+    return soundness_document(result)
+
+
+def _sweep(result: Sweep) -> Document:
+    from mreg.render.upkeep import sweep_document  # noqa: PLC0415 - no other answer needs it
+
+    return sweep_document(result)
+
+
 _DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "ModelList": _models,
     "VersionList": _versions,
@@ -283,5 +298,7 @@ _DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "Diagnosis": _diagnosis,
     "Review": _review,
     "Audit": _audit,
+    "Soundness": _soundness,
+    "Sweep": _sweep,
 }
 """By name: an answer does not wait for the modules that the others need."""

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
         VersionList,
     )
     from mreg.core.review import Review
+    from mreg.core.soundness import Soundness
+    from mreg.core.swept import Sweep
 
 __all__ = ["Result", "view"]
 
 Result: TypeAlias = (
     "ModelList | VersionList | VersionDetails | History | Comparison | Choice"
-    " | Receipt | Pulled | SyncReport | Diagnosis | Review | Audit | Report"
+    " | Receipt | Pulled | SyncReport | Diagnosis | Review | Audit | Report | Soundness | Sweep"
 )
 """All that the registry answers."""
 
@@ -46,6 +48,8 @@ _VIEWS = {
     "Review": ("sections", "view_review"),
     "Audit": ("audit", "view_audit"),
     "Report": ("audit", "view_report"),
+    "Soundness": ("upkeep", "view_soundness"),
+    "Sweep": ("upkeep", "view_sweep"),
 }
 """By name: an answer does not wait for the modules that the others need."""
 

@@ -1,0 +1,55 @@
+"""``mreg fsck``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mreg.cli import completion
+from mreg.cli.exit_codes import ExitCode
+from mreg.cli.options import Format, OutputFormat, directory_of
+from mreg.cli.output import show_notes, show_result, transfer_bar
+from mreg.registry.facade import Registry
+
+__all__ = ["fsck"]
+
+
+def fsck(
+    context: typer.Context,
+    wanted: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SELECTOR]...",
+            help="Models, with all their versions, and versions: churn, churn@v3; everything by default.",
+            autocompletion=completion.selectors,
+        ),
+    ] = None,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Look at the DVC remote; without it, at this clone's cache.")
+    ] = False,
+    read_data: Annotated[
+        bool, typer.Option("--read-data", help="Read every byte, and compare its SHA-256 with the record.")
+    ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put the remote right from the cache, or the cache from the remote.")
+    ] = False,
+    output: Format = OutputFormat.TABLE,
+) -> int:
+    """List versions whose bytes are missing or changed, and put right what can be.
+
+    Every file of a directory is looked up. It ends with 1 where something is wrong still.
+
+    \b
+    mreg fsck
+    mreg fsck churn --remote
+    mreg fsck churn@production --remote --read-data
+    mreg fsck --remote --repair
+    """
+    registry = Registry.open(directory_of(context))
+    with transfer_bar("reading") as progress:
+        found = registry.fsck(wanted or (), remote=remote, read_data=read_data, repair=repair, progress=progress)
+    if output is not OutputFormat.JSON:
+        show_notes(found.notices)
+    show_result(found, output)
+    return ExitCode.DONE if found.ok else ExitCode.NO

@@ -1,0 +1,67 @@
+"""``mreg gc``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mreg.cli.exit_codes import ExitCode
+from mreg.cli.options import Branch, Format, OutputFormat, Push, open_registry
+from mreg.cli.output import show_notes, show_result, transfer_bar
+
+__all__ = ["gc"]
+
+
+def gc(
+    context: typer.Context,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Of the DVC remote, for everyone; without it, of this clone's cache.")
+    ] = False,
+    keep_newest: Annotated[
+        int | None,
+        typer.Option("--keep-newest", metavar="N", help="Keep so many versions of each model.", show_default=False),
+    ] = None,
+    keep_within: Annotated[
+        str | None,
+        typer.Option("--keep-within", metavar="90d", help="Keep what was registered in this time.", show_default=False),
+    ] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Do it; without it, only show what would go.")] = False,
+    reason: Annotated[str, typer.Option("--reason", "-m", help="Why the bytes go.", show_default=False)] = "",
+    branch: Branch = None,
+    push: Push = None,
+    ignore_unlisted: Annotated[
+        bool,
+        typer.Option("--ignore-unlisted", help="Go on where the list of a directory that DVC tracks is nowhere."),
+    ] = False,
+    output: Format = OutputFormat.TABLE,
+) -> int:
+    """Delete bytes that no kept version needs: old versions that never were in a stage.
+
+    What to keep stands in registry.yaml (retention:) or in the flags. Without --remote, bytes that the remote holds go
+    from this clone's cache. With it, versions are given up for everyone: a commit says who did, and their bytes go from
+    the remote. Their records and tags stay. Nothing goes that another branch or tag names.
+
+    \b
+    mreg gc --keep-newest 3
+    mreg gc --remote --keep-newest 5 --keep-within 90d
+    mreg gc --remote --delete
+    mreg gc --remote --delete --branch give-up --push
+    """
+    registry = open_registry(context, is_repeatable=True)
+    with transfer_bar("deleting") as progress:
+        found = registry.gc(
+            remote=remote,
+            keep_newest=keep_newest,
+            keep_within=keep_within,
+            delete=delete,
+            branch=branch,
+            push=push,
+            reason=reason,
+            ignore_unlisted=ignore_unlisted,
+            progress=progress,
+        )
+    if output is not OutputFormat.JSON:
+        show_notes(found.notices)
+    show_result(found, output)
+    return ExitCode.NO if found.lost else ExitCode.DONE
