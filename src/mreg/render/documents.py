@@ -12,7 +12,7 @@ from mreg.core.record import Record
 if TYPE_CHECKING:
     from mreg.core.compare import MetricComparison
     from mreg.core.gates import GateFinding
-    from mreg.core.manifest import Adopted, ArchivedMark
+    from mreg.core.manifest import Adopted, ArchivedMark, Deletion
     from mreg.core.metrics import Delta
     from mreg.core.record import Artifact, Code, Dataset, Environment, Run
 
@@ -28,7 +28,7 @@ __all__ = [
 Document = dict[str, object]
 
 _Section: TypeAlias = (
-    "Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Delta | Finding | GateFinding"
+    "Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Deletion | Delta | Finding | GateFinding"
 )
 
 
