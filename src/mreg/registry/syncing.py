@@ -24,10 +24,11 @@ from mreg.core.results import Receipt, SyncReport
 from mreg.core.tags import derive_tags, find_blockers
 from mreg.core.transitions import plan_promote
 from mreg.errors import ConflictError, DataError, IdentityError, PushRefusedError, RefusedError, UsageError
+from mreg.registry.attempts import attempts
 from mreg.registry.notifying import Notifying
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.tagging import Tagger
-from mreg.registry.upstream import Upstream, step_back
+from mreg.registry.upstream import Upstream
 from mreg.registry.view import View
 from mreg.registry.writer import Writer
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
@@ -35,7 +36,6 @@ from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Syncing"]
 
-_ATTEMPTS = 8
 _TAGS = "refs/tags/"
 
 
@@ -93,18 +93,17 @@ class Syncing:
     def _tag_until_landed(self) -> tuple[SyncReport, Timeline]:
         publisher = Publisher(self.repo)
         with publisher.locked():
-            for attempt in range(_ATTEMPTS):
+            for _ in attempts():
                 try:
-                    return self._tag(Publisher(self.repo), self._follow(publisher, attempt))
+                    return self._tag(Publisher(self.repo), self._follow(publisher))
                 except RefMovedError:
                     continue
-        raise ConflictError(f"tags moved {_ATTEMPTS} times while mreg was writing", hint="try again")
+        raise ConflictError("tags kept moving while mreg was writing", hint="try again")
 
-    def _follow(self, publisher: Publisher, attempt: int) -> Upstream | None:
+    def _follow(self, publisher: Publisher) -> Upstream | None:
         settings = Reader(self.repo).settings()
         if not (settings.policy.push if self.push is None else self.push):
             return None
-        step_back(attempt)
         upstream = Upstream.fetch(self.repo, settings.branch)
         upstream.follow(publisher)
         return upstream

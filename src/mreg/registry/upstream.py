@@ -9,9 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-import random
 import shlex
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,16 +21,9 @@ from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.pushing import fetch, find_remote, is_ancestor, push, remote_tags
 from mreg.stores.git.repository import GitRepository
 
-__all__ = ["Upstream", "step_back"]
+__all__ = ["Upstream"]
 
-_BACKOFF_S = 0.05
 _TAGS = "refs/tags/"
-
-
-def step_back(attempt: int) -> None:
-    """Waits a little, the longer the more attempts there were: writers that lost a race must not meet again."""
-    if attempt:
-        time.sleep(random.uniform(0, _BACKOFF_S * 2**attempt))  # noqa: S311 - no secret
 
 
 @dataclass(frozen=True, slots=True)

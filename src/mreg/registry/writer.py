@@ -13,19 +13,18 @@ from mreg.core.record import Record
 from mreg.core.results import Receipt
 from mreg.core.state import ModelState
 from mreg.errors import ConflictError
+from mreg.registry.attempts import attempts
 from mreg.registry.judging import Bench, judge_plan
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.signing import Signing
 from mreg.registry.tagging import Tagger
-from mreg.registry.upstream import Upstream, step_back
+from mreg.registry.upstream import Upstream
 from mreg.registry.view import View, encode_files
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Writer"]
-
-_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,8 @@ class Writer:
             return Receipt(plan, base.branch, None, dry_run=True, findings=findings)
         publisher = Publisher(self._repo)
         with publisher.locked():
-            for attempt in range(_ATTEMPTS):
-                upstream = self._follow(publisher, model, branch, attempt)
+            for _ in attempts():
+                upstream = self._follow(publisher, model, branch)
                 base = self._base(branch, upstream)
                 view = self._view(model, base)
                 plan, findings = self._judge(base, view, build(view))
@@ -102,7 +101,7 @@ class Writer:
                     return replace(receipt, findings=findings)
                 except RefMovedError:
                     continue
-        raise ConflictError(f"{base.branch} moved {_ATTEMPTS} times while mreg was writing", hint="try again")
+        raise ConflictError(f"{base.branch} kept moving while mreg was writing", hint="try again")
 
     def recover(self) -> None:
         """Completes or undoes what a killed command had begun.
@@ -114,12 +113,11 @@ class Writer:
         with Publisher(self._repo).locked():
             pass
 
-    def _follow(self, publisher: Publisher, model: ModelName, branch: str | None, attempt: int) -> Upstream | None:
+    def _follow(self, publisher: Publisher, model: ModelName, branch: str | None) -> Upstream | None:
         """Brings the branches up to what the remote has; ``None`` where nothing is pushed."""
         settings = Reader(self._repo).settings()
         if not (settings.policy.push if self._push is None else self._push):
             return None
-        step_back(attempt)
         other = branch if branch != settings.branch else None
         if other is not None:
             self._repo.check_branch_name(other)

@@ -1,0 +1,37 @@
+"""How long a writer goes on that keeps losing races, and how long it waits in between.
+
+Where many write, each attempt is a draw.  The wait before the next one is random and counts in attempts, since what
+makes writers collide is how long one takes.  It grows at first, to spread those that collided, and then shrinks, so
+that who has lost often comes before who has just begun.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Iterator
+
+__all__ = ["attempts"]
+
+LEAST = 8
+"""Attempts that are made in any case."""
+PATIENCE_S = 60.0
+"""How long there is always another one."""
+_SHORTEST_S = 0.05
+_LONGEST_S = 3.0
+_SPREAD = (1, 2, 4, 4, 2, 1)
+"""The bound of a wait by how many attempts there were, in attempts; the last one stays."""
+
+
+def attempts() -> Iterator[int]:
+    """Yields the number of each attempt, the first is 1, and waits between two; it ends where patience does."""
+    begun = time.monotonic()
+    for number in itertools.count(1):
+        started = time.monotonic()
+        yield number
+        now = time.monotonic()
+        if number >= LEAST and now - begun > PATIENCE_S:
+            return
+        bound_s = max(now - started, _SHORTEST_S) * _SPREAD[min(number, len(_SPREAD)) - 1]
+        time.sleep(random.uniform(0, min(bound_s, _LONGEST_S)))  # noqa: S311 - no secret
