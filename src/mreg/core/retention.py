@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from mreg.core.fields import Fields
@@ -112,7 +112,7 @@ def judge_versions(
         now: The time.
         shielded: Versions that are kept for what other branches say, and why.
     """
-    reasons = _Reasons(timeline, layout, dict(shielded))
+    reasons = _Reasons(timeline, layout)
     reasons.collect()
     times = _believe(commits, now)
     by_model: dict[ModelName, list[Version]] = {}
@@ -128,6 +128,7 @@ def judge_versions(
             why = reasons.found.get((model, version), "")
             if not why and deletion is None:
                 why = newest.get(version) or _young(times[appearance.commit.oid], retention, now)
+            why = why or shielded.get((model, version), "")
             verdicts.append(Verdict(model, version, why, appearance.commit.time, deletion))
     return tuple(verdicts)
 
@@ -136,7 +137,7 @@ def judge_versions(
 class _Reasons:
     timeline: Timeline
     layout: Layout
-    found: dict[Key, str]
+    found: dict[Key, str] = field(default_factory=dict)
 
     def collect(self) -> None:
         """Finds what keeps versions, the strongest reason last, since that is the one that stays."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mreg.core.retention import Retention
 from mreg.core.rules import parse_duration
-from mreg.core.text import check_text
+from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
 from mreg.registry.arguments import as_texts
 from mreg.registry.changes import Changes
@@ -109,13 +109,13 @@ def _as_retention(configured: Retention, newest: int | None, within: str | timed
     """
     if newest is None and within is None:
         return None
-    if newest is not None and (isinstance(newest, bool) or not isinstance(newest, int) or newest < 1):
+    if newest is not None and newest < 1:
         raise UsageError(f"keep_newest is {newest!r}: the newest version is always kept", hint="--keep-newest 1")
     within_s = configured.within_s
     if isinstance(within, timedelta):
         within_s = int(within.total_seconds())
     elif within is not None:
-        within_s = parse_duration(within) if isinstance(within, str) else None
+        within_s = parse_duration(check_line(within, "keep_within"))
         if within_s is None:
             raise UsageError(f"{within!r} is not a duration", hint="--keep-within 90d, or --keep-within 12h")
     return Retention(configured.newest if newest is None else newest, within_s)
