@@ -10,7 +10,8 @@
     ├── DataError                 stored data cannot be read: YAML, record, manifest, bytes   (exit 3)
     │   └── CorruptArtifactError  bytes that do not equal the record
     ├── NotFoundError             the named model, version, stage, path or object is not there (exit 4)
-    │   └── NotARegistryError     no registry here
+    │   ├── NotARegistryError     no registry here
+    │   └── BytesDeletedError     the version is there, and its bytes were given up
     ├── ConflictError             someone else moved first                                    (exit 5)
     │   ├── IncompleteHistoryError  the clone lacks history
     │   └── OlderStateError       a registry went back behind what was seen of it
@@ -33,6 +34,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 __all__ = [
+    "BytesDeletedError",
     "ConflictError",
     "CorruptArtifactError",
     "DataError",
@@ -120,6 +122,12 @@ class NotARegistryError(NotFoundError):
     """There is a Git repository and no registry in it, or no Git repository."""
 
     code = "not-a-registry"
+
+
+class BytesDeletedError(NotFoundError):
+    """The version is registered, and its bytes were deleted on purpose; ``details`` names who did, and when."""
+
+    code = "bytes-deleted"
 
 
 class ConflictError(MregError):

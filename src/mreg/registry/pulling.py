@@ -115,7 +115,11 @@ class Pulling:
         try:
             return look()
         except (NotFoundError, CorruptArtifactError):
-            self.source.store.download(artifact.md5, size=artifact.size, progress=self.progress)
+            try:
+                self.source.store.download(artifact.md5, size=artifact.size, progress=self.progress)
+            except NotFoundError:
+                self.wanted.refuse_deleted()
+                raise
             return look()
 
     def _content(self) -> Ingested:

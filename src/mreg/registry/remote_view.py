@@ -27,7 +27,7 @@ from mreg.errors import (
     StorageError,
 )
 from mreg.registry.glance import Glance, Tip
-from mreg.registry.wanted import Known, Wanted, check_bytes_named, hashes_of, read_files
+from mreg.registry.wanted import Known, Wanted, check_bytes_named, find_deletion, hashes_of, read_files
 from mreg.stores.git.shallow import BrokenCacheError, Remote, ShallowRepository
 from mreg.stores.serving import Failure, Memory, Pin, RemoteCache
 
@@ -181,7 +181,8 @@ class RemoteView:
         check_bytes_named(state, record)
         notices, memory = self._check(glance, state, record, memory)
         known = Known(lambda: hashes_of(glance.reader, state, model.model))
-        wanted = Wanted(record, read_files(glance.reader, state, record), known, notices)
+        files = read_files(glance.reader, state, record)
+        wanted = Wanted(record, files, known, notices, find_deletion(state, record.model, version))
         stages = model.stages_of(version)
         return Resolved(glance.selector, tip.commit, tip.branch, wanted, stages, glance.config(tip)), memory
 

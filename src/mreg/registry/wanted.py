@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
+from mreg.core.fields import format_moment
 from mreg.core.filelist import hash_file_list, parse_file_list
-from mreg.core.names import ModelName, Selector
+from mreg.core.manifest import Deletion, tell_deletion
+from mreg.core.names import ModelName, Selector, Version
 from mreg.core.record import ArtifactFile, Record
 from mreg.core.state import RegistryState
-from mreg.errors import DataError, NotFoundError
+from mreg.errors import BytesDeletedError, DataError, NotFoundError
 from mreg.registry.originals import find_original
 from mreg.registry.reader import Reader
 
-__all__ = ["Known", "Wanted", "check_bytes_named", "find_wanted", "hashes_of", "read_files"]
+__all__ = ["Known", "Wanted", "check_bytes_named", "find_deletion", "find_wanted", "hashes_of", "read_files"]
 
 
 class Known(Container[str]):
@@ -41,6 +43,28 @@ class Wanted:
     known: Container[str]
     """SHA-256 of what may be replaced by it."""
     notices: tuple[str, ...] = ()
+    deletion: Deletion | None = None
+    """Where the bytes were given up: somebody may still have them, and nobody need."""
+
+    def refuse_deleted(self) -> None:
+        """Says of bytes that were not found that they were deleted on purpose, where they were.
+
+        Raises:
+            BytesDeletedError: They were.
+        """
+        record, deletion = self.record, self.deletion
+        if deletion:
+            raise BytesDeletedError(
+                f"the bytes of {record.model} {record.version} were deleted {tell_deletion(deletion)}",
+                hint=f"mreg list {record.model}   # the versions that still have theirs are not archived",
+                details={
+                    "model": record.model,
+                    "version": str(record.version),
+                    "by": deletion.by,
+                    "at": format_moment(deletion.at) if deletion.at else None,
+                    "reason": deletion.reason,
+                },
+            )
 
 
 def find_wanted(reader: Reader, state: RegistryState, selector: Selector) -> Wanted:
@@ -54,7 +78,14 @@ def find_wanted(reader: Reader, state: RegistryState, selector: Selector) -> Wan
     record, notices = find_original(reader, state, selector.model, version)
     check_bytes_named(state, record)
     known = Known(lambda: hashes_of(reader, state, selector.model))
-    return Wanted(record, read_files(reader, state, record), known, notices)
+    deletion = find_deletion(state, selector.model, version)
+    return Wanted(record, read_files(reader, state, record), known, notices, deletion)
+
+
+def find_deletion(state: RegistryState, model: ModelName, version: Version) -> Deletion | None:
+    """Returns who gave a version's bytes up; ``None`` where nobody did."""
+    mark = state.models[model].archived.get(version)
+    return mark.deletion if mark else None
 
 
 def hashes_of(reader: Reader, state: RegistryState, model: ModelName) -> set[str]:
