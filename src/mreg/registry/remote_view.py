@@ -94,9 +94,12 @@ class RemoteView:
                 raise memory.failure.error
             if memory.looks.get(self._branch, 0) > before:  # begun by another process after this one was asked
                 try:
-                    return self._recall(memory, selector)
+                    resolved, learned = self._recall(self._cache.open(memory), memory, selector)
                 except GitError:
                     pass  # what that one left is broken already
+                else:
+                    self._cache.save(learned)
+                    return resolved
             return self._ask(memory, selector)
 
     def recall(self, selector: Selector) -> Resolved | None:
@@ -106,14 +109,17 @@ class RemoteView:
             ``None`` where that is not known.
         """
         with self._cache.locked():
+            memory = self._cache.load()
             try:
-                return self._recall(self._cache.load(), selector)
+                repo = self._cache.open(memory)
+                repo.asks = False
+                return self._recall(repo, memory, selector)[0]
             except MregError:
                 return None
 
-    def _recall(self, memory: Memory, selector: Selector) -> Resolved:
-        glance = Glance(self._cache.open(memory), selector, memory)
-        return self._read(glance, glance.recall(self._branch), memory)[0]
+    def _recall(self, repo: ShallowRepository, memory: Memory, selector: Selector) -> tuple[Resolved, Memory]:
+        glance = Glance(repo, selector, memory)
+        return self._read(glance, glance.recall(self._branch), memory)
 
     def _ask(self, memory: Memory, selector: Selector) -> Resolved:
         memory = replace(memory, begun=memory.begun + 1, failure=None)

@@ -32,7 +32,8 @@ _NOT_ALLOWED = re.compile(r"unadvertised object|not our ref|did not send all nec
 _ABOUT_REMOTE = re.compile(
     r"unable to access|unable to connect|could not resolve|could not read (?:from remote|username|password)"
     r"|does not appear to be a git repository|hung up|early eof|authentication failed|returned error"
-    r"|connection (?:refused|reset|closed|timed out)|permission denied|not found|dumb http|transport '|blocked",
+    r"|connection (?:refused|reset|closed|timed out)|permission denied|repository \S+ not found|dumb http|transport '"
+    r"|blocked",
     re.IGNORECASE,
 )
 _OPTIONS = ("-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head")
@@ -100,6 +101,8 @@ class ShallowRepository(GitRepository):
         super().__init__(folder, place)
         self.is_partial = True
         self.remote = remote
+        self.asks = True
+        """False where what is not here counts as lost, and nobody is asked for it."""
         self._kind = kind
         self._link = GitRepository(folder, place)
         self._link.runner = GitRunner(folder, options=[f"--git-dir={folder}"], env=remote.settings(kind))
@@ -198,6 +201,8 @@ class ShallowRepository(GitRepository):
 
     def _fetch(self, specs: Sequence[str], *options: str, settings: Sequence[str] = ()) -> Completed | None:
         """Returns how a fetch ended; ``None`` where it went well."""
+        if not self.asks:
+            raise BrokenCacheError(f"not all of {self.remote.label} that is asked for was fetched to this machine")
         args = (*settings, *_OPTIONS, *_MORE_OPTIONS, *options, "--stdin", _NAME)
         done = ask(self._link, self.remote.label, *args, stdin="".join(f"{spec}\n" for spec in specs).encode())
         return None if done.status == 0 else Completed(done.status, done.stdout, self.remote.hide(done.stderr))
@@ -210,6 +215,6 @@ class ShallowRepository(GitRepository):
         if _NOT_ALLOWED.search(done.stderr):
             raise BrokenCacheError(done.stderr.strip(), details={"kind": ""})
         error = unreachable(self.remote.label, ("fetch",), done)
-        if _ABOUT_REMOTE.search(done.stderr):
+        if _ABOUT_REMOTE.search(done.stderr) and os.fspath(self.git_dir) not in done.stderr:
             raise error
         raise BrokenCacheError(error.message, hint=error.hint, details=error.details)
