@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import (  # type: ignore[import-untyped]
+from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
     NoCredentialsError,
 )
 from configobj import ConfigObj
+from dvc.config_schema import REMOTE_SCHEMAS
 from dvc.repo import Repo
 
 from mreg.errors import CorruptArtifactError, DataError, MregError, NotFoundError, StorageError, UsageError
@@ -31,6 +32,7 @@ from mreg.stores.artifact import Ingested, ingest
 from mreg.stores.cache import Cache
 from mreg.stores.dvc import DvcStore, Uploaded, dvc_files
 from mreg.stores.dvc.errors import Place, remote_errors
+from mreg.stores.dvc.options import _COMMON, _LOCAL, _OPTIONS, _SECRETS
 from mreg.stores.dvc.tail import TailHash
 from mreg.stores.hashing import SMALL_SIZE
 from mreg.stores.pointer import format_pointer
@@ -226,12 +228,12 @@ def test_dvc_files_without_a_remote(repo: Path) -> None:
 def test_dvc_files_edit_what_is_there(repo: Path) -> None:
     config = "# keep\n[core]\n    autostage = true  # and this\n['remote \"old\"']\n    url = /old\n"
     existing = {".dvc/config": config, ".dvc/.gitignore": "/x\n"}
-    files = dvc_files("s3://models/%(new)", repo, remote_name="new", existing=existing)
+    files = dvc_files("s3://models/%(new)", repo, existing=existing)
     assert set(files) == {".dvcignore", ".dvc/config"}
-    assert files[".dvc/config"].startswith("# keep\n[core]\n    autostage = true    # and this\n    remote = new\n")
+    assert files[".dvc/config"].startswith("# keep\n[core]\n    autostage = true    # and this\n    remote = storage\n")
     parsed = ConfigObj(files[".dvc/config"].splitlines(), interpolation=False)
     assert parsed['remote "old"'] == {"url": "/old"}
-    assert parsed['remote "new"'] == {"url": "s3://models/%(new)", "verify": "true"}
+    assert parsed['remote "storage"'] == {"url": "s3://models/%(new)", "verify": "true"}
     with pytest.raises(DataError, match="cannot be read as DVC's settings"):
         dvc_files("/x", repo, existing={".dvc/config": "[core\n"})
 
@@ -250,6 +252,61 @@ def test_dvc_files_refuse_a_bad_url(repo: Path, url: str, message: str, hint: st
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert "ada:secret" not in caught.value.message
+
+
+def test_dvc_files_set_options_of_the_remote(repo: Path) -> None:
+    def remote(files: dict[str, str]) -> dict[str, str]:
+        found: dict[str, str] = ConfigObj(files[".dvc/config"].splitlines())['remote "storage"']
+        return found
+
+    options = {"endpointurl": "http://minio:9000", "profile": "models"}
+    files = dvc_files("s3://models", repo, options=options)
+    assert remote(files) == {"url": "s3://models", "verify": "true", **options}
+    changed = dvc_files(None, repo, options={"profile": "", "region": "eu-west-1"}, existing=files)
+    assert remote(changed) == {
+        "url": "s3://models",
+        "verify": "true",
+        "endpointurl": options["endpointurl"],
+        "region": "eu-west-1",
+    }
+    assert remote(dvc_files("s3://other", repo, existing=files)) == {**remote(files), "url": "s3://other"}
+    assert remote(dvc_files("gs://other", repo, existing=files)) == {"url": "gs://other", "verify": "true"}
+    assert dvc_files("s3://models", repo, options=options, existing=files) == {}
+    with pytest.raises(UsageError, match="there is no default DVC remote"):
+        dvc_files(None, repo, options=options)
+
+
+@pytest.mark.parametrize(
+    ("url", "option", "value", "message", "hint"),
+    [
+        ("s3://m", "secret_access_key", "hush", "is a secret", "read -rs secret; dvc remote modify --local storage"),
+        ("azure://m", "connection_string", "hush", "is a secret", "connection_string"),
+        ("ssh://h/m", "password", "hush", "is a secret", "password"),
+        ("s3://m", "credentialpath", "~/.aws/x", "of this machine", "--local storage credentialpath"),
+        ("s3://m", "endpoint_url", "http://x", "no option 'endpoint_url' for s3://", "did you mean endpointurl?"),
+        ("/srv/m", "profile", "x", "no option 'profile' for a folder", "there are"),
+        ("ssh://h/m", "port", "ssh", "no number", ""),
+        ("ssh://h/m", "keyfile", "key", "where you are", "~/"),
+        ("s3://m", "endpointurl", "http://ada:hush@x", "holds a secret", "leave user and password out"),
+        ("s3://m", "profile", "a\nb", "control character", ""),
+    ],
+)
+def test_dvc_files_refuse_an_option(repo: Path, url: str, option: str, value: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        dvc_files(url, repo, options={option: value})
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+    assert "hush" not in caught.value.message + caught.value.hint
+
+
+def test_options_are_those_that_dvc_knows() -> None:
+    left_out = {"url", "no_traverse", "worktree", "version_aware", "listobjects", "protected"}
+    for scheme, schema in REMOTE_SCHEMAS.items():
+        if scheme != "remote":
+            ours = {*f"{_OPTIONS[scheme]} {_COMMON}".split()}
+            theirs = {str(name) for name in schema} - left_out
+            assert theirs - ours <= _SECRETS | _LOCAL, scheme
+            assert ours - theirs <= {"verify"}, scheme
 
 
 @pytest.mark.slow

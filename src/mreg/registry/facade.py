@@ -41,6 +41,7 @@ class Registry(Upkeep):
         path: str | PathLike[str] = ".",
         *,
         remote: str | None = None,
+        remote_options: Mapping[str, str] | None = None,
         adopt: bool = False,
         branch: str | None = None,
     ) -> Registry:
@@ -49,16 +50,19 @@ class Registry(Upkeep):
         Args:
             path: A directory in the repository.
             remote: URL of the DVC remote that artifacts go to.
+            remote_options: Of that remote, by DVC's names, as ``{"endpointurl": "https://minio.example.com"}``; no
+                secrets, as they are committed.
             adopt: Write records and stages for what GTO has tagged.
             branch: The registry branch; by default the one that is checked out.
 
         Raises:
             NotARegistryError: This is no Git repository.
             RefusedError: GTO has tagged models here, and ``adopt`` was not asked for.
+            UsageError: The remote, or an option of it, must not be committed.
         """
         from mreg.registry.initialising import initialise
 
-        initialise(Path(path), remote=remote, adopting=adopt, branch=branch)
+        initialise(Path(path), remote=remote, remote_options=remote_options, adopting=adopt, branch=branch)
         return cls.open(path)
 
     def register(  # noqa: PLR0913 - what is known of a version is said in one call

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,17 +19,13 @@ from mreg.registry.adopting import Adoption, plan_adoption
 from mreg.registry.gitignore import ignore_text
 from mreg.registry.hosting import Hosting, plan_hosting
 from mreg.registry.reader import Reader, Settings
+from mreg.registry.storage import CONFIG, DVC_FILES, Storage, tell_remote
 from mreg.registry.view import encode_document
 from mreg.stores import yaml
-from mreg.stores.dvc import DvcStore, dvc_files
 from mreg.stores.git.publishing import Publisher, RefUpdate
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["initialise"]
-
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_CONFIG = ".dvc/config"
-_DVC_FILES = (_CONFIG, ".dvc/.gitignore", ".dvcignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +42,7 @@ def initialise(  # noqa: PLR0913 - every choice of `mreg init`
     path: Path,
     *,
     remote: str | None = None,
+    remote_options: Mapping[str, str] | None = None,
     adopting: bool = False,
     branch: str | None = None,
     hosting: Hosting | None = None,
@@ -58,6 +54,7 @@ def initialise(  # noqa: PLR0913 - every choice of `mreg init`
     Args:
         path: A directory in the repository.
         remote: URL of the DVC remote that artifacts go to.
+        remote_options: Of that remote, or of the one that is there, by DVC's names; an empty value takes one away.
         adopting: Write records and stages for what GTO has tagged.
         branch: The registry branch of a new registry; by default the one that is checked out.
         hosting: For which Git hosts to write workflows, if any.
@@ -67,22 +64,18 @@ def initialise(  # noqa: PLR0913 - every choice of `mreg init`
     Raises:
         NotARegistryError: This is no Git repository.
         RefusedError: GTO has tagged models here and ``adopting`` was not asked for; or nothing would find the branch.
-        UsageError: The registry is there, on another branch.
+        UsageError: The registry is there, on another branch; or the remote or an option of it must not be committed.
     """
     repo = GitRepository(path)
     repo.watcher = watcher
-    if remote is not None and not (remote.strip() and remote.isprintable()):
-        message = f"{remote!r} is no URL or path of a DVC remote: it is empty, or holds a control character"
-        raise UsageError(message, hint="mreg init --remote s3://bucket/path")
-    if remote is not None and not _URL.match(remote):
-        remote = str((path / remote).absolute())
+    target = Storage.parse(remote, remote_options or {}, path)
     if dry_run:
-        start, plan, adoption = _decide(repo, remote, branch, hosting, adopting=adopting)
+        start, plan, adoption = _decide(repo, target, branch, hosting, adopting=adopting)
         return _receipt(plan, start.branch, None, adoption, dry_run=True)
     publisher = Publisher(repo)
     with publisher.locked():
-        start, plan, adoption = _decide(repo, remote, branch, hosting, adopting=adopting)
-        notices = _make_folder(remote)
+        start, plan, adoption = _decide(repo, target, branch, hosting, adopting=adopting)
+        notices = target.make_folder()
         tip = _land(publisher, repo, start, plan, adoption)
     plan = replace(plan, notices=(*plan.notices, *notices))
     return _receipt(plan, start.branch, tip if tip != start.tip else None, adoption)
@@ -113,28 +106,17 @@ def _land(
     return tip
 
 
-def _make_folder(remote: str | None) -> tuple[str, ...]:
-    """Makes the folder of a remote that is one, and returns what to know where it cannot be made."""
-    if remote is None or _URL.match(remote):
-        return ()
-    try:
-        Path(remote).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return (f"{remote} is not there and cannot be made here: {(error.strerror or str(error)).lower()}",)
-    return ()
-
-
 def _decide(
-    repo: GitRepository, remote: str | None, branch: str | None, hosting: Hosting | None, *, adopting: bool
+    repo: GitRepository, target: Storage, branch: str | None, hosting: Hosting | None, *, adopting: bool
 ) -> tuple[_Start, Plan, Adoption | None]:
     start = _start(repo, branch)
     if not adopting:
         if start.settings is None:
             _refuse_gto_tags(repo)
-        return start, _plan(repo, start, remote, hosting), None
+        return start, _plan(repo, start, target, hosting), None
     if start.settings is None:
         adoption = plan_adoption(repo, ())
-        return start, _plan(repo, start, remote, hosting, stages=adoption.stages), adoption
+        return start, _plan(repo, start, target, hosting, stages=adoption.stages), adoption
     policy = start.settings.policy
     models = Reader(repo).state(start.tip, policy).models
     adoption = plan_adoption(repo, [name for name, model in models.items() if model.records])
@@ -142,7 +124,7 @@ def _decide(
     if undeclared:
         notice = f"declare these stages in {SETTINGS_FILE} to promote into them: {', '.join(undeclared)}"
         adoption = replace(adoption, notices=(*adoption.notices, notice))
-    return start, _plan(repo, start, remote, hosting), adoption
+    return start, _plan(repo, start, target, hosting), adoption
 
 
 def _receipt(
@@ -201,7 +183,7 @@ def _point(
         return None, []
     tip = repo.branch_tip(start.pointing)
     # DVC's own too: there as well the cache is to be none of Git's.
-    own = {name: files[name] for name in _DVC_FILES if name in files} if tip == start.tip else {}
+    own = {name: files[name] for name in DVC_FILES if name in files} if tip == start.tip else {}
     text = f"# The model registry of this repository is on another branch.\nschema: 1\n{_branch_line(start.branch)}\n"
     own[SETTINGS_FILE] = text.encode()
     plan = Plan(None, subject=f"Name {start.branch} as the model registry", trailers=(("Mreg-Action", "init"),))
@@ -215,7 +197,7 @@ def _point(
 def _plan(
     repo: GitRepository,
     start: _Start,
-    remote: str | None,
+    target: Storage,
     hosting: Hosting | None,
     *,
     stages: Sequence[StageName] = (),
@@ -223,26 +205,26 @@ def _plan(
     policy = start.settings.policy if start.settings else Policy(branch=start.branch)
     if stages:
         policy = replace(policy, stages=dict.fromkeys(stages, StageRule()))
-    documents, subject, notices = _registry_files(repo, start, remote, policy)
+    documents, subject, notices = _registry_files(repo, start, target, policy)
     if hosting:
         beside = plan_hosting(repo, start.tip, hosting, policy, start.branch)
         documents |= beside.documents
         notices = (*notices, *beside.notices)
     if not documents:
         return Plan(None, notices=("this is a model registry already", *notices))
-    body = f"Artifacts are stored in the DVC remote {remote}." if remote else ""
+    body = f"Artifacts are stored in the DVC remote {target.url}." if target.url else ""
     subject = subject or "Write the workflows of the registry"
     trailers = (("Mreg-Action", "init"),)
     return Plan(None, subject=subject, body=body, trailers=trailers, documents=documents, notices=notices)
 
 
 def _registry_files(
-    repo: GitRepository, start: _Start, remote: str | None, policy: Policy
+    repo: GitRepository, start: _Start, target: Storage, policy: Policy
 ) -> tuple[dict[str, Document], str, tuple[str, ...]]:
     """Returns the registry's own files that are missing, what writing them is called, and what to know of it."""
     documents: dict[str, Document] = {}
     ignore_path = f"{policy.root}/.gitignore"
-    names = [SETTINGS_FILE, *_DVC_FILES, ignore_path]
+    names = [SETTINGS_FILE, *DVC_FILES, ignore_path]
     found = repo.read([f"{start.tip}:{name}" for name in names]) if start.tip else [None] * len(names)
     present = {
         name: data.decode("utf-8", "replace") for name, data in zip(names, found, strict=True) if data is not None
@@ -255,32 +237,17 @@ def _registry_files(
                 details={"file": SETTINGS_FILE, "branch": start.branch},
             )
         documents[SETTINGS_FILE] = settings_text(start.branch, policy.stages).encode()
-    if _CONFIG not in present or remote is not None:
-        existing = {name: text for name, text in present.items() if name in _DVC_FILES}
-        for name, text in dvc_files(remote, repo.worktree or repo.git_dir, existing=existing).items():
-            documents[name] = text.encode()
-    subject = "Set the DVC remote of the registry" if documents else ""
+    if CONFIG not in present or target.is_named:
+        documents |= target.plan_files(repo, {name: present[name] for name in DVC_FILES if name in present})
+    subject = target.subject if documents else ""
     ignored = ignore_text(present.get(ignore_path))
     if ignored != present.get(ignore_path):
         documents[ignore_path] = ignored.encode()
         subject = subject or "Let DVC see the models of the registry"
-    notices = _tell_remote(repo, present.get(_CONFIG), documents.get(_CONFIG))
+    notices = tell_remote(repo, present.get(CONFIG), documents.get(CONFIG))
     if start.settings:
         return documents, subject, notices
     return documents, "Make this repository a model registry", (*notices, *_tell_branch(repo, start))
-
-
-def _tell_remote(repo: GitRepository, before: str | None, after: Document) -> tuple[str, ...]:
-    """Returns what to know where another remote takes the place of the default one."""
-    if before is None or not isinstance(after, bytes):
-        return ()
-    root = repo.worktree or repo.git_dir
-    old, new = (DvcStore(root / ".dvc", root, config_text=text).remote() for text in (before, after.decode()))
-    if old is None or old == new:
-        return ()
-    copy = f"dvc remote add old {shlex.quote(old.url)} && dvc fetch --all-commits --remote old"
-    copy += " && dvc push --all-commits"
-    return (f"the default was {old}: older versions may be there alone, and {copy} copies them",)
 
 
 def _tell_branch(repo: GitRepository, start: _Start) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from mreg.cli.options import DryRun, Format, OutputFormat, directory_of
 from mreg.cli.output import show_result
 from mreg.core.hosting import Host
+from mreg.errors import UsageError
 from mreg.registry.hosting import open_hosting
 from mreg.registry.initialising import initialise
 
@@ -20,6 +22,21 @@ def init(
     remote: Annotated[
         str | None,
         typer.Option("--remote", metavar="URL", help="Where artifacts are stored: s3://bucket/path, a directory, …"),
+    ] = None,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option("--endpoint-url", metavar="URL", help="Where this S3 is, if not at AWS: MinIO, Ceph, R2, …"),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", metavar="NAME", help="The profile in ~/.aws that has the credentials.")
+    ] = None,
+    remote_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--remote-option",
+            metavar="NAME=VALUE",
+            help="Any other option of the remote: region=eu-west-1, port=2222.  An empty value takes it away.",
+        ),
     ] = None,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Take over the versions and stages that GTO has tagged.")
@@ -45,10 +62,14 @@ def init(
 ) -> None:
     """Make this Git repository a model registry.
 
-    What is there already stays as it is.
+    What is there already stays as it is; another remote takes the place of the one before.
+    Credentials are never committed: they come from where the cloud's own tools keep them, or from
+    dvc remote modify --local.
 
     \b
     mreg init --remote s3://models/registry
+    mreg init --remote s3://models --endpoint-url https://minio.example.com --profile models
+    mreg init --remote ssh://models@storage.example.com/srv/models --remote-option port=2222
     mreg init --remote /mnt/models
     mreg init --adopt
     mreg init --github --dry-run
@@ -58,6 +79,7 @@ def init(
     receipt = initialise(
         directory_of(context),
         remote=remote,
+        remote_options=_options(endpoint_url, profile, remote_option or ()),
         adopting=adopt,
         branch=branch,
         hosting=open_hosting(hosts, source),
@@ -65,3 +87,17 @@ def init(
         watcher=context.find_root().obj,
     )
     show_result(receipt, output)
+
+
+def _options(endpoint_url: str | None, profile: str | None, pairs: Sequence[str]) -> dict[str, str]:
+    options = {
+        name: value for name, value in (("endpointurl", endpoint_url), ("profile", profile)) if value is not None
+    }
+    for pair in pairs:
+        name, sign, value = (part.strip() for part in pair.partition("="))
+        if not (name and sign):
+            raise UsageError(f"--remote-option {pair!r} is not NAME=VALUE", hint="--remote-option region=eu-west-1")
+        if options.get(name, value) != value:
+            raise UsageError(f"the option {name} of the remote is given twice: {options[name]} and {value}")
+        options[name] = value
+    return options

@@ -4,8 +4,8 @@
 else through DVC's file systems), ``store`` is what the rest of mreg uses.
 """
 
-from mreg.stores.dvc.config import dvc_files
 from mreg.stores.dvc.served import ServedStore
+from mreg.stores.dvc.setup import dvc_files
 from mreg.stores.dvc.store import DvcStore, Uploaded
 
 __all__ = ["DvcStore", "ServedStore", "Uploaded", "dvc_files"]

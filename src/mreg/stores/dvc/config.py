@@ -1,4 +1,4 @@
-"""DVC's settings, read and written as DVC would, without importing it.
+"""DVC's settings, read as DVC would, without importing it.
 
 DVC takes its settings from four files, the later over the earlier: of the system, of the user, ``.dvc/config``, which
 is committed, and ``.dvc/config.local``, which is not.
@@ -6,19 +6,16 @@ is committed, and ``.dvc/config.local``, which is not.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from mreg.errors import DataError, StorageError, UsageError
+from mreg.errors import DataError, StorageError
 from mreg.stores.cache import Cache
-from mreg.stores.surroundings import strip_credentials
 
-__all__ = ["Sections", "cache_of", "dvc_files", "find_relative_remote", "load_sections", "remote_of"]
+__all__ = ["Sections", "cache_of", "find_relative_remote", "load_sections", "malformed", "remote_of"]
 
 Sections = dict[str, dict[str, Any]]
 """As DVC's ``Config`` has them, but unchecked and all text; ``remote`` maps names to options."""
@@ -31,20 +28,7 @@ _PATHS = frozenset(
         "keyfile", "cert_path", "key_path",
     }
 )  # fmt: skip
-_SCHEMES = frozenset(
-    {
-        "azure", "gdrive", "gs", "hdfs", "http", "https", "oss", "remote", "s3", "ssh", "webdav", "webdavs", "webhdfs",
-    }
-)  # fmt: skip
 _AWS_FILES = frozenset({"configpath", "credentialpath"})
-_INIT_FILES = {
-    ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
-    ".dvcignore": (
-        "# Add patterns of files dvc should ignore, which could improve\n"
-        "# the performance. Learn more at\n"
-        "# https://dvc.org/doc/user-guide/dvcignore\n"
-    ),
-}
 
 
 def load_sections(dvc_dir: Path, root: Path, committed: str | None = None) -> Sections:
@@ -114,32 +98,6 @@ def find_relative_remote(committed: str) -> tuple[str, str] | None:
     return (name, os.path.relpath(urls[0], "/0/1/2/3/4/5/6/7")) if is_relative else None
 
 
-def dvc_files(
-    remote_url: str | None, root: Path, *, remote_name: str = "storage", existing: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Returns the files that make a DVC repository of a Git one, by path: those to be committed, new or changed.
-
-    Args:
-        remote_url: The default remote: a URL, or a folder, absolute or from ``root``.  ``None`` leaves it as it is.
-        root: The root of the worktree.  A folder in it is written relative, as DVC does.
-        remote_name: The remote to add, or to give this URL.
-        existing: The text of those files that are there.
-
-    Raises:
-        UsageError: The URL holds a secret, or DVC does not know its kind.
-        DataError: ``.dvc/config`` cannot be read.
-    """
-    before = dict(existing or {})
-    after = {**_INIT_FILES, ".dvc/config": "", **before}
-    if ".dvc/config" not in before:
-        after[".dvc/config"] = _edit("", {"core": {"analytics": "false"}})
-    if remote_url is not None:
-        options = {"url": _written_url(remote_url, root), "verify": "true"}
-        edits = {"core": {"remote": remote_name}, f'remote "{remote_name}"': options}
-        after[".dvc/config"] = _edit(after[".dvc/config"], edits)
-    return {path: text for path, text in after.items() if before.get(path) != text}
-
-
 def _user_folder(variable: str, kind: str) -> Path:
     folder = os.environ.get(variable)
     if folder:
@@ -156,7 +114,7 @@ def _read(path: Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except UnicodeDecodeError as error:
-        raise _malformed(path, "it is not UTF-8") from error
+        raise malformed(path, "it is not UTF-8") from error
     except OSError as error:
         message = f"{os.fspath(path)!r} cannot be read: {(error.strerror or str(error)).lower()}"
         raise StorageError(message, hint=f"ls -l {os.fspath(path)!r}") from error
@@ -170,11 +128,11 @@ def _parse(text: str, where: Path, folder: Path) -> Sections:
     try:
         found = _lower_keys(ConfigObj(text.splitlines()).dict())
     except ConfigObjError as error:
-        raise _malformed(where, str(error)) from error
+        raise malformed(where, str(error)) from error
     sections: Sections = {"remote": {}}
     for title, options in found.items():
         if not isinstance(options, dict):
-            raise _malformed(where, f"{title!r} is in no section")
+            raise malformed(where, f"{title!r} is in no section")
         named = _NAMED.fullmatch(title)
         if named:
             sections.setdefault(named[1], {})[named[2]] = options
@@ -218,43 +176,8 @@ def _refuse_programs(committed: Sections, root: Path) -> None:
             )
 
 
-def _written_url(remote_url: str, root: Path) -> str:
-    if _URL.match(remote_url):
-        _check_url(remote_url)
-        return remote_url
-    path = Path(os.path.abspath(root / Path(remote_url).expanduser()))  # noqa: PTH100 - as DVC, links unresolved
-    return Path(os.path.relpath(path, root / ".dvc")).as_posix() if path.is_relative_to(root) else path.as_posix()
-
-
-def _check_url(remote_url: str) -> None:
-    scheme = urlsplit(remote_url).scheme.lower()
-    public = strip_credentials(remote_url)
-    if scheme not in _SCHEMES:
-        near = difflib.get_close_matches(scheme, sorted(_SCHEMES), n=1, cutoff=0.5)
-        meant = f"did you mean {near[0]}://? " if near else ""
-        hint = f"{meant}DVC knows {', '.join(sorted(_SCHEMES))} and plain folders"
-        raise UsageError(f"DVC has no remotes of the kind {scheme}://", hint=hint)
-    if public != remote_url:
-        raise UsageError(
-            f"the URL of the DVC remote holds a secret, and would be committed: {public or scheme + '://…'}",
-            hint="leave the secret out here, then: dvc remote modify --local <remote> password <secret>",
-        )
-
-
-def _edit(text: str, edits: Mapping[str, Mapping[str, str]]) -> str:
-    from configobj import ConfigObj, ConfigObjError  # noqa: PLC0415 - 10 ms
-
-    try:
-        config = ConfigObj(text.splitlines(), interpolation=False)
-        config.indent_type = config.indent_type or "    "
-    except ConfigObjError as error:
-        raise _malformed(Path(".dvc/config"), str(error)) from error
-    for title, options in edits.items():
-        config.setdefault(title, {}).update(options)
-    return "\n".join(config.write()) + "\n"
-
-
-def _malformed(path: Path, why: str) -> DataError:
+def malformed(path: Path, why: str) -> DataError:
+    """Returns the error of a file that is not in the format of DVC's settings."""
     return DataError(
         f"{os.fspath(path)!r} cannot be read as DVC's settings: {why}",
         hint="dvc config --list shows the fault",

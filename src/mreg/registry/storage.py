@@ -1,0 +1,87 @@
+"""The DVC remote that ``mreg init`` sets: what is asked for, what is written, and what to know of the one before."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mreg.core.plan import Document
+from mreg.errors import UsageError
+from mreg.stores.dvc import DvcStore, dvc_files
+from mreg.stores.git.repository import GitRepository
+
+__all__ = ["CONFIG", "DVC_FILES", "Storage", "tell_remote"]
+
+CONFIG = ".dvc/config"
+DVC_FILES = (CONFIG, ".dvc/.gitignore", ".dvcignore")
+"""All files of DVC's that a registry has from the beginning."""
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The DVC remote that was asked for."""
+
+    url: str | None
+    """``None`` for the one that is there."""
+    options: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, url: str | None, options: Mapping[str, str], directory: Path) -> Storage:
+        """Returns what was asked for in a directory.
+
+        Raises:
+            UsageError: The URL is empty, or holds a control character.
+        """
+        if url is not None and not (url.strip() and url.isprintable()):
+            message = f"{url!r} is no URL or path of a DVC remote: it is empty, or holds a control character"
+            raise UsageError(message, hint="mreg init --remote s3://bucket/path")
+        if url is not None and not _URL.match(url):
+            url = str((directory / url).absolute())
+        return cls(url, dict(options))
+
+    @property
+    def is_named(self) -> bool:
+        """True where anything was asked for."""
+        return self.url is not None or bool(self.options)
+
+    @property
+    def subject(self) -> str:
+        """What setting it is called."""
+        return "Set the DVC remote of the registry" if self.url else "Set options of the registry's DVC remote"
+
+    def plan_files(self, repo: GitRepository, existing: Mapping[str, str]) -> dict[str, Document]:
+        """Returns DVC's files that are missing or change.
+
+        Raises:
+            UsageError: The URL or an option must not be committed.
+            DataError: DVC's settings cannot be read.
+        """
+        files = dvc_files(self.url, repo.worktree or repo.git_dir, options=self.options, existing=existing)
+        return {name: text.encode() for name, text in files.items()}
+
+    def make_folder(self) -> tuple[str, ...]:
+        """Makes the folder of a remote that is one, and returns what to know where it cannot be made."""
+        if self.url is None or _URL.match(self.url):
+            return ()
+        try:
+            Path(self.url).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            return (f"{self.url} is not there and cannot be made here: {(error.strerror or str(error)).lower()}",)
+        return ()
+
+
+def tell_remote(repo: GitRepository, before: str | None, after: Document) -> tuple[str, ...]:
+    """Returns what to know where another remote takes the place of the default one."""
+    if before is None or not isinstance(after, bytes):
+        return ()
+    root = repo.worktree or repo.git_dir
+    old, new = (DvcStore(root / ".dvc", root, config_text=text).remote() for text in (before, after.decode()))
+    if old is None or old == new:
+        return ()
+    copy = f"dvc remote add old {shlex.quote(old.url)} && dvc fetch --all-commits --remote old"
+    copy += " && dvc push --all-commits"
+    return (f"the default was {old}: older versions may be there alone, and {copy} copies them",)
