@@ -72,6 +72,8 @@ def _sides(clash: Clash, contents: Contents) -> tuple[str, str]:
         marks = [contents.marks(clash.path, oid) or {} for oid in (clash.new, clash.there)]
         ours, theirs = ("archived" if clash.version in each else "not archived" for each in marks)
         return ours, "archived for another reason" if ours == theirs else theirs
+    if clash.matter is Matter.CODE:
+        return "changed", "changed"
     if clash.is_same:
         return "registered", "registered, with the same bytes"
     verb = "registered" if clash.matter is Matter.VERSION else "added"
