@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from mreg.errors import NotARegistryError
 from mreg.registry.reader import Reader
-from mreg.stores.dvc import DvcStore
+from mreg.stores.dvc import STALL_S, DvcStore
+from mreg.stores.git.network import parse_seconds
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.statcache import StatCache
 
-__all__ = ["open_stats", "open_store"]
+__all__ = ["open_stats", "open_store", "read_stall"]
 
 _CONFIG = ".dvc/config"
+_SETTING = "mreg.storageTimeout"
 
 
 def open_store(repo: GitRepository) -> DvcStore:
@@ -19,9 +21,9 @@ def open_store(repo: GitRepository) -> DvcStore:
     The settings are those of the checked-out ``.dvc/config``; where none is checked out (a bare repository, a branch
     from before DVC), those of the registry branch.
     """
-    root = repo.worktree
+    root, stall_s = repo.worktree, read_stall(repo)
     if root and (root / _CONFIG).is_file():
-        return DvcStore(root / ".dvc", root)
+        return DvcStore(root / ".dvc", root, stall_s=stall_s)
     try:
         tip = Reader(repo).settings().tip
     except NotARegistryError:
@@ -29,8 +31,18 @@ def open_store(repo: GitRepository) -> DvcStore:
     (config,) = repo.read([f"{tip}:{_CONFIG}"]) if tip else [None]
     text = config.decode("utf-8", "replace") if config is not None else ""
     if root is not None:
-        return DvcStore(root / ".dvc", root, config_text=text)
-    return DvcStore(repo.state_dir / "dvc", repo.git_dir, config_text=text)
+        return DvcStore(root / ".dvc", root, config_text=text, stall_s=stall_s)
+    return DvcStore(repo.state_dir / "dvc", repo.git_dir, config_text=text, stall_s=stall_s)
+
+
+def read_stall(repo: GitRepository) -> float:
+    """Returns the seconds that a DVC remote may be silent, as ``mreg.storageTimeout`` in Git's configuration says.
+
+    Raises:
+        UsageError: It is no number of seconds.
+    """
+    (text,) = repo.config(_SETTING)
+    return parse_seconds(_SETTING, text, STALL_S)
 
 
 def open_stats(repo: GitRepository) -> StatCache:

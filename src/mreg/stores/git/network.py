@@ -14,7 +14,7 @@ from mreg.errors import OutsideError, UsageError
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, failure
 
-__all__ = ["TIMEOUT_S", "ask", "is_forbidden", "unreachable", "words_of"]
+__all__ = ["TIMEOUT_S", "ask", "is_forbidden", "parse_seconds", "unreachable", "words_of"]
 
 TIMEOUT_S = 120.0
 SILENCE_S = 60
@@ -36,7 +36,7 @@ def ask(repo: GitRepository, remote: str, *args: str, stdin: bytes = b"") -> Com
         UsageError: ``mreg.timeout`` is no number of seconds.
     """
     asked, *low_speed = repo.config(_SETTING, *_LOW_SPEED)
-    timeout_s = _parse_timeout(asked)
+    timeout_s = parse_seconds(_SETTING, asked, TIMEOUT_S)
     pinned = () if any(low_speed) else ("-c", f"{_LOW_SPEED[0]}=1", "-c", f"{_LOW_SPEED[1]}={SILENCE_S}")
     try:
         return repo.runner.complete(*pinned, *args, stdin=stdin, timeout_s=timeout_s)
@@ -78,17 +78,22 @@ def words_of(done: Completed) -> str:
     return " ".join(filter(None, lines))
 
 
-def _parse_timeout(text: str | None) -> float:
+def parse_seconds(setting: str, text: str | None, default_s: float) -> float:
+    """Returns a number of seconds of Git's configuration.
+
+    Raises:
+        UsageError: The text is no such number.
+    """
     if text is None:
-        return TIMEOUT_S
+        return default_s
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
         raise UsageError(
-            f"{_SETTING} in Git's configuration is {text!r}, which is no number of seconds",
-            hint=f"git config {_SETTING} {TIMEOUT_S:.0f}",
-            details={"setting": _SETTING},
+            f"{setting} in Git's configuration is {text!r}, which is no number of seconds",
+            hint=f"git config {setting} {default_s:.0f}",
+            details={"setting": setting},
         )
     return seconds
