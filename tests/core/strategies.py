@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import strategies as st
 
 from mreg.core.fields import Plain
-from mreg.core.manifest import Adopted, ArchivedMark, StageEntry
+from mreg.core.manifest import Adopted, ArchivedMark, Deletion, StageEntry
 from mreg.core.names import ModelName, Selector, StageName, Version
 from mreg.core.record import Artifact, Code, Dataset, Environment, Record, Run
 
@@ -87,7 +87,10 @@ def stage_entries(draw: st.DrawFn) -> StageEntry:
     )
 
 
-archived_marks = st.builds(ArchivedMark, texts, texts, st.none() | moments, st.none() | stage_names)
+deletions = st.builds(Deletion, texts, texts, st.none() | moments)
+archived_marks = st.builds(
+    ArchivedMark, texts, texts, st.none() | moments, st.none() | stage_names, st.none() | deletions
+)
 archives = st.dictionaries(versions, archived_marks, max_size=4)
 
 artifacts = st.builds(

@@ -93,7 +93,7 @@ class _Survey:
             # A seal is a child of a commit of the registry branch, with nothing of its own but a pointer.
             is_seal = beside.get(commit, frozenset()).isdisjoint(beside)
             if not (is_seal and ours.issuperset(names)):
-                claiming.setdefault(commit, _short(names[0]))
+                claiming.setdefault(commit, _short(next((name for name in names if name not in ours), names[0])))
         self._claim_pointers(claiming)
         self._claim_worktree()
         self._claim_versions({commit: ref for commit, ref in claiming.items() if commit in beside})
