@@ -20,10 +20,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from tests.s3 import S3
 
 __all__ = ["Clock", "Git", "Mreg", "Result"]
 
@@ -307,6 +310,15 @@ def _enter_copy(template: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shutil.copytree(template, path)
     monkeypatch.chdir(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3 server, one for all tests of a process; each takes a prefix of its own."""
+    from tests.s3 import serve_s3  # noqa: PLC0415 - imports botocore
+
+    with serve_s3(tmp_path_factory.mktemp("s3"), PATH) as server:  # it outlives the seal of one test
+        yield server
 
 
 @pytest.fixture

