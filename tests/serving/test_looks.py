@@ -17,12 +17,12 @@ from mreg.errors import (
     ConflictError,
     DataError,
     IncompleteHistoryError,
-    MregError,
     NotARegistryError,
     NotFoundError,
     OlderStateError,
     OutsideError,
     StorageError,
+    UsageError,
 )
 from mreg.registry.serving import Serving
 from tests.conftest import Git
@@ -47,7 +47,8 @@ def test_pull_without_a_clone_puts_the_bytes_in_place_and_says_what_they_are(she
     assert (tmp_path / "out" / "model").read_bytes() == b"churn 2"
     assert (pulled.commit, pulled.branch, pulled.repo) == (shelf.tip, "main", str(shelf.bare))
     assert (str(pulled.version), pulled.stages, pulled.changed, pulled.notices) == ("v2.0.0", ("production",), True, ())
-    assert pulled.record and pulled.record.artifact.sha256 == pulled.sha256
+    assert pulled.record
+    assert pulled.record.artifact.sha256 == pulled.sha256
     assert not mreg.pull("churn@v2", repo=shelf.bare, output=tmp_path / "out" / "model").changed
 
 
@@ -184,7 +185,7 @@ def test_look_at_what_is_no_registry(tmp_path: Path, git: Git) -> None:
     git("commit", "--quiet", "--allow-empty", "--message=x", cwd=tmp_path / "other")
     with pytest.raises(NotARegistryError, match="holds no registry"):
         Serving("other").resolve("churn")
-    with pytest.raises(NotARegistryError, match="no registry.yaml on main"):
+    with pytest.raises(NotARegistryError, match=r"no registry\.yaml on main"):
         Serving("other", branch="main").resolve("churn")
     with pytest.raises(OutsideError, match="nowhere"):
         Serving("nowhere").resolve("churn")
@@ -200,7 +201,8 @@ def test_branch_that_was_moved_back_is_refused(far: Far, git: Git, steps: int) -
         assert "--allow-older" in caught.value.hint
         assert caught.value.details["seen"] == before.commit
     recalled = far.serving().recall("churn@production")
-    assert recalled and recalled.commit == before.commit
+    assert recalled
+    assert recalled.commit == before.commit
     assert far.serving(allow_older=True).resolve("churn@v1").commit == far.tip
     assert far.serving().resolve("churn@v1").commit == far.tip
 
@@ -337,5 +339,8 @@ def test_first_looks_of_many_processes_end_well_and_share_connections(shelf: Far
 
 def test_errors_are_of_the_tree(shelf: Far) -> None:
     assert issubclass(OlderStateError, ConflictError)
-    with pytest.raises(MregError, match="may not be empty"):
+    with pytest.raises(UsageError, match="may not be empty"):
         Serving(" ")
+    for branch in ("", "-x", "a b", "a:b", "a*", "a\nb", "a..b"):
+        with pytest.raises(UsageError, match="is not a branch name"):
+            shelf.serving(branch=branch)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -24,6 +25,8 @@ from mreg.stores.hashing import Progress
 from mreg.stores.serving import ServingCache
 
 __all__ = ["Resolved", "Serving", "locate_repo", "pull"]
+
+_BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//))[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 
 
 def pull(  # noqa: PLR0913 - what one pull is told
@@ -70,12 +73,14 @@ class Serving:
         """Makes the serving cache where it is not there; asks nobody yet.
 
         Raises:
-            UsageError: ``repo`` or ``branch`` is empty.
+            UsageError: ``repo`` is empty, or ``branch`` is no name of a branch.
             StorageError: The serving cache cannot be used.
         """
         text = os.fspath(repo)
-        if not text.strip() or branch == "":
-            raise UsageError("the URL of the registry and its branch may not be empty", hint="--repo URL")
+        if not text.strip():
+            raise UsageError("the URL of the registry may not be empty", hint="--repo URL")
+        if branch is not None and not _BRANCH.fullmatch(branch):
+            raise UsageError(f"{branch!r} is not a branch name", hint="--branch main", details={"branch": branch})
         path = _find_path(text, Path.cwd())
         self.remote = Remote(os.fspath(path) if path else text)
         self._root = _find_root(path) if path else None

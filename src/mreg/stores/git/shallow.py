@@ -215,6 +215,8 @@ class ShallowRepository(GitRepository):
         if _NOT_ALLOWED.search(done.stderr):
             raise BrokenCacheError(done.stderr.strip(), details={"kind": ""})
         error = unreachable(self.remote.label, ("fetch",), done)
+        if "No space left on device" in done.stderr:  # a new repository would not have any either
+            raise error
         if _ABOUT_REMOTE.search(done.stderr) and os.fspath(self.git_dir) not in done.stderr:
             raise error
         raise BrokenCacheError(error.message, hint=error.hint, details=error.details)
