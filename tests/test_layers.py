@@ -32,6 +32,7 @@ ARROWS = {
 
 OUTSIDE = {
     "apprise": {"mreg.stores.notify"},
+    "botocore": {"mreg.stores.dvc"},
     "configobj": {"mreg.stores.dvc"},
     "cryptography": {"mreg.stores.sshsig"},
     "dvc": {"mreg.stores.dvc"},

@@ -16,17 +16,30 @@ from mreg.errors import StorageError
 from mreg.stores.dvc.config import Sections
 from mreg.stores.dvc.errors import Place
 
-__all__ = ["connect"]
+__all__ = ["connect", "resolve"]
 
 _CONNECT_S = "5"
 _TRIES = 3
 _BACKOFF_S = 1
-_LOUD = ("dvc", "dvc_objects", "adlfs", "asyncssh", "azure", "fsspec", "gcsfs", "s3fs", "sshfs")
+_LOUD = ("dvc", "dvc_objects", "adlfs", "asyncssh", "azure", "fsspec", "gcsfs", "s3fs", "sshfs", "urllib3")
 """Loggers that would say on standard error, with a traceback, what is raised anyway."""
 
 
 def connect(sections: Sections, place: Place, stall_s: float) -> tuple[Any, str]:
     """Returns DVC's file system of a remote, and the path of the remote in it; nothing is asked over the network yet.
+
+    Raises:
+        StorageError: The remote keeps files by name, not objects by hash.
+        Exception: The plugin is missing, or the settings are wrong.
+    """
+    file_system, options, root = resolve(sections, place, stall_s)
+    opened = file_system(**options)
+    _hasten(opened, place.url.partition("://")[0].lower())
+    return opened, root
+
+
+def resolve(sections: Sections, place: Place, stall_s: float) -> tuple[Any, dict[str, Any], str]:
+    """Returns the class of DVC's file system, its options, checked by DVC, and the path of the remote in it.
 
     Raises:
         StorageError: The remote keeps files by name, not objects by hash.
@@ -42,9 +55,7 @@ def connect(sections: Sections, place: Place, stall_s: float) -> tuple[Any, str]
             f"{place} keeps versions of files, not objects by hash, and mreg needs the latter",
             hint=f"dvc remote modify --unset {place.name} version_aware, or set another default remote",
         )
-    opened = file_system(**settings)
-    _hasten(opened, kind)
-    return opened, root
+    return file_system, settings, root
 
 
 def _import_dvc() -> Any:  # noqa: ANN401 - DVC is not typed

@@ -212,9 +212,9 @@ class DvcStore:
         options = sections["remote"][place.name]
         jobs = jobs or _jobs(options)
         if _URL.match(options["url"]):
-            from mreg.stores.dvc.cloud import CloudRemote  # noqa: PLC0415 - what follows imports DVC
+            from mreg.stores.dvc.remotes import open_remote  # noqa: PLC0415 - what follows imports DVC
 
-            yield Traffic(cache, CloudRemote(sections, place, stall_s=self._stall_s), place, jobs, self._stall_s)
+            yield Traffic(cache, open_remote(sections, place, stall_s=self._stall_s), place, jobs, self._stall_s)
             return
         folder = Path(options["url"])
         if is_written:
