@@ -51,6 +51,7 @@ class Glance:
         self.selector = selector
         self._memory = memory
         self._asked_tags: set[str] = set()
+        self._files: dict[str, Mapping[str, str]] = {}
         self._label = repo.remote.label
 
     def find(self, asked: str) -> Tip:
@@ -130,7 +131,7 @@ class Glance:
 
     def config(self, tip: Tip) -> str:
         """Returns the committed ``.dvc/config``; empty where there is none."""
-        found = self.repo.find_files(tip.commit, [CONFIG]).get(CONFIG)
+        found = self._files.get(tip.commit, {}).get(CONFIG)
         (data,) = self.repo.read([found]) if found else [None]
         return (data or b"").decode("utf-8", "replace")
 
@@ -167,6 +168,7 @@ class Glance:
         selector, layout = self.selector, Layout(root)
         folder = layout.model(selector.model)
         files = self.repo.find_files(commit, [SETTINGS_FILE, CONFIG, f"{folder}/stages/", f"{folder}/versions/"])
+        self._files[commit] = files
         places = {path: layout.locate(path) for path in files}
         records = [
             place.version for place in places.values() if place and place.version and place.kind is PathKind.RECORD

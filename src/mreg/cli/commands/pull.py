@@ -12,8 +12,6 @@ from mreg.cli.options import Format, OutputFormat, Selector, directory_of, parse
 from mreg.cli.output import show_notes, show_result, transfer_bar
 from mreg.core.results import LinkMode
 from mreg.errors import UsageError
-from mreg.registry.facade import Registry
-from mreg.registry.serving import Serving, locate_repo
 
 __all__ = ["pull"]
 
@@ -62,9 +60,13 @@ def pull(
         )
     with transfer_bar("pulling") as progress:
         if repo is None:
+            from mreg.registry.facade import Registry
+
             registry = Registry.open(here)
             pulled = registry.pull(selector, place, into=here, link=link, force=force, progress=progress)
         else:
+            from mreg.registry.serving import Serving, locate_repo
+
             serving = Serving(locate_repo(repo, here), branch=branch, allow_older=allow_older)
             resolved = serving.resolve(selector)
             pulled = serving.place(resolved, place, into=here, link=link, force=force, progress=progress)

@@ -103,6 +103,7 @@ class ShallowRepository(GitRepository):
         self.remote = remote
         self.asks = True
         """False where what is not here counts as lost, and nobody is asked for it."""
+        self._here: set[str] = set()
         self._kind = kind
         self._link = GitRepository(folder, place)
         self._link.runner = GitRunner(folder, options=[f"--git-dir={folder}"], env=remote.settings(kind))
@@ -154,14 +155,18 @@ class ShallowRepository(GitRepository):
             done = self._fetch([*oids, f"+{ref}:{ref}"], "--depth=1", settings=noop)
             if done is None or not _MISSING.search(done.stderr):
                 self._require(done)
+                self._here.update(oids)
                 return
         if oids:
             self._require(self._fetch(oids, settings=noop))
+            self._here.update(oids)
 
     def find_missing(self, oids: Sequence[str]) -> list[str]:
         """Returns those of some objects that were not fetched, in one Git call."""
-        oids = list(dict.fromkeys(oids))
-        return [oid for oid, found in zip(oids, self.resolve(oids), strict=True) if found is None]
+        oids = [oid for oid in dict.fromkeys(oids) if oid not in self._here]
+        found = self.resolve(oids)
+        self._here.update(oid for oid in found if oid)
+        return [oid for oid, there in zip(oids, found, strict=True) if there is None]
 
     def find_files(self, rev: str, paths: Sequence[str]) -> dict[str, str]:
         """Returns the ids of some files of a commit by their paths, in one Git call; the files need not be here."""
