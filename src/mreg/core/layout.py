@@ -98,11 +98,26 @@ class Layout:
         return path.startswith(f"{self.root}/") and not path.rpartition("/")[2].startswith((".", "README"))
 
 
-@lru_cache(maxsize=4096)
+# Of a registry's files most are in few folders and have few names: what those say is worked out once.
+
+
+@lru_cache(maxsize=1024)
 def _locate(root: str, path: str) -> Place | None:
-    if not path.startswith(root + "/"):
+    folder, _, name = path.rpartition("/")
+    found = _locate_folder(root, folder)
+    if found is None:
+        found = _locate_folder(root, path) if name in _FOLDERS else None
+        return Place(PathKind.STRAY, found[0]) if found else None
+    model, kind, below = found
+    return _place(model, kind, below, name) or Place(PathKind.STRAY, model)
+
+
+@lru_cache(maxsize=8192)
+def _locate_folder(root: str, folder: str) -> tuple[ModelName, str, str] | None:
+    """Returns the model of a folder, the name of the folder that is reserved, and the folders below that."""
+    if not folder.startswith(root + "/"):
         return None
-    parts = path[len(root) + 1 :].split("/")
+    parts = folder[len(root) + 1 :].split("/")
     at = next((index for index, part in enumerate(parts) if index and part in _FOLDERS), None)
     if at is None:
         return None
@@ -110,27 +125,60 @@ def _locate(root: str, path: str) -> Place | None:
         model = parse_model_name("/".join(parts[:at]))
     except NamingError:
         return None
-    folder, rest = parts[at], "/".join(parts[at + 1 :])
-    return _place(model, folder, rest) or Place(PathKind.STRAY, model)
+    return model, parts[at], "".join(f"{part}/" for part in parts[at + 1 :])
 
 
-def _place(model: ModelName, folder: str, rest: str) -> Place | None:
-    stem, _, suffix = rest.rpartition(".")
+def _place(model: ModelName, kind: str, below: str, name: str) -> Place | None:
+    if kind == "approvals":
+        found = _read_approval_folder(below)
+        stem, _, suffix = name.rpartition(".")
+        return Place(PathKind.APPROVAL, model, *found) if found and stem and suffix == "yaml" else None
+    if below:
+        return None
+    if kind == "versions":
+        record = _read_version_file(name)
+        return Place(record[0], model, version=record[1]) if record else None
+    if kind == "stages":
+        stage = _read_stage_file(name)
+        return Place(PathKind.STAGE, model, stage=stage) if stage else None
+    stem, _, suffix = name.rpartition(".")
+    return Place(PathKind.POINTER, model) if stem and suffix == "dvc" else None
+
+
+@lru_cache(maxsize=32768)
+def _read_version_file(name: str) -> tuple[PathKind, Version] | None:
+    stem, _, suffix = name.rpartition(".")
+    if suffix not in {"yaml", "files"}:
+        return None
+    version = _read_version(stem)
+    return (PathKind.RECORD if suffix == "yaml" else PathKind.FILE_LIST, version) if version else None
+
+
+@lru_cache(maxsize=1024)
+def _read_stage_file(name: str) -> StageName | None:
+    stem, _, suffix = name.rpartition(".")
+    if suffix != "yaml":
+        return None
     try:
-        if folder == "versions" and suffix in {"yaml", "files"}:
-            version = parse_version(stem)
-            kind = PathKind.RECORD if suffix == "yaml" else PathKind.FILE_LIST
-            return Place(kind, model, version=version) if str(version) == stem else None
-        if folder == "stages" and suffix == "yaml":
-            stage = ARCHIVED if stem == ARCHIVED else parse_stage_name(stem)
-            return Place(PathKind.STAGE, model, stage=stage)
-        if folder == "approvals" and suffix == "yaml":
-            parts = stem.split("/")
-            version, stage = parse_version(parts[0]), parse_stage_name("/".join(parts[1:-1]))
-            is_canonical = str(version) == parts[0] and parts[-1] != ""
-            return Place(PathKind.APPROVAL, model, version, stage) if is_canonical else None
+        return ARCHIVED if stem == ARCHIVED else parse_stage_name(stem)
     except NamingError:
         return None
-    if folder == "artifact" and suffix == "dvc" and stem and "/" not in stem:
-        return Place(PathKind.POINTER, model)
-    return None
+
+
+@lru_cache(maxsize=8192)
+def _read_approval_folder(below: str) -> tuple[Version, StageName] | None:
+    version, _, stage = below.removesuffix("/").partition("/")
+    found = _read_version(version)
+    try:
+        return (found, parse_stage_name(stage)) if found else None
+    except NamingError:
+        return None
+
+
+def _read_version(text: str) -> Version | None:
+    """Returns a version that is written out in full."""
+    try:
+        version = parse_version(text)
+    except NamingError:
+        return None
+    return version if str(version) == text else None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timezone
+from operator import attrgetter
 
 from mreg.core.fields import Fields
 from mreg.core.fold import fold
 from mreg.core.history import Commit, Finding, Timeline
-from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
+from mreg.core.layout import SETTINGS_FILE, Layout, PathKind, Place
 from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, parse_archived, parse_stage
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from mreg.core.policy import Policy
@@ -70,18 +71,23 @@ class Reader:
             return RegistryState(None, policy)
         layout = policy.layout
         files = self.repo.files(commit, [layout.model(model) for model in models] or [layout.root])
-        manifests = [file for file in files if (place := layout.locate(file.path)) and place.kind is PathKind.STAGE]
-        self._prefetch((file.path, file.oid) for file in manifests)
+        places = [layout.locate(file.path) for file in files]
+        self._prefetch(
+            (file.path, file.oid)
+            for file, place in zip(files, places, strict=True)
+            if place and place.kind is PathKind.STAGE
+        )
         builders: dict[ModelName, _ModelBuilder] = {}
         findings: list[Finding] = []
-        for file in files:
-            place = layout.locate(file.path)
-            if layout.is_stray(file.path):
-                findings.append(Finding("stray-file", file.path, "this is no file of a registry"))
+        for file, place in zip(files, places, strict=True):
             if place is None or place.kind is PathKind.STRAY:
+                if layout.is_stray(file.path):
+                    findings.append(Finding("stray-file", file.path, "this is no file of a registry"))
                 continue
-            builder = builders.setdefault(place.model, _ModelBuilder(place.model))
-            finding = builder.add(self, layout, file)
+            builder = builders.get(place.model)
+            if builder is None:
+                builder = builders[place.model] = _ModelBuilder(place.model)
+            finding = builder.add(self, place, file)
             if finding:
                 findings.append(finding)
         states = {model: builders[model].build() for model in sorted(builders)}
@@ -206,10 +212,7 @@ class _ModelBuilder:
         self.archived: dict[Version, ArchivedMark] = {}
         self.unreadable: dict[StageName, Finding] = {}
 
-    def add(self, reader: Reader, layout: Layout, file: TreeFile) -> Finding | None:
-        place = layout.locate(file.path)
-        if place is None:
-            return None
+    def add(self, reader: Reader, place: Place, file: TreeFile) -> Finding | None:
         if place.kind is PathKind.RECORD and place.version:
             self.records[place.version] = file.oid
         elif place.kind is PathKind.FILE_LIST and place.version:
@@ -237,13 +240,16 @@ class _ModelBuilder:
     def build(self) -> ModelState:
         return ModelState(
             model=self.model,
-            records=dict(sorted(self.records.items())),
+            records={version: self.records[version] for version in sorted(self.records, key=_precedence)},
             file_lists=self.file_lists,
             pointers=tuple(self.pointers),
             entries=self.entries,
             archived=self.archived,
             unreadable=self.unreadable,
         )
+
+
+_precedence = attrgetter("precedence")
 
 
 def parse_manifest(path: str, data: bytes) -> Manifest:
