@@ -122,16 +122,17 @@ class GitHost:
 
 
 @contextmanager
-def git_host(kind: str, repo: Path, scratch: Path) -> Iterator[GitHost]:
+def git_host(kind: str, repo: Path, scratch: Path, *, port: int = 0) -> Iterator[GitHost]:
     """Serves a bare repository, which is to be named ``registry.git``.
 
     Args:
         kind: One of ``HOSTS``.
         repo: The repository.
         scratch: An empty folder.
+        port: Where, of the host in Python alone; by default anywhere.
     """
     assert repo.name == NAME
-    host = GitHost(repo)
+    host = GitHost(repo, port)
     host.protect()
     with (_nginx if kind == "nginx" else _python)(host, scratch):
         yield host

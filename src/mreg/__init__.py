@@ -1,6 +1,6 @@
 """A Git-native model registry: bytes go to DVC, facts to small YAML files, every change is one commit.
 
-The public API is ``Registry``, ``pull``, the values that they return, and ``mreg.errors``.
+The public API is ``Registry``, ``pull``, ``watch``, the values that they return, and ``mreg.errors``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mreg.core.audited import Audit, AuditFault, Report
     from mreg.core.best import Choice
     from mreg.core.compare import Comparison
+    from mreg.core.following import News, NewsKind
     from mreg.core.history import Action, Transition
     from mreg.core.names import Bump, Version
     from mreg.core.policy import OnReplace
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mreg.core.review import Review
     from mreg.registry.facade import Registry
     from mreg.registry.serving import pull
+    from mreg.registry.watching import watch
 
 __version__ = "0.1.0"
 
@@ -34,6 +36,8 @@ __all__ = [
     "Dataset",
     "LinkMode",
     "ModelList",
+    "News",
+    "NewsKind",
     "OnReplace",
     "Pulled",
     "Receipt",
@@ -48,12 +52,14 @@ __all__ = [
     "VersionList",
     "__version__",
     "pull",
+    "watch",
 ]
 
 _HOMES = {
     "mreg.core.audited": ("Audit", "AuditFault", "Report"),
     "mreg.core.best": ("Choice",),
     "mreg.core.compare": ("Comparison",),
+    "mreg.core.following": ("News", "NewsKind"),
     "mreg.core.history": ("Action", "Transition"),
     "mreg.core.names": ("Bump", "Version"),
     "mreg.core.policy": ("OnReplace",),
@@ -62,6 +68,7 @@ _HOMES = {
     "mreg.core.review": ("Review",),
     "mreg.registry.facade": ("Registry",),
     "mreg.registry.serving": ("pull",),
+    "mreg.registry.watching": ("watch",),
 }
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 import typer
 
 from mreg import __version__
-from mreg.cli.exit_codes import ExitCode, exit_code
+from mreg.cli.exit_codes import ExitCode, exit_code, signal_code
 from mreg.cli.signals import Ended
 from mreg.cli.witness import Witness
 from mreg.errors import MregError, OutsideError, UsageError
@@ -22,7 +22,6 @@ from mreg.render.text import render_error
 __all__ = ["guarded"]
 
 _FORMAT = ("--format", "-f")
-_BY_SIGNAL = 128
 # Typer carries its own Click, whose errors are public only through their subclass.
 _CLICK_USAGE_ERROR = typer.BadParameter.__mro__[1]
 
@@ -108,7 +107,7 @@ def _attempt(command: Callable[[], object], show: _Shown, witness: Witness) -> i
     except (KeyboardInterrupt, EOFError, typer.Abort) as stop:
         with suppress(OSError):  # the terminal may be gone
             show.error(_interrupted(witness))
-        return ExitCode(_BY_SIGNAL + stop.number) if isinstance(stop, Ended) else ExitCode.INTERRUPTED
+        return signal_code(stop.number) if isinstance(stop, Ended) else ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary
         if isinstance(error, _CLICK_USAGE_ERROR):
             show.error(_from_click(error))

@@ -22,7 +22,7 @@ from enum import IntEnum
 
 from mreg import errors
 
-__all__ = ["ExitCode", "exit_code"]
+__all__ = ["ExitCode", "exit_code", "signal_code"]
 
 
 class ExitCode(IntEnum):
@@ -42,6 +42,8 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+_BY_SIGNAL = 128
+
 _CODES: dict[type[errors.MregError], ExitCode] = {
     errors.RefusedError: ExitCode.NO,
     errors.UsageError: ExitCode.USAGE,
@@ -55,3 +57,8 @@ _CODES: dict[type[errors.MregError], ExitCode] = {
 def exit_code(error: errors.MregError) -> ExitCode:
     """Returns the status that an error ends the process with: that of its nearest ancestor in the table."""
     return next((_CODES[kind] for kind in type(error).__mro__ if kind in _CODES), ExitCode.BUG)
+
+
+def signal_code(number: int) -> ExitCode:
+    """Returns the status of a process that a signal ended, as shells write it."""
+    return ExitCode(_BY_SIGNAL + number)

@@ -12,6 +12,7 @@ from mreg.cli.options import Format, OutputFormat, Selector, directory_of, parse
 from mreg.cli.output import show_notes, show_result, transfer_bar
 from mreg.core.results import LinkMode
 from mreg.errors import UsageError
+from mreg.registry.watching import EVERY_S, HOOK_TIMEOUT_S
 
 __all__ = ["pull"]
 
@@ -42,17 +43,45 @@ def pull(
     allow_older: Annotated[
         bool, typer.Option("--allow-older", help="With --repo: also what is older than this machine has seen.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on: put each version in place that comes, until a signal ends it.")
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option("--every", metavar="SECONDS", min=0.1, help="With --watch: time between two looks; about 30."),
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option("--exec", metavar="COMMAND", help="With --watch: run it after each version; no shell reads it."),
+    ] = None,
+    command_timeout: Annotated[
+        float | None,
+        typer.Option("--exec-timeout", metavar="SECONDS", help="With --exec: end it after so long; 60.", min=0.1),
+    ] = None,
     output: Format = OutputFormat.TABLE,
-) -> None:
+) -> int | None:
     """Put a version's verified bytes in place, and print the path.
 
     \b
     mreg pull churn@production -o model.pkl
     mreg pull churn@v3
     mreg pull churn@production --repo https://git.example.com/models.git -o model.pkl
+    mreg pull churn@production -o model.pkl --watch --exec 'systemctl reload churn'
     """
     here = directory_of(context)
     place = here / target if target else None
+    if watch:
+        from mreg.cli.following import Request, follow
+        from mreg.registry.serving import locate_repo
+
+        where = None if repo is None else locate_repo(repo, here)
+        pace = (every or EVERY_S, command, command_timeout or HOOK_TIMEOUT_S)
+        return follow(Request(selector, here, where, place, branch, allow_older, *pace, link, force), output)
+    if any(given is not None for given in (every, command, command_timeout)):
+        raise UsageError(
+            "--every, --exec and --exec-timeout are about --watch, which is not given",
+            hint=f"mreg pull {shlex.quote(selector)} --output model --watch",
+        )
     if repo is None and (branch is not None or allow_older):
         raise UsageError(
             "--branch and --allow-older are about a registry elsewhere, and no --repo is given",
@@ -72,3 +101,4 @@ def pull(
             pulled = serving.place(resolved, place, into=here, link=link, force=force, progress=progress)
     show_notes(pulled.notices)
     show_result(pulled, output)
+    return None
