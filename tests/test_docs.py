@@ -27,6 +27,7 @@ DOCUMENTS = (
     "docs/github.md",
     "docs/review.md",
     "docs/notifications.md",
+    "docs/serving.md",
     "examples/README.md",
 )
 JSON_DOCUMENT = ROOT / "docs" / "json.md"
