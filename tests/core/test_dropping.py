@@ -106,6 +106,8 @@ def test_garbage_is_what_nothing_else_has_by_either_hash() -> None:
     assert find_garbage([version], Needs({MD5})) == {version.key: (listing,)}
     assert find_garbage([version], Needs(sha256s={SHA, ""})) == {version.key: (listing,)}
     again = VersionBytes(CHURN, V2, (file,))
+    assert Needs({MD5}).cover(again)
+    assert not Needs({MD5}).cover(version)
     assert find_garbage([version, again], Needs())[again.key] == ()
 
 

@@ -136,11 +136,19 @@ def test_judge_keeps_what_was_changed_or_deleted() -> None:
 
 
 def test_judge_keeps_the_young() -> None:
-    registry = simulate(V1, V2, V3)
+    registry = simulate(V1, V2)
     registry.now += timedelta(days=89)
+    registry.register(V3)
     assert reasons(registry, Retention(1, 90 * DAY))[V1] == "younger than 90d"
     later = registry.now + timedelta(days=1)
     assert dropped(registry, Retention(1, 90 * DAY), now=later) == [V1, V2]
+
+
+def test_judge_by_a_clock_that_is_years_ahead_makes_nothing_old() -> None:
+    registry = simulate(V1, V2, V3)
+    later = registry.now + timedelta(days=10_000)
+    assert reasons(registry, Retention(1, 90 * DAY), now=later)[V1] == "younger than 90d"
+    assert dropped(registry, Retention(1, 30 * DAY), now=later) == [V1, V2]
 
 
 def test_judge_believes_no_commit_older_than_those_before_it() -> None:
@@ -157,12 +165,13 @@ def test_judge_takes_what_lies_in_the_future_for_young_and_goes_on() -> None:
     registry = simulate(V1)
     registry.now = datetime(2040, 1, 1, tzinfo=timezone.utc)
     registry.register(V2)
-    registry.now = START + timedelta(hours=1)
-    registry.register(V3, V4)
+    registry.now = START + timedelta(days=99)
+    registry.register(V4)
+    registry.register(V3)
     now = START + timedelta(days=100)
     found = reasons(registry, Retention(1, 90 * DAY), now=now)
     assert found[V2] == "its commit lies in the future, so nobody knows its age"
-    assert (found[V1], found[V3]) == ("", "")
+    assert (found[V1], found[V3]) == ("", "younger than 90d")
 
 
 def test_judge_counts_what_was_given_up_no_more() -> None:

@@ -39,6 +39,10 @@ class Needs:
         """Returns whether an object is needed."""
         return item.md5 in self.md5s or (item.sha256 != "" and item.sha256 in self.sha256s)
 
+    def cover(self, version: VersionBytes) -> bool:
+        """Returns whether all objects of a version are needed."""
+        return all(map(self.have, version.objects))
+
 
 def find_garbage(dropped: Iterable[VersionBytes], needs: Needs) -> dict[Key, tuple[StoredObject, ...]]:
     """Returns the objects that may go, each with the first version that names it, lists after files."""

@@ -35,8 +35,6 @@ class Found:
     """Of its bytes, where the store tells or they were read."""
     sha256: str = ""
     """Where the bytes were read."""
-    written_s: float | None = None
-    """When it was written, in seconds since 1970, by the store's clock; ``None`` where it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Rules:
     * The newest N versions of a model are kept by number, at least one; those given up already do not count.
     * What is younger than D is kept.  A commit cannot be older than those before it, so the latest time that was
       written up to it counts; one that lies in the future tells nothing, and its version counts as young.
+    * The time is no later than ``IDLE`` after the last commit: a clock that is years ahead makes nothing old.
     * What cannot be read is not decided on: a model whose stages cannot be read in some commit is kept whole, and so is
       a version whose record was changed or deleted.
     * Without settings nothing is given up.
@@ -24,9 +25,11 @@ from mreg.core.manifest import Deletion
 from mreg.core.names import ModelName, Version
 from mreg.core.rules import format_duration, parse_duration
 
-__all__ = ["Key", "Retention", "Verdict", "judge_versions", "parse_retention"]
+__all__ = ["IDLE", "Key", "Retention", "Verdict", "judge_versions", "parse_retention"]
 
 Key = tuple[ModelName, Version]
+IDLE = timedelta(days=30)
+"""So long a registry may rest before its versions stop to grow older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ def judge_versions(
     reasons = _Reasons(timeline, layout)
     reasons.collect()
     times = _believe(commits, now)
+    last = max(filter(None, times.values()), default=now)
+    now = min(now, last + IDLE)
     by_model: dict[ModelName, list[Version]] = {}
     for model, version in sorted(timeline.appearances):
         by_model.setdefault(model, []).append(version)

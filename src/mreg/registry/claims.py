@@ -83,7 +83,8 @@ class _Survey:
         repo = self.reader.repo
         by_commit: dict[str, list[str]] = {}
         oids = repo.resolve([f"{oid}^{{commit}}" for oid in refs.values()])
-        for ref, commit in sorted(zip(refs, oids, strict=True)):
+        # A branch says more than that it is checked out.
+        for ref, commit in sorted(zip(refs, oids, strict=True), key=lambda pair: (pair[0] == "HEAD", pair[0])):
             if commit is not None:  # else the tag of a file
                 by_commit.setdefault(commit, []).append(ref)
         beside = _commits_beside(repo, self.tip, [*by_commit])

@@ -13,11 +13,9 @@ The cache may lose whatever the remote holds: those bytes can be had again.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from mreg.core.dropping import plan_drop
 from mreg.core.names import ModelName, Version
@@ -25,7 +23,7 @@ from mreg.core.objects import Found
 from mreg.core.plan import Plan
 from mreg.core.retention import Retention, judge_versions
 from mreg.core.swept import Sweep, Swept
-from mreg.errors import ConflictError, NotFoundError, OutsideError, UsageError
+from mreg.errors import ConflictError, NotFoundError, UsageError
 from mreg.registry.artifacts import open_store
 from mreg.registry.claims import Refs
 from mreg.registry.outlook import Outlook, look_out, time_now
@@ -40,7 +38,6 @@ from mreg.stores.hashing import Progress
 __all__ = ["Collecting"]
 
 _BATCH = 1000
-_SKEW = timedelta(hours=1)
 _DEFAULT_REASON = "retention: {policy}"
 
 
@@ -70,7 +67,7 @@ class Collecting:
             IncompleteHistoryError: The clone is shallow.
             ConflictError: The remote kept moving.
             DataError: What has to be read for the decision cannot be.
-            OutsideError: The Git remote, the storage or the disk failed, or a clock is wrong.
+            OutsideError: The Git remote, the storage or the disk failed.
         """
         if self.branch is not None and not self.remote:
             raise UsageError(
@@ -116,7 +113,7 @@ class Collecting:
         if not self.delete or not outlook.dropped:
             return report
         if self.branch is None:
-            self._check_clock(shelf.probe(), outlook)
+            shelf.probe()  # whoever may not delete there gives nothing up
         commits = self._give_up(outlook)
         if self.branch is not None:
             return replace(report, branch=self.branch, commits=commits)
@@ -233,22 +230,6 @@ class Collecting:
                 hint="--keep-newest 5, --keep-within 90d, or retention: in registry.yaml",
             )
         return outlook
-
-    def _check_clock(self, stamp_s: float | None, outlook: Outlook) -> None:
-        """Refuses to go by age where this machine's clock is not that of the storage.
-
-        Raises:
-            OutsideError: They differ.
-        """
-        if stamp_s is None or outlook.retention.within_s is None:
-            return
-        skew = timedelta(seconds=abs(time.time() - stamp_s))
-        if skew > _SKEW:
-            raise OutsideError(
-                f"the clock of this machine and that of the storage differ by {skew}: nobody knows what is old",
-                hint="date   # set it right, or leave --keep-within out",
-                details={"seconds": skew.total_seconds()},
-            )
 
     def _report(
         self, shelf: Shelf, outlook: Outlook, found: Mapping[str, Found], *, remote: str, notices: Sequence[str] = ()

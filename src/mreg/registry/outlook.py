@@ -6,7 +6,7 @@ What has to be read for that and cannot be is an error: nobody guesses what it m
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -122,10 +122,15 @@ class _Survey:
         lists = [each.artifact.md5 for each in candidates.values() if each.artifact.md5.endswith(".dir")]
         described = describe(candidates, files, find_lists(lists, self.shelves))
         listed = {key: each for key, each in described.items() if each.is_listed}
-        outlook = replace(outlook, verdicts=tuple(_keep_unlisted(verdicts, described.keys() - listed.keys())))
-        dropped = [verdict.key for verdict in outlook.dropped]
+        reasons = {key: "the list of its files is nowhere" for key, each in described.items() if not each.is_listed}
+        reasons |= dict.fromkeys(candidates.keys() - described.keys(), "DVC did not track its bytes")
+        outlook = _keep(outlook, reasons)
         kept = {verdict.key: records[verdict.key] for verdict in outlook.verdicts if verdict.is_kept}
-        garbage = find_garbage((listed[key] for key in dropped if key in listed), self._needs(claims, kept, files))
+        needs = self._needs(claims, kept, files)
+        # Nothing of these would go, so nothing is said of them; they are given up with the last that has their bytes.
+        outlook = _keep(outlook, {key: "others have its bytes" for key, each in listed.items() if needs.cover(each)})
+        dropped = [verdict.key for verdict in outlook.dropped]
+        garbage = find_garbage((listed[key] for key in dropped if key in listed), needs)
         return replace(outlook, garbage={key: garbage.get(key, ()) for key in dropped})
 
     def _needs(
@@ -147,10 +152,13 @@ class _Survey:
         return Needs(md5s, sha256s)
 
 
-def _keep_unlisted(verdicts: Iterable[Verdict], unlisted: Collection[Key]) -> Iterator[Verdict]:
-    for each in verdicts:
-        is_doubtful = each.key in unlisted and not each.is_kept and each.deletion is None
-        yield replace(each, why="the list of its files is nowhere") if is_doubtful else each
+def _keep(outlook: Outlook, reasons: Mapping[Key, str]) -> Outlook:
+    """Keeps versions, unless their bytes were given up already."""
+    verdicts = tuple(
+        replace(each, why=reasons[each.key]) if each.key in reasons and not (each.is_kept or each.deletion) else each
+        for each in outlook.verdicts
+    )
+    return replace(outlook, verdicts=verdicts)
 
 
 def _require(found: Mapping[Key, Record | DataError]) -> dict[Key, Record]:

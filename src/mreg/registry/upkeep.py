@@ -83,7 +83,7 @@ class Upkeep(Changes):
             UsageError: Nothing says what to keep.
             IncompleteHistoryError: The clone is shallow.
             DataError: A record, a file list or a pointer cannot be read.
-            OutsideError: The Git remote, the storage or the disk failed, or a clock is wrong.
+            OutsideError: The Git remote, the storage or the disk failed.
         """
         from mreg.registry.collecting import Collecting  # noqa: PLC0415 - writers do without
 

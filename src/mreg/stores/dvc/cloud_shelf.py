@@ -6,7 +6,6 @@ import math
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 from mreg.core.objects import Found
@@ -24,7 +23,6 @@ _LIST_FROM = 200
 _LOOK_UPS_AT_ONCE = 16
 _WORTH = 20
 """Objects in a page of a listing that take as long as one look-up."""
-_TIMES = ("LastModified", "last_modified", "updated", "mtime")
 
 
 class CloudHoldings:
@@ -72,16 +70,13 @@ class CloudHoldings:
         with remote_errors("written", self._place), suppress(FileNotFoundError):
             self._fs.fs.rm([self._path(md5) for md5 in md5s])
 
-    def probe(self) -> float | None:
-        """Writes a small file, takes it away again, and returns when it was written, by the store's clock."""
+    def probe(self) -> None:
+        """Writes a small file, and takes it away again."""
         path = self._fs.join(self._root, f"mreg-{secrets.token_hex(8)}.tmp")
         with remote_errors("written", self._place):
             self._fs.makedirs(self._root)
             self._fs.pipe_file(path, b"mreg gc")
-            self._fs.fs.invalidate_cache()
-            info = self._fs.info(path)
             self._fs.remove(path)
-        return _written_s(info)
 
     def idle_s(self) -> float:
         """Returns the seconds since a connection of DVC's clients last moved; infinite where they use no event loop."""
@@ -117,11 +112,4 @@ class CloudHoldings:
 
     def _describe(self, info: Mapping[str, Any]) -> Found:
         md5 = as_md5(info.get("ETag")) if self._is_s3 else ""
-        return Found(int(info.get("size") or 0), md5, written_s=_written_s(info))
-
-
-def _written_s(info: Mapping[str, Any]) -> float | None:
-    value = next((info[key] for key in _TIMES if info.get(key)), None)
-    if isinstance(value, datetime):
-        return value.timestamp()
-    return float(value) if isinstance(value, int | float) else None
+        return Found(int(info.get("size") or 0), md5)

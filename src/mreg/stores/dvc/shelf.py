@@ -46,8 +46,8 @@ class Holdings(Protocol):
         """Takes objects away; one that is not there is no fault."""
         ...
 
-    def probe(self) -> float | None:
-        """Writes a small file, takes it away again, and returns when it was written, by the store's clock."""
+    def probe(self) -> None:
+        """Writes a small file, and takes it away again."""
         ...
 
     def idle_s(self) -> float:
@@ -138,15 +138,13 @@ class Shelf:
                     details={"remote": self.place.name, "objects": left},
                 )
 
-    def probe(self) -> float | None:
-        """Returns the time by the store's clock, if it tells; whoever may not write and delete there is told so.
+    def probe(self) -> None:
+        """Passes whoever may write and delete there.
 
         Raises:
             StorageError: The remote refuses or does not answer.
         """
-        found: list[float | None] = []
-        self._run([lambda: found.append(self.holdings.probe())], Meter(None, 0))
-        return found[-1]
+        self._run([self.holdings.probe], Meter(None, 0))
 
     def _run(self, tasks: Sequence[Callable[[], None]], meter: Meter) -> None:
         run_all(tasks, self.place, Crew(self.jobs, self.stall_s, self.holdings.idle_s), meter)
@@ -170,7 +168,7 @@ class FolderHoldings:
                     entry = path.stat()
             except NotFoundError:
                 continue
-            found[md5] = Found(entry.st_size, written_s=entry.st_mtime)
+            found[md5] = Found(entry.st_size)
         return found
 
     def read(self, md5: str) -> Iterator[bytes] | None:
@@ -190,10 +188,10 @@ class FolderHoldings:
             with disk_errors("deleted", path):
                 path.unlink(missing_ok=True)
 
-    def probe(self) -> float | None:
-        """Writes a small file, takes it away again, and returns when it was written, by the store's clock."""
-        with scratch_folder(self._root) as folder:
-            return folder.stat().st_mtime
+    def probe(self) -> None:
+        """Writes a small file, and takes it away again."""
+        with scratch_folder(self._root):
+            pass
 
     def idle_s(self) -> float:
         """Returns infinity: there are no connections."""

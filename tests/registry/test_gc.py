@@ -1,0 +1,379 @@
+"""Garbage: what nobody kept needs goes, and nothing else, whoever works at the same time."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mreg import Registry
+from mreg.core.swept import Sweep
+from mreg.errors import (
+    BytesDeletedError,
+    DataError,
+    IncompleteHistoryError,
+    NotFoundError,
+    OutsideError,
+    StorageError,
+    UsageError,
+)
+from mreg.registry.auditing import audit
+from mreg.stores.pointer import parse_directory
+from tests.conftest import Git
+from tests.registry.stock import Clone, Stock, make_stock, object_path
+
+MREG = f"{sys.executable} -m mreg"
+A, B, C, D = (letter.encode() * 1000 for letter in "abcd")
+
+
+@pytest.fixture
+def stock(tmp_path: Path, git: Git) -> Stock:
+    return make_stock(tmp_path, git)
+
+
+def names(sweep: Sweep) -> list[str]:
+    return [f"{each.model}@{each.version}" for each in sweep.versions]
+
+
+def sweep(clone: Clone, *, delete: bool = True, **more: object) -> Sweep:
+    if (clone.path / ".git" / "refs" / "heads" / "main").exists():
+        clone.push()
+    return clone.registry.gc(remote=True, keep_newest=1, delete=delete, **more)  # type: ignore[arg-type]
+
+
+def test_gc_deletes_what_it_showed_and_says_so_to_everyone(stock: Stock, tmp_path: Path) -> None:
+    ann = stock.ann
+    a, b, c, d = (ann.register("churn", content) for content in (A, B, C, D))
+    ann.registry.promote("churn@v2", "production", reason="r")
+    ann.registry.promote("churn@v3", "production", reason="r")
+    shown = sweep(ann, delete=False)
+    assert (names(shown), shown.objects, shown.size, shown.dry_run) == (["churn@v1.0.0"], 1, 1000, True)
+    assert shown.kept == {"among the newest 1": 1, "is in production": 1, "was in production": 1}
+    assert stock.holds(a, b, c, d) == [True] * 4
+    done = sweep(ann)
+    assert (names(done), done.objects, done.size, done.dry_run) == (["churn@v1.0.0"], 1, 1000, False)
+    assert done.versions[0].deletion
+    assert len(done.commits) == 1
+    assert stock.holds(a, b, c, d) == [False, True, True, True]
+    bob = stock.clone("bob")
+    with pytest.raises(BytesDeletedError, match="deleted on purpose by ada@example"):
+        bob.registry.pull("churn@v1", tmp_path / "v1")
+    assert bob.registry.pull("churn@v2", tmp_path / "v2").path.read_bytes() == B
+    assert audit(bob.path).ok
+    again = sweep(bob)
+    assert (again.versions, again.commits) == ((), ())
+
+
+def test_gc_of_the_cache_deletes_what_can_be_had_again(stock: Stock, tmp_path: Path) -> None:
+    ann = stock.ann
+    a, b, c = (ann.register("churn", content) for content in (A, B, C))
+    only_here = ann.register("other", D, upload=False)
+    ann.register("other", A)
+    found = ann.registry.gc(keep_newest=1, delete=True)
+    assert names(found) == ["churn@v2.0.0"]  # the first has the bytes of other@v2
+    assert found.commits == ()
+    assert "1 objects stay" in found.notices[0]
+    assert [object_path(ann.cache, md5).exists() for md5 in (a, b, c, only_here)] == [True, False, True, True]
+    assert ann.registry.pull("churn@v2", tmp_path / "v2").path.read_bytes() == B
+
+
+def test_gc_of_the_cache_without_a_remote_keeps_the_only_copies(repo: Path, git: Git) -> None:
+    Registry.init(repo)
+    ann = Clone(repo, git)
+    a, _ = (ann.register("churn", content, push=False) for content in (A, B))
+    found = ann.registry.gc(keep_newest=1, delete=True)
+    assert found.versions == ()
+    assert "no DVC remote is set" in found.notices[0]
+    assert object_path(ann.cache, a).exists()
+    with pytest.raises(NotFoundError, match="no default DVC remote"):
+        ann.registry.gc(remote=True, keep_newest=1)
+
+
+def test_gc_finishes_what_was_given_up_before(stock: Stock) -> None:
+    ann = stock.ann
+    members = {"x": A, "sub/y": B}
+    first = ann.register("dirs", members)
+    ann.register("dirs", {"x": C, "sub/y": B})
+    receipt = sweep(ann, branch="give-up", push=True)
+    assert (receipt.branch, len(receipt.commits)) == ("give-up", 1)
+    assert stock.holds(first) == [True]
+    ann.git("merge", "--quiet", "--ff-only", "give-up", cwd=ann.path)
+    ann.git("push", "--quiet", "origin", "main", cwd=ann.path)
+    # Someone was killed after the first file of the directory.
+    shared = {md5 for md5 in stock.objects() if object_path(stock.store, md5).read_bytes() == B}
+    gone = {md5 for md5 in stock.objects() if object_path(stock.store, md5).read_bytes() == A}
+    for md5 in gone:
+        object_path(stock.store, md5).unlink()
+    shutil.rmtree(ann.cache)
+    done = ann.registry.gc(remote=True, delete=True)  # no rule, and none is needed
+    assert (names(done), done.objects) == (["dirs@v1.0.0"], 1)
+    assert stock.holds(first, *shared, *gone) == [False, True, False]
+
+
+def test_gc_keeps_what_branches_tags_and_the_worktree_name(stock: Stock) -> None:
+    ann = stock.ann
+    kept = [ann.register("churn", f"{number}".encode() * 100) for number in range(7)]
+    bob = stock.clone("bob")
+    for ref, md5 in (("foreign", kept[0]), ("tagged", kept[1])):
+        bob.git("checkout", "--quiet", "-b", ref, "origin/main", cwd=bob.path)
+        bob.track("data.dvc", md5)
+    bob.git("tag", "release", cwd=bob.path)
+    bob.git("push", "--quiet", "origin", "foreign", "release", cwd=bob.path)
+    bob.git("checkout", "--quiet", "main", cwd=bob.path)
+    bob.registry.promote("churn@v3", "production", reason="r", branch="proposal", push=True)
+    bob.registry.approve("churn@v4", "production", branch="approval", push=True)
+    (ann.path / "here.dvc").write_text(f"outs: [{{md5: {kept[4]}, path: x}}]\n")
+    lock = f"schema: '2.0'\nstages:\n  train:\n    cmd: x\n    outs:\n    - path: m\n      md5: {kept[5]}\n"
+    (ann.path / "dvc.lock").write_text(lock)
+    found = sweep(ann)
+    assert found.versions == ()
+    assert set(found.kept) == {
+        "among the newest 1",
+        "approved on approval",
+        "data.dvc on foreign names its bytes",
+        "data.dvc on tags/release names its bytes",
+        "dvc.lock here, not committed names its bytes",
+        "here.dvc here, not committed names its bytes",
+        "proposal puts it into production",
+    }
+
+
+def test_gc_keeps_what_another_branch_registers(stock: Stock) -> None:
+    ann = stock.ann
+    a, b, _ = (ann.register("churn", content) for content in (A, {"x": B}, D))
+    member = next(md5 for md5 in stock.objects() if object_path(stock.store, md5).read_bytes() == B)
+    bob = stock.clone("bob")
+    bob.register("other", A, branch="proposal")
+    bob.register("third", {"y": B, "z": C}, branch="proposal", push=True)
+    found = sweep(ann)
+    assert (names(found), found.objects) == (["churn@v2.0.0"], 1)
+    assert stock.holds(a, b, member) == [True, False, True]
+
+
+def test_gc_knows_the_files_of_a_foreign_directory(stock: Stock) -> None:
+    ann = stock.ann
+    a = ann.register("churn", A)
+    listing = ann.register("scratch", {"x": A, "y": B}, branch="scratch")
+    ann.register("churn", C)
+    # The directory stays tracked by DVC alone: no record names it any more.
+    ann.git("branch", "--quiet", "-D", "scratch", cwd=ann.path)
+    ann.track("data.dvc", listing)
+    assert sweep(ann).versions == ()
+    assert stock.holds(a) == [True]
+    for folder in (stock.store, ann.cache):
+        object_path(folder, listing).unlink()
+    with pytest.raises(NotFoundError, match=r"neither on the remote nor in the cache") as caught:
+        sweep(ann)
+    assert caught.value.details["place"] == "data.dvc on the registry branch"
+    assert names(sweep(ann, ignore_unlisted=True)) == ["churn@v1.0.0"]
+
+
+def test_gc_keeps_a_directory_whose_list_is_nowhere(stock: Stock) -> None:
+    ann = stock.ann
+    listing = ann.register("dirs", {"x": A})
+    ann.register("dirs", {"x": B})
+    for folder in (stock.store, ann.cache):
+        object_path(folder, listing).unlink()
+    found = sweep(ann)
+    assert found.versions == ()
+    assert found.kept["the list of its files is nowhere"] == 1
+
+
+def test_gc_in_a_clone_that_lacks_branches_and_tags_fetches_them(stock: Stock) -> None:
+    ann = stock.ann
+    a, _ = (ann.register("churn", content) for content in (A, B))
+    ann.git("checkout", "--quiet", "--detach", cwd=ann.path)
+    ann.track("data.dvc", a)
+    ann.git("push", "--quiet", "origin", "HEAD:refs/tags/release", cwd=ann.path)
+    bob = stock.clone("bob", "--single-branch", "--no-tags")
+    assert sweep(bob).versions == ()
+    assert stock.holds(a) == [True]
+
+
+def test_gc_in_a_shallow_clone_or_without_the_remote_is_refused(stock: Stock) -> None:
+    ann = stock.ann
+    a, _ = (ann.register("churn", content) for content in (A, B))
+    bob = stock.clone("bob", "--depth=1")
+    with pytest.raises(IncompleteHistoryError, match="shallow"):
+        sweep(bob)
+    shutil.move(stock.origin, stock.root / "gone")
+    with pytest.raises(OutsideError, match="origin did not take part"):
+        ann.registry.gc(remote=True, keep_newest=1, delete=True)
+    assert stock.holds(a) == [True]
+
+
+def test_gc_where_a_record_cannot_be_read_is_refused(stock: Stock) -> None:
+    ann = stock.ann
+    a, _ = (ann.register("churn", content) for content in (A, B))
+    path = ann.path / "registry" / "other" / "versions" / "v1.0.0.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("schema: [\n")
+    ann.git("add", str(path), cwd=ann.path)
+    ann.git("commit", "--quiet", "--message=Broken", cwd=ann.path)
+    with pytest.raises(DataError, match=r"other/versions/v1\.0\.0\.yaml"):
+        sweep(ann)
+    assert stock.holds(a) == [True]
+
+
+def test_gc_without_a_rule_is_a_slip(stock: Stock) -> None:
+    stock.ann.register("churn", A)
+    stock.ann.push()
+    for remote in (False, True):
+        with pytest.raises(UsageError, match="nothing says which versions to keep"):
+            stock.ann.registry.gc(remote=remote)
+    for bad in ({"keep_newest": 0}, {"keep_within": "soon"}, {"branch": "b", "keep_newest": 1}):
+        with pytest.raises(UsageError):
+            stock.ann.registry.gc(**bad)
+
+
+def test_gc_goes_by_the_settings_and_the_clock(tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    stock = make_stock(tmp_path, git, settings="retention: {keep_newest: 1, keep_within: 30d}\n")
+    ann = stock.ann
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z")
+    ann.register("churn", A)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "1999-01-01T00:00:00Z")  # of one whose clock is off by years
+    ann.register("churn", B)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-01-20T00:00:00Z")
+    ann.register("churn", C)
+    ann.push()
+    assert ann.registry.gc(remote=True, delete=True).versions == ()
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2099-01-01T00:00:00Z")  # of whoever collects
+    assert ann.registry.gc(remote=True, keep_within="60d", delete=True).versions == ()
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-02-10T00:00:00Z")
+    assert names(ann.registry.gc(remote=True, delete=True)) == ["churn@v1.0.0", "churn@v2.0.0"]
+
+
+def test_gc_where_nothing_can_be_deleted_gives_nothing_up(stock: Stock) -> None:
+    ann = stock.ann
+    ann.register("churn", A)
+    ann.register("churn", B)
+    ann.push()
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    stock.store.chmod(0o500)
+    before = ann.git("rev-parse", "main", cwd=stock.origin)
+    with pytest.raises(StorageError):
+        sweep(ann)
+    stock.store.chmod(0o700)
+    assert ann.git("rev-parse", "main", cwd=stock.origin) == before
+
+
+def test_gc_leaves_what_is_registered_between_its_commit_and_the_deletion(stock: Stock) -> None:
+    ann = stock.ann
+    a, _ = (ann.register("churn", content) for content in (A, B))
+    bob = stock.clone("bob")
+    (stock.root / "again.bin").write_bytes(A)
+    # Whoever lands the commit that gives the bytes up waits for this hook.
+    stock.hook("post-receive", f"{MREG} -C {bob.path} register other {stock.root / 'again.bin'} --push")
+    found = sweep(ann)
+    assert "Register other v1.0.0" in (stock.root / "log").read_text()
+    assert found.objects == 0
+    assert stock.holds(a) == [True]
+
+
+def test_gc_brings_back_what_is_registered_while_it_deletes(stock: Stock, tmp_path: Path) -> None:
+    ann = stock.ann
+    a, b, _ = (ann.register("churn", content) for content in (A, B, C))
+    bob = stock.clone("bob")
+    object_path(ann.cache, b).unlink()
+
+    def register(_done: int, _total: int) -> None:
+        bob.register("other", A, upload=False, push=True)  # it looked before: the bytes were there
+        bob.register("third", B, upload=False, push=True)
+
+    found = sweep(ann, progress=register)
+    assert (found.restored, found.lost) == (1, (b,))
+    assert stock.holds(a, b) == [True, False]
+    mended = bob.registry.fsck(remote=True, repair=True)
+    assert (mended.ok, mended.repaired) == (True, 1)
+    assert stock.clone("eve").registry.pull("third", tmp_path / "third").path.read_bytes() == B
+
+
+def test_gc_whose_push_is_lost_gives_up_only_what_still_may_go(stock: Stock) -> None:
+    ann = stock.ann
+    a, b, _ = (ann.register("churn", content) for content in (A, B, C))
+    bob = stock.clone("bob")
+    # The first push loses against a promotion of what was to go.
+    ann.push()
+    stock.hook("pre-receive", f"{MREG} -C {bob.path} promote churn@v1 production --reason r --push")
+    found = sweep(ann)
+    assert found.objects == 1
+    assert stock.holds(a, b) == [True, False]
+    assert set(ann.registry.versions("churn").versions[-1].stages) == {"production"}
+
+
+@pytest.mark.slow
+def test_gc_that_is_killed_goes_on_where_it_was(stock: Stock) -> None:
+    ann = stock.ann
+    for number in range(6):
+        ann.register("dirs", {f"{number}-{name}": os.urandom(50) for name in range(30)})
+    ann.push()
+    before = stock.objects()
+    command = [sys.executable, "-m", "mreg", "gc", "--remote", "--keep-newest", "1", "--delete"]
+    for seconds in (0.4, 0.7, 1.0):
+        process = subprocess.Popen(command, cwd=ann.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < deadline:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert audit(ann.path).ok
+    sweep(ann)
+    left = stock.objects()
+    assert len(before) - len(left) == 5 * 31
+    assert ann.registry.fsck(remote=True, read_data=True).ok
+    assert sweep(ann).versions == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1))
+def test_gc_never_deletes_what_is_kept_or_named(tmp_path: Path, git: Git, seed: int) -> None:
+    dice = random.Random(seed)
+    stock = make_stock(tmp_path, git)
+    ann, contents = stock.ann, [A, B, C, D]
+    names_of: dict[str, list[str]] = {"churn": [], "fraud": [], "dirs": []}
+    for _ in range(7):
+        model = dice.choice(sorted(names_of))
+        picked = dice.sample(contents, dice.randint(1, 2))
+        content = {f"{index}": each for index, each in enumerate(picked)} if model == "dirs" else picked[0]
+        names_of[model].append(ann.register(model, content))
+    for model, md5s in names_of.items():
+        if md5s and dice.random() < 0.5:
+            ann.registry.promote(f"{model}@v{dice.randint(1, len(md5s))}", "production", reason="r")
+    named = [dice.choice(md5s) for md5s in names_of.values() if md5s and dice.random() < 0.6]
+    for number, md5 in enumerate(named):
+        git("checkout", "--quiet", "-b", f"branch-{number}", cwd=ann.path)
+        ann.track(f"{number}.dvc", md5)
+        git("push", "--quiet", "origin", f"branch-{number}", cwd=ann.path)
+        git("checkout", "--quiet", "main", cwd=ann.path)
+    before = stock.objects()
+    shown = sweep(ann, delete=False)
+    done = sweep(ann)
+    assert (names(shown), shown.objects, shown.size) == (names(done), done.objects, done.size)
+    assert len(before) - len(stock.objects()) == done.objects
+    assert all(stock.holds(*named))
+    bob = stock.clone("bob")
+    found = bob.registry.fsck(remote=True, read_data=True)
+    assert found.ok
+    assert found.versions + found.deleted == sum(map(len, names_of.values()))
+    for md5 in named:
+        if md5.endswith(".dir"):
+            listing = parse_directory(object_path(stock.store, md5).read_bytes(), md5)
+            assert all(stock.holds(*listing.values()))
+
+
+def test_gc_refused_by_a_protected_branch_deletes_nothing(stock: Stock) -> None:
+    ann = stock.ann
+    a, _ = (ann.register("churn", content) for content in (A, B))
+    ann.push()
+    stock.hook("pre-receive", "echo protected >&2; exit 1")
+    with pytest.raises(OutsideError, match="protected"):
+        sweep(ann)
+    assert stock.holds(a) == [True]
