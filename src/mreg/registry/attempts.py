@@ -12,7 +12,10 @@ import random
 import time
 from collections.abc import Iterator
 
-__all__ = ["attempts"]
+from mreg.errors import ConflictError
+from mreg.stores.git.publishing import RefMovedError
+
+__all__ = ["attempts", "given_up"]
 
 LEAST = 8
 """Attempts that are made in any case."""
@@ -35,3 +38,20 @@ def attempts() -> Iterator[int]:
             return
         bound_s = max(now - started, _SHORTEST_S) * _SPREAD[min(number, len(_SPREAD)) - 1]
         time.sleep(random.uniform(0, min(bound_s, _LONGEST_S)))  # noqa: S311 - no secret
+
+
+def given_up(message: str, last: RefMovedError) -> ConflictError:
+    """Returns the error of a writer that lost every race, or that met a lock which nobody takes away.
+
+    Args:
+        message: What kept moving.
+        last: What kept the last attempt from landing.
+    """
+    remote, lock = last.details.get("remote"), last.details.get("lock")
+    if not (remote and lock):
+        return ConflictError(message, hint="try again", details=last.details)
+    return ConflictError(
+        f"{remote} has kept the branch locked all the time: {lock} is there",
+        hint=f"try again; if no push is under way there, one was killed: whoever runs {remote} may rm '{lock}'",
+        details=last.details,
+    )

@@ -12,8 +12,7 @@ from mreg.core.plan import Plan
 from mreg.core.record import Record
 from mreg.core.results import Receipt
 from mreg.core.state import ModelState
-from mreg.errors import ConflictError
-from mreg.registry.attempts import attempts
+from mreg.registry.attempts import attempts, given_up
 from mreg.registry.judging import Bench, judge_plan
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.signing import Signing
@@ -99,9 +98,9 @@ class Writer:
                 try:
                     receipt = self._land(Publisher(self._repo), base, view, plan, upstream)
                     return replace(receipt, findings=findings)
-                except RefMovedError:
-                    continue
-        raise ConflictError(f"{base.branch} kept moving while mreg was writing", hint="try again")
+                except RefMovedError as error:
+                    lost = error
+        raise given_up(f"{base.branch} kept moving while mreg was writing", lost)
 
     def recover(self) -> None:
         """Completes or undoes what a killed command had begun.
@@ -142,10 +141,10 @@ class Writer:
         return settings.tip if there is None or is_ancestor(self._repo, there, settings.tip) else there
 
     def _view(self, model: ModelName, base: _Base, *, dry_run: bool = False) -> View:
-        reader, rules = Reader(self._repo), base.settings.policy
+        reader, rules = Reader(self._repo, base.settings), base.settings.policy
         policy = rules if base.is_registry else reader.policy_at(base.tip)
         registry = reader.state(base.tip, policy, [model])
-        commits = reader.commits(base.tip, policy.layout, [model])
+        commits = reader.commits(base.tip, policy.layout, [model], remember=True)
         return View(
             reader=reader,
             policy=policy,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from mreg.errors import OutsideError, UsageError
 from mreg.stores.git.repository import GitRepository
@@ -23,13 +24,19 @@ _LOW_SPEED = ("http.lowSpeedLimit", "http.lowSpeedTime")
 _SETTING = "mreg.timeout"
 _FORBIDDEN = re.compile(r"returned error: 403\b|Permission to \S+ denied|permission denied to", re.IGNORECASE)
 _NO_LOGIN = re.compile(r"Authentication failed|could not read (?:Username|Password)|Permission denied \(|error: 401\b")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_PACKET = re.compile(r"^\S+ \S+ +packet: ", re.MULTILINE)
 _NO_WORDS = re.compile(
     r"\s|(?:fatal|error|hint|warning): |(?:From|To) |Please make sure you have the correct|and the repository exists"
 )
 
 
-def ask(repo: GitRepository, remote: str, *args: str, stdin: bytes = b"") -> Completed:
+def ask(
+    repo: GitRepository, remote: str, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None
+) -> Completed:
     """Runs one Git command that talks to a remote to its end, whatever its status.
+
+    What it says has no user and no password in it: Git leaves them in what it says of a URL that it pushes to.
 
     Raises:
         OutsideError: It was not done in time.
@@ -39,7 +46,8 @@ def ask(repo: GitRepository, remote: str, *args: str, stdin: bytes = b"") -> Com
     timeout_s = parse_seconds(_SETTING, asked, TIMEOUT_S)
     pinned = () if any(low_speed) else ("-c", f"{_LOW_SPEED[0]}=1", "-c", f"{_LOW_SPEED[1]}={SILENCE_S}")
     try:
-        return repo.runner.complete(*pinned, *args, stdin=stdin, timeout_s=timeout_s)
+        done = repo.runner.complete(*pinned, *args, stdin=stdin, env=env, timeout_s=timeout_s)
+        return replace(done, stderr=_CREDENTIALS.sub("", done.stderr))
     except OutsideError as error:
         if "timeout_s" not in error.details:
             raise
@@ -49,6 +57,31 @@ def ask(repo: GitRepository, remote: str, *args: str, stdin: bytes = b"") -> Com
             hint=f"git ls-remote {shlex.quote(remote)}   # where it is but slow: git config {_SETTING} 600",
             details=error.details,
         ) from error
+
+
+def list_again(repo: GitRepository, remote: str, ref: str) -> dict[str, str]:
+    """Returns where a ref of a remote is that it seems to lack; empty where it truly does.
+
+    Over HTTP, Git takes any answer that it does not know, such as a page to log in or one that was cut off, for that of
+    a server without Git, whose repository is empty.  One that speaks Git's protocol shows in the trace.
+
+    Raises:
+        OutsideError: What answers is no Git server, or does not answer in time.
+    """
+    args = ("ls-remote", "--quiet", "--refs", remote, ref)
+    done = ask(repo, remote, *args, env={"GIT_TRACE_PACKET": "1"})
+    spoke = bool(_PACKET.search(done.stderr))
+    done = replace(done, stderr="\n".join(line for line in done.stderr.splitlines() if not _PACKET.match(line)))
+    if done.status != 0:
+        raise unreachable(remote, args, done)
+    if not spoke:
+        raise OutsideError(
+            f"{remote} did not take part: what answers there is no Git server, or its answer was cut off",
+            hint=f"git ls-remote {shlex.quote(remote)}   # shows nothing; look at the URL: git remote --verbose",
+            details={"command": "ls-remote", "remote": remote},
+        )
+    lines = (line.partition("\t") for line in done.stdout.decode("utf-8", "surrogateescape").split("\n") if line)
+    return {name: oid for oid, _, name in lines if name == ref}
 
 
 def unreachable(remote: str, args: Sequence[str], done: Completed) -> OutsideError:

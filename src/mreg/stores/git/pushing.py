@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from mreg.errors import GitError, MregError, OutsideError, PushRefusedError
-from mreg.stores.git.network import ask, is_forbidden, unreachable, words_of
+from mreg.stores.git.network import ask, is_forbidden, list_again, unreachable, words_of
 from mreg.stores.git.pending import RefUpdate
 from mreg.stores.git.publishing import RefMovedError
 from mreg.stores.git.repository import GitRepository
@@ -44,6 +44,9 @@ _MOVED = (
 )
 """What Git says where someone else moved first; the rest of a refusal is a rule of the server."""
 _CONSEQUENCE = "atomic push fail"
+_NOT_STORED = "unpacker error"
+_UNPACKED = re.compile(r"^error: remote unpack failed: (.+)$", re.MULTILINE)
+_LOCK = re.compile(r"Unable to create '([^'\n]+\.lock)': File exists")
 _MISSING = re.compile(r"couldn't find remote ref (refs/\S+)$", re.MULTILINE)
 _TWICE = re.compile(r"dst refspec (refs/\S+) matches more than one")
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
@@ -95,6 +98,12 @@ def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Itera
         break
     found = repo.resolve([tracking[ref] for ref in tracking if ref in specs])
     there = dict(zip((ref for ref in tracking if ref in specs), found, strict=True))
+    if tracking and not there and list_again(repo, remote, next(iter(tracking))):
+        raise OutsideError(
+            f"{remote} did not take part: it said that it lacks {branches[0]}, and then that it has it",
+            hint="run the command again",
+            details={"command": "fetch", "remote": remote},
+        )
     return [there.get(ref) for ref in tracking]
 
 
@@ -217,17 +226,30 @@ def _explain(remote: str, args: Sequence[str], done: Completed, refs: Sequence[s
     refusals = {ref: why for flag, ref, why in answers if flag == "!"}
     moved = [ref for ref, why in refusals.items() if any(word in why for word in _MOVED)]
     if moved:
-        details = {"remote": remote, "refs": moved}
+        lock = _LOCK.search(done.stderr)
+        details = {"remote": remote, "refs": moved, **({"lock": lock[1]} if lock else {})}
         return RefMovedError(f"{moved[0]} moved on {remote} while mreg was writing", hint="try again", details=details)
     if not refusals:
         return _forbidden(remote, args, done) if is_forbidden(done) else unreachable(remote, args, done)
     said = words_of(done)
+    if any(_NOT_STORED in why for why in refusals.values()):
+        return _not_stored(remote, said, done)
     causes = [(ref, why) for ref, why in refusals.items() if _CONSEQUENCE not in why]
     ref, why = (causes or list(refusals.items()))[0]
     return PushRefusedError(
         f"{remote} refused {ref.removeprefix(_HEADS).removeprefix(_TAGS)} ({why}){f': {said}' if said else ''}",
         hint=_advise(ref),
         details={"remote": remote, "refs": refusals, "said": said},
+    )
+
+
+def _not_stored(remote: str, said: str, done: Completed) -> OutsideError:
+    unpacked = _UNPACKED.search(done.stderr)
+    why = " ".join(filter(None, (said, unpacked[1] if unpacked else "")))
+    return OutsideError(
+        f"{remote} could not store what was pushed: {why or 'it did not say why'}",
+        hint="ask who runs it whether its disk is full or may only be read; then run the command again",
+        details={"command": "push", "remote": remote, "stderr": done.stderr.strip()[-2000:]},
     )
 
 
