@@ -61,7 +61,7 @@ def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelNam
     notices: tuple[str, ...] = ()
     timeline = Timeline()
     try:
-        timeline = reader.timeline(reader.commits(tip, layout, [model]), layout)
+        timeline = reader.timeline(reader.commits(tip, layout, [model], remember=True), layout)
     except IncompleteHistoryError as error:
         notices = (f"{error.message}: {error.hint}",)
     appearance = timeline.appearances.get((model, version))

@@ -128,7 +128,8 @@ class Queries:
         if name is not None:
             state.model(name)
         layout = settings.policy.layout
-        timeline = reader.timeline(reader.commits(settings.tip, layout, [name] if name else ()), layout)
+        commits = reader.commits(settings.tip, layout, [name] if name else (), remember=True)
+        timeline = reader.timeline(commits, layout)
         wanted = _parse_stage(stage) if stage is not None else None
         found = answers.transitions_of(timeline, wanted)
         if wanted and not found and wanted != ARCHIVED:

@@ -19,6 +19,7 @@ from mreg.core.state import ModelState, RegistryState
 from mreg.errors import DataError, IncompleteHistoryError, NotFoundError
 from mreg.registry.settings import Settings, parse_settings, read_settings, with_hint
 from mreg.stores import yaml
+from mreg.stores.git.log_cache import read_log
 from mreg.stores.git.repository import GitRepository, TreeFile
 
 __all__ = ["Reader", "Settings", "parse_manifest", "parse_settings"]
@@ -30,12 +31,12 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 class Reader:
     """Reads one repository; what it has read once it does not read again."""
 
-    def __init__(self, repo: GitRepository) -> None:
-        """Keeps the repository; nothing is read yet."""
+    def __init__(self, repo: GitRepository, settings: Settings | None = None) -> None:
+        """Keeps the repository, and its settings where they are known; nothing is read yet."""
         self.repo = repo
         self._manifests: dict[tuple[str, str], Manifest | DataError] = {}
         self._records: dict[tuple[str, str], Record | DataError] = {}
-        self._settings: Settings | None = None
+        self._settings = settings
 
     def settings(self) -> Settings:
         """Returns the settings at the tip of the registry branch.
@@ -94,9 +95,22 @@ class Reader:
         return RegistryState(commit, policy, states, tuple(findings))
 
     def commits(
-        self, tip: str, layout: Layout, models: Sequence[ModelName] = (), *, since: str | None = None
+        self,
+        tip: str,
+        layout: Layout,
+        models: Sequence[ModelName] = (),
+        *,
+        since: str | None = None,
+        remember: bool = False,
     ) -> list[Commit]:
         """Returns the first-parent commits that touch some models, oldest first.
+
+        Args:
+            tip: The newest commit.
+            layout: Where the registry's files are.
+            models: All where empty.
+            since: Only what came after this commit.
+            remember: Take what an earlier command has read, and keep it for the next; not where something is proven.
 
         Raises:
             IncompleteHistoryError: The clone is shallow.
@@ -107,7 +121,12 @@ class Reader:
                 hint=_UNSHALLOW,
             )
         folders = [f"{layout.model(model)}/{part}" for model in models for part in ("versions", "stages", "approvals")]
+        if remember and since is None:
+            return read_log(self.repo, tip, folders or [layout.root], keep=self._is_landed(tip))
         return self.repo.log(tip, folders or [layout.root], since=since)
+
+    def _is_landed(self, tip: str) -> bool:
+        return self._settings is not None and self._settings.tip == tip
 
     def timeline(self, commits: Iterable[Commit], layout: Layout) -> Timeline:
         """Returns the fold of commits; one Git call for all their manifest files."""

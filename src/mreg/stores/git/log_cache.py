@@ -1,0 +1,148 @@
+"""What ``git log`` said of some folders up to a commit, kept below ``.git/mreg/history`` because it never changes.
+
+In a large registry Git takes seconds to walk past the other models' commits; what came since is read in milliseconds.
+
+Rules:
+    * An entry is for folders and one commit, its tip.  It serves that commit, and commits whose first-parent history
+      leads to it: those ask Git for the rest.
+    * It is never the source of truth: one that is missing, of another form, or not as its checksum says is not there.
+      Nothing that proves (``mreg verify``, ``mreg doctor``) reads it.
+    * It is written to another name and renamed: a reader sees a whole one, and the last of several writers wins.
+    * A short history has none, and neither has a shallow clone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mreg.core.history import Commit, FileChange
+from mreg.stores.git.objects import to_datetime
+from mreg.stores.git.repository import GitRepository
+
+__all__ = ["read_log"]
+
+SLOW_S = 0.1
+"""What Git must have taken before an entry is made."""
+BEHIND = 64
+"""New commits before it is made anew."""
+_FOLDER = "history"
+_HEAD = re.compile(rb"mreg-log-1 ([0-9a-f]{40,64}) ([0-9a-f]{64})")
+"""Form, tip, checksum; the rest of the file is the commits as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    tip: str
+    commits: list[Commit]
+    """Oldest first."""
+
+
+def read_log(repo: GitRepository, tip: str, folders: Sequence[str], *, keep: bool) -> list[Commit]:
+    """Returns what ``repo.log`` returns, sooner.
+
+    Args:
+        repo: A clone that is not shallow.
+        tip: The newest commit.
+        folders: The changes are those below them.
+        keep: Also write an entry, where that is worth it: not for a branch that may come to nothing.
+    """
+    path = _path(repo, folders)
+    entry = _load(path)
+    behind = _count_since(repo, entry.tip, tip) if entry else None
+    began = time.monotonic()
+    if entry is None or behind is None:
+        commits = repo.log(tip, folders)
+        is_slow = time.monotonic() - began >= SLOW_S
+    else:
+        commits = entry.commits + (repo.log(tip, folders, since=entry.tip) if behind else [])
+        is_slow = behind >= BEHIND
+    if keep and is_slow:
+        _save(path, _Entry(tip, commits))
+    return commits
+
+
+def _path(repo: GitRepository, folders: Sequence[str]) -> Path:
+    name = hashlib.sha256("\0".join(folders).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return repo.state_dir / _FOLDER / f"{name}.json"
+
+
+def _count_since(repo: GitRepository, old: str, tip: str) -> int | None:
+    """Returns how many first-parent commits came after one; ``None`` where that history does not lead to it."""
+    if old == tip:
+        return 0
+    done = repo.runner.complete("rev-list", "--first-parent", "--parents", f"{old}..{tip}")
+    lines = done.stdout.decode("ascii", "replace").splitlines()
+    if done.status != 0 or not lines:  # the old one is gone, or is no ancestor's but a descendant
+        return None
+    return len(lines) if lines[-1].split(" ")[1:2] == [old] else None
+
+
+def _load(path: Path) -> _Entry | None:
+    try:
+        head, _, body = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    said = _HEAD.fullmatch(head)
+    if said is None or said[2].decode() != _checksum(said[1], body):
+        return None
+    with suppress(ValueError, TypeError):  # written by a hand that knew the checksum
+        return _Entry(said[1].decode(), [_decode(*row) for row in json.loads(body)])
+    return None
+
+
+def _save(path: Path, entry: _Entry) -> None:
+    body = json.dumps([_encode(commit) for commit in entry.commits], separators=(",", ":")).encode("ascii")
+    tip = entry.tip.encode("ascii")
+    head = b"mreg-log-1 %s %s\n" % (tip, _checksum(tip, body).encode("ascii"))
+    with suppress(OSError):  # a disk that is full or may not be written to; readers need not write
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(head + body)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _checksum(tip: bytes, body: bytes) -> str:
+    return hashlib.sha256(tip + b"\0" + body).hexdigest()
+
+
+Row = tuple[str, str, str, int, str, list[tuple[str, str | None, str | None]], list[tuple[str, str]]]
+
+
+def _encode(commit: Commit) -> Row:
+    changes = [(change.path, change.old, change.new) for change in commit.changes]
+    stamp = int(commit.time.timestamp())
+    return commit.oid, commit.author, commit.email, stamp, commit.subject, changes, list(commit.trailers)
+
+
+def _decode(  # noqa: PLR0913, PLR0917 - one row
+    oid: str,
+    author: str,
+    email: str,
+    stamp: int,
+    subject: str,
+    changes: list[list[str]],
+    trailers: list[list[str]],
+) -> Commit:
+    return Commit(
+        oid,
+        author,
+        email,
+        to_datetime(stamp),
+        subject,
+        tuple([FileChange(*change) for change in changes]),
+        tuple([(key, value) for key, value in trailers]),
+    )
