@@ -308,6 +308,26 @@ class Recorder:
         self("check", code=ExitCode.NO)
         self.git("checkout", "--quiet", "main")
 
+    def push(self, bare: Path) -> None:
+        """Pushes, once others did the same and once against the rules; leaves the repository as it was."""
+        start = self.git("rev-parse", "HEAD")
+        self.git("init", "--quiet", "--bare", str(bare))
+        self.git("remote", "add", "origin", str(bare))
+        self("push")
+        clone = bare.with_name("clone")
+        self.git("clone", "--quiet", str(bare), str(clone))
+        archive = ("archive", "churn@v2", "--reason")
+        self.mreg(*archive, "theirs", "--push", cwd=clone, check=0)
+        self.mreg(*archive, "mine", check=0)
+        self("push", "--dry-run", code=ExitCode.CONFLICT)
+        self("push", "--drop", self.git("rev-parse", "HEAD"))
+        stage = self.repo / "registry" / "churn" / "stages" / "staging.yaml"
+        stage.write_text("version: v9.0.0\n", encoding="utf-8")
+        self.git("commit", "--quiet", "--all", "--message=By hand")
+        self("push", "--dry-run", code=ExitCode.NO)
+        self.git("remote", "remove", "origin")
+        self.git("reset", "--quiet", "--hard", start)
+
     def spoil(self) -> None:
         """Lets something happen by itself, and breaks one thing."""
         settings = self.repo / "registry.yaml"
@@ -333,6 +353,7 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
         git("tag", "--annotate", f"--message={message}", tag)
     run = Recorder(mreg_here, git, repo, tmp_path / "other.bin")
     run.write(model_file, str(tmp_path / "remote"))
+    run.push(tmp_path / "bare.git")
     run.review()
     run.spoil()
     run("list")

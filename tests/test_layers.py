@@ -59,7 +59,9 @@ PURE = {
 }  # fmt: skip
 """The standard library as far as it has no I/O, no clock and no chance."""
 
-PURE_NAMES = {"pathlib.PurePath", "pathlib.PurePosixPath", "urllib.parse.quote", "urllib.parse.urlsplit"}
+PURE_NAMES = {
+    "pathlib.PurePath", "pathlib.PurePosixPath", "shlex", "urllib.parse.quote", "urllib.parse.urlsplit",
+}  # fmt: skip
 IMPURE_CALLS = {"eval", "exec", "fromtimestamp", "input", "now", "open", "print", "today", "utcnow"}
 
 MAX_LINES = 350

@@ -35,6 +35,7 @@ COMMANDS = (
     "plan",
     "check",
     "pull",
+    "push",
     "sync",
     "verify",
     "fsck",

@@ -111,7 +111,7 @@ def _branches(repo: GitRepository, settings: Settings) -> Iterator[Check]:
     if behind and ahead:
         message = f"{branch} and origin/{branch} have diverged: {_amount(ahead, 'commit')} here, {behind} there"
         # A merge would put the local commits before those that others have seen, and renumber their tags.
-        fix = f"git fetch origin && git reset --keep origin/{name}   # then run what was refused again"
+        fix = "mreg push --dry-run   # then mreg push"
         yield Check("registry branch", ok=False, message=message, fix=fix)
     elif behind:
         message = f"{branch} is {_amount(behind, 'commit')} behind origin/{branch}"
@@ -121,7 +121,7 @@ def _branches(repo: GitRepository, settings: Settings) -> Iterator[Check]:
         yield Check("registry branch", ok=False, message=message, fix=fix)
     else:
         lacking = f"{branch} has {_amount(ahead, 'commit')} that origin/{branch} lacks"
-        message = f"{lacking}: git push --atomic --follow-tags origin {name}"
+        message = f"{lacking}: mreg push"
         yield Check("registry branch", ok=True, message=message)
 
 

@@ -16,11 +16,12 @@ from os import PathLike
 from pathlib import Path
 
 from mreg.core.names import Bump, parse_model_name, parse_selector, parse_version
+from mreg.core.pushed import Pushed
 from mreg.core.record import Dataset
 from mreg.core.results import LinkMode, Pulled, Receipt, SyncReport
 from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
-from mreg.registry.arguments import as_approvers, as_choice, as_dataset, as_moment, as_path
+from mreg.registry.arguments import as_approvers, as_choice, as_dataset, as_moment, as_path, as_texts
 from mreg.registry.changes import parse_target
 from mreg.registry.upkeep import Upkeep
 from mreg.stores.hashing import Progress
@@ -219,3 +220,34 @@ class Registry(Upkeep):
             self._repo, push=push, auto=auto, dry_run=dry_run, environ=environ, resend=resend, scan=self._scan
         )
         return syncing.run()
+
+    def push(
+        self,
+        *,
+        branch: str | None = None,
+        drop: str | Sequence[str] = (),
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Pushed:
+        """Brings what was made here without a push to the remote: bytes, then commits and tags in one atomic push.
+
+        What the remote has meanwhile stands, and what was made here goes on top of it, judged again by the rules there.
+
+        Args:
+            branch: A branch of a pull request; where this clone lacks it, what is on the registry branch goes there.
+            drop: Commits whose changes of the registry are left out: what settles a conflict.
+            dry_run: Fetch and say what would be done, and what stands against it.
+            progress: Called with bytes done and bytes in all.
+
+        Raises:
+            ConflictError: Both sides changed the same; ``details`` has the commands that settle it.
+            RefusedError: The rules of the remote's branch say no.
+            IncompleteHistoryError: The clone is shallow.
+            DirtyFilesError: A checked-out file that changes has changes that are not committed.
+            PushRefusedError: The remote's own rules say no.
+        """
+        from mreg.registry.pushing import Pushing
+
+        commits = as_texts(drop, "drop")
+        pushing = Pushing(self._repo, branch=branch, drop=commits, dry_run=dry_run, scan=self._scan, progress=progress)
+        return pushing.run()

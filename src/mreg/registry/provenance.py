@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from mreg.core.record import Code, Environment, Run
+from mreg.stores.git.branches import code_commit
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.surroundings import detect_entrypoint, detect_environment, detect_run, strip_credentials
 
@@ -38,7 +39,7 @@ def gather(repo: GitRepository, root: str, source: Path) -> Provenance:
     worktree = repo.worktree
     return Provenance(
         code=Code(
-            commit=repo.head() or "",
+            commit=code_commit(repo) or "",
             dirty=repo.is_dirty(besides=root),
             repo=strip_credentials(url) if url else "",
             entrypoint=detect_entrypoint(sys.argv, worktree) if worktree else "",

@@ -9,27 +9,25 @@ Rules:
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from mreg.core.gates import Scan
-from mreg.core.joining import is_of_registry, plan_join
+from mreg.core.joining import plan_join
 from mreg.core.joints import Join, Local
-from mreg.core.layout import Layout, PathKind
-from mreg.core.policy import Policy
+from mreg.core.layout import Layout
 from mreg.core.pushed import PushConflict, Pushed, PushedCommit, settle_all
 from mreg.core.record import Record
 from mreg.core.review import Fault
 from mreg.core.settling import conflict_of, describe, refusal_of
 from mreg.errors import ConflictError, IncompleteHistoryError, NotFoundError, PushRefusedError, UsageError
-from mreg.registry.artifacts import open_store
 from mreg.registry.attempts import attempts
-from mreg.registry.auditing import Auditing
 from mreg.registry.joining import Builder, Built, StoredContents
 from mreg.registry.reader import Reader, Settings
+from mreg.registry.rejudging import find_idle_approvals, judge_new
 from mreg.registry.retagging import Retagging, retag
-from mreg.registry.reviewing import review_difference
+from mreg.registry.uploading import new_records, upload_new
 from mreg.registry.upstream import Upstream
 from mreg.stores.git.joining import find_lost, find_movers, lacking_commits
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
@@ -112,7 +110,8 @@ class Pushing:
             draft = self._draft(publisher, ends)
             tags = self._retag(publisher, ends, draft) if not (draft.conflicts or draft.complaints) else None
             return self._report(ends, draft, tags, 0)
-        size, notices = self._upload(self._fetch().locals)
+        kept = [each for each in self._fetch().locals if not self._is_dropped(each.oid)]
+        size, notices = upload_new(self.repo, kept, self.progress)
         publisher = Publisher(self.repo)
         with publisher.locked():
             for _ in attempts():
@@ -148,7 +147,7 @@ class Pushing:
 
     def _mark_named(self, locals_: tuple[Local, ...], layout: Layout) -> tuple[Local, ...]:
         """Returns commits with a mark on those that a record of another names as its code."""
-        found = Reader(self.repo).records(list(_new_records(locals_, layout)))
+        found = Reader(self.repo).records(list(new_records(locals_, layout)))
         named = {each.code.commit for each in found if isinstance(each, Record) and each.code}
         return tuple(replace(each, is_named=True) if each.oid in named else each for each in locals_)
 
@@ -186,36 +185,6 @@ class Pushing:
     def _is_dropped(self, oid: str) -> bool:
         return any(oid.startswith(text.lower()) for text in self.drop)
 
-    # Bytes.
-
-    def _upload(self, locals_: Sequence[Local]) -> tuple[int, tuple[str, ...]]:
-        """Brings the bytes of new versions to the DVC remote, and returns how many it lacked."""
-        reader, size = Reader(self.repo), 0
-        layout = reader.settings().policy.layout
-        kept = [each for each in locals_ if not self._is_dropped(each.oid)]
-        records = [each for each in reader.records(list(_new_records(kept, layout))) if isinstance(each, Record)]
-        records = [each for each in records if not each.adopted]
-        if not records:
-            return 0, ()
-        store = open_store(self.repo)
-        if store.require_remote() is None:
-            return 0, ("no DVC remote is set, so the bytes are in this clone's cache alone: mreg init --remote URL",)
-        for record in records:
-            artifact = record.artifact
-            try:
-                size += store.upload(artifact.md5, progress=self.progress).size
-            except NotFoundError:
-                try:  # what somebody else registered is there, and not here
-                    store.download(artifact.md5, size=artifact.size, progress=self.progress)
-                except NotFoundError as error:
-                    raise NotFoundError(
-                        f"the bytes of {record.model} {record.version} are neither in this clone's DVC cache "
-                        f"nor on the remote: {error.message}",
-                        hint="push from the clone where it was registered",
-                        details={**error.details, "model": record.model, "version": str(record.version)},
-                    ) from error
-        return size, ()
-
     # The new history.
 
     def _draft(self, publisher: Publisher, ends: _Ends) -> _Draft:
@@ -244,13 +213,15 @@ class Pushing:
             return _Draft(built, join, conflicts=tuple(conflicts), settle=settle)
         if not ends.is_registry:
             return _Draft(built, join)
-        complaints, wrong = self._judge(ends, built, policy)
+        settings = replace(ends.settings, policy=policy)
+        complaints, wrong = judge_new(self.repo, settings, ends.locals, built, scan=self.scan)
         if complaints:
             drop |= {old for old, new in built.landed.items() if new in wrong}
             while loose := set(plan(drop=drop).loose) - drop:  # what builds on them cannot stay either
                 drop |= loose
             return _Draft(built, join, complaints=complaints, settle=self._settle(ends, drop))
-        return _Draft(built, join, notices=self._look(ends, built))
+        notices = find_idle_approvals(self.repo, ends.locals, ends.there, built.tip, layout) if ends.there else ()
+        return _Draft(built, join, notices=notices)
 
     def _settle(self, ends: _Ends, drop: Collection[str]) -> str:
         return settle_all((each.oid for each in ends.locals if each.oid in drop), _other(ends))
@@ -258,36 +229,6 @@ class Pushing:
     def _settings_at(self, base: str | None) -> dict[str, str]:
         (oid,) = self.repo.resolve([f"{base}:registry.yaml"]) if base else [None]
         return {"registry.yaml": oid} if oid else {}
-
-    def _judge(self, ends: _Ends, built: Built, policy: Policy) -> tuple[tuple[Fault, ...], set[str]]:
-        """Returns what the rules say no to, as ``check`` tells it, and to which commits.
-
-        Each is judged by the rules of its parent.
-        """
-        layout = policy.layout
-        places = [layout.locate(change.path) for each in ends.locals for change in each.commit.changes]
-        models = sorted({place.model for place in places if place})
-        is_touched = any(is_of_registry(change.path, layout) for each in ends.locals for change in each.commit.changes)
-        if not built.new or not is_touched:
-            return (), set()
-        reader = Reader(self.repo)
-        settings = replace(ends.settings, policy=reader.policy_at(built.tip), tip=built.tip)
-        found = Auditing(reader, settings, scan=self.scan).judge(set(built.new), models)
-        complaints: list[Fault] = []
-        for oid in dict.fromkeys(fault.commit for fault in found):
-            told = review_difference(self.repo, f"{oid}^", oid, scan=self.scan).complaints if oid else ()
-            bare = [Fault(each.code, each.place, each.message) for each in found if each.commit == oid]
-            complaints += told or bare
-        return tuple(complaints), {fault.commit for fault in found}
-
-    def _look(self, ends: _Ends, built: Built) -> tuple[str, ...]:
-        """Returns what should be known of approvals that were given here: one may count no more."""
-        layout = ends.settings.policy.layout
-        places = (layout.locate(change.path) for each in ends.locals for change in each.commit.changes)
-        if ends.there is None or not any(place and place.kind is PathKind.APPROVAL for place in places):
-            return ()
-        review = review_difference(self.repo, ends.there, built.tip, scan=self.scan)
-        return tuple(f"{each.path}: it does not count: {each.why}" for each in review.approvals if each.why)
 
     # Landing.
 
@@ -349,14 +290,6 @@ class Pushing:
             dry_run=self.dry_run,
             notices=(*draft.notices, *(tags.notices if tags else ())),
         )
-
-
-def _new_records(locals_: Iterable[Local], layout: Layout) -> Iterable[tuple[str, str]]:
-    for local in locals_:
-        for change in local.commit.changes:
-            place = layout.locate(change.path)
-            if place and place.kind is PathKind.RECORD and change.old is None and change.new:
-                yield change.path, change.new
 
 
 def _merge(ends: _Ends) -> str:

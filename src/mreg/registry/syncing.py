@@ -164,8 +164,7 @@ class Syncing:
         except PushRefusedError as error:
             if upstream.tip == settings.tip:
                 raise
-            spec = shlex.quote(f"{settings.branch}:NAME")
-            hint = f"git push {shlex.quote(upstream.remote)} {spec}   # what was committed here goes by a pull request"
+            hint = "mreg push --branch NAME   # what was committed here goes by a pull request"
             raise PushRefusedError(error.message, hint=hint, details=error.details) from error
         return tuple(_blocked(name, blocker, upstream.remote) for name, blocker in blockers.items())
 

@@ -4,7 +4,7 @@ Rules:
     * A decision with a push is made on what the remote has: the local branch follows it first, as ``git pull
       --ff-only`` would.
     * What is pushed lands there whole before anything moves here; where it does not land, nothing does.
-    * Histories that have gone apart are never merged by mreg: that would renumber tags that others have seen.
+    * Histories that have gone apart are joined by ``push`` alone.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Upstream:
     branch: str
     tip: str | None = None
     """Where the branch is there, as last fetched; ``None`` where the remote lacks it."""
+    is_registry: bool = True
+    """False for the branch of a pull request."""
 
     @classmethod
     def fetch(cls, repo: GitRepository, branch: str, models: Iterable[ModelName] = ()) -> Upstream:
@@ -59,7 +61,7 @@ class Upstream:
         patterns = [f"{model}{mark}*" for model in models for mark in "@#"]
         tip, *tips = fetch(repo, remote, [branch, *([other] if other else [])], patterns)
         upstream = cls(repo, remote, branch, tip)
-        return upstream, cls(repo, remote, other, *tips) if other else None
+        return upstream, cls(repo, remote, other, tips[0], is_registry=False) if other else None
 
     def follow(self, publisher: Publisher) -> None:
         """Moves the local branch to where the remote's is, if that is ahead; the publisher must be locked.
@@ -74,18 +76,15 @@ class Upstream:
         if not is_ancestor(self.repo, local, self.tip):
             raise ConflictError(
                 f"{self.branch} and {self.remote}/{self.branch} have gone apart: each has commits that the other lacks",
-                hint=f"{self._reset()}   # then run again what was made here: mreg history",
+                hint=f"{self._push()}   # joins them; then run this again",
                 details={"branch": self.branch, "remote": self.remote, "local": local, "there": self.tip},
             )
         paths = [change.path for change in self.repo.changes(local, self.tip)]
         update = RefUpdate(f"refs/heads/{self.branch}", self.tip, local)
         publisher.publish([update], paths=paths, reason=f"mreg: follow {self.remote}/{self.branch}")
 
-    def _reset(self) -> str:
-        here, there = (shlex.quote(name) for name in (self.branch, f"{self.remote}/{self.branch}"))
-        if self.repo.head_branch() == self.branch:
-            return f"git reset --keep {there}"
-        return f"git branch --force {here} {there}"
+    def _push(self) -> str:
+        return "mreg push" if self.is_registry else f"mreg push --branch {shlex.quote(self.branch)}"
 
     def fetch_tags(self, names: Iterable[str]) -> None:
         """Fetches those of some tags that the remote has and this clone lacks: a signed one cannot be made again."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mreg.core.audited import Audit
     from mreg.core.best import Choice
     from mreg.core.compare import Comparison, FactComparison
+    from mreg.core.pushed import Pushed
     from mreg.core.review import Review
     from mreg.core.soundness import Soundness
     from mreg.core.swept import Sweep
@@ -267,6 +268,12 @@ def _review(result: Review) -> Document:
     return review_document(result)
 
 
+def _pushed(result: Pushed) -> Document:
+    from mreg.render.pushed import pushed_document  # noqa: PLC0415 - no other answer needs it
+
+    return pushed_document(result)
+
+
 def _audit(result: Audit) -> Document:
     from mreg.render.audit import audit_document  # noqa: PLC0415 - no other answer needs it
 
@@ -294,6 +301,7 @@ _DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "Choice": _choice,
     "Receipt": _receipt,
     "Pulled": _pulled,
+    "Pushed": _pushed,
     "SyncReport": _sync,
     "Diagnosis": _diagnosis,
     "Review": _review,

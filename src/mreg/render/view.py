@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mreg.core.audited import Audit, Report
     from mreg.core.best import Choice
     from mreg.core.compare import Comparison
+    from mreg.core.pushed import Pushed
     from mreg.core.results import (
         Diagnosis,
         History,
@@ -30,7 +31,7 @@ __all__ = ["Result", "view"]
 
 Result: TypeAlias = (
     "ModelList | VersionList | VersionDetails | History | Comparison | Choice"
-    " | Receipt | Pulled | SyncReport | Diagnosis | Review | Audit | Report | Soundness | Sweep"
+    " | Receipt | Pulled | Pushed | SyncReport | Diagnosis | Review | Audit | Report | Soundness | Sweep"
 )
 """All that the registry answers."""
 
@@ -43,6 +44,7 @@ _VIEWS = {
     "Choice": ("comparison", "view_choice"),
     "Receipt": ("receipt", "view_receipt"),
     "Pulled": ("receipt", "view_pulled"),
+    "Pushed": ("pushed", "view_pushed"),
     "SyncReport": ("receipt", "view_sync"),
     "Diagnosis": ("receipt", "view_diagnosis"),
     "Review": ("sections", "view_review"),

@@ -14,9 +14,26 @@ from mreg.stores.git.parsing import LOG_FORMAT, parse_log
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import failure
 
-__all__ = ["changed_since", "index_tree", "merge_base", "now", "parse_commit"]
+__all__ = ["changed_since", "code_commit", "index_tree", "merge_base", "now", "parse_commit"]
 
+_FEW = 1000
+"""So many commits of mreg's are passed over; beyond, its own will do."""
 _ANYONE = {"GIT_COMMITTER_NAME": "mreg", "GIT_COMMITTER_EMAIL": "mreg@localhost"}
+
+
+def code_commit(repo: GitRepository) -> str | None:
+    """Returns the newest commit that is checked out and is no change of a model; ``None`` before the first.
+
+    A commit of mreg's changes no code, and is made again where it is joined with what others did; so nothing names it
+    as the code that something came from.
+    """
+    args = ("log", "--first-parent", f"--max-count={_FEW}", "-z", "--format=%H %(trailers:key=Mreg-Action,valueonly)")
+    done = repo.runner.complete(*args, "--no-decorate", "HEAD", "--")
+    if done.status != 0:
+        return None
+    lines = [line.partition(" ") for line in done.stdout.decode("utf-8", "replace").split("\0")]
+    found = next((oid for oid, _, action in lines if oid and action.strip() in {"", "init"}), None)
+    return found or repo.head()
 
 
 def merge_base(repo: GitRepository, one: str, other: str) -> str | None:

@@ -1,0 +1,51 @@
+"""``mreg push``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mreg.cli.exit_codes import ExitCode
+from mreg.cli.options import DryRun, Format, OutputFormat, open_registry
+from mreg.cli.output import show_result, transfer_bar
+
+__all__ = ["push"]
+
+
+def push(
+    context: typer.Context,
+    branch: Annotated[
+        str | None,
+        typer.Option(
+            "--branch",
+            metavar="NAME",
+            help="Push this branch of a pull request; where it is not here, what is on the registry branch goes there.",
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--drop", metavar="COMMIT", help="Leave out what this commit does to the registry; may be given again."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    output: Format = OutputFormat.TABLE,
+) -> int:
+    """Bring what was made here without --push to the remote: bytes first, then commits and tags, all or nothing.
+
+    What the remote has meanwhile stands, and what was made here goes on top of it, judged again by the rules there.
+    Where both sides changed the same stage, version or mark, nothing moves, and the commands that settle it are named.
+
+    \b
+    mreg push
+    mreg push --dry-run
+    mreg push --drop 1a2b3c4d5e6f
+    """
+    registry = open_registry(context, is_repeatable=True)
+    with transfer_bar("uploading") as progress:
+        pushed = registry.push(branch=branch, drop=drop or (), dry_run=dry_run, progress=progress)
+    show_result(pushed, output, registry.policy)
+    if pushed.conflicts:
+        return ExitCode.CONFLICT
+    return ExitCode.DONE if pushed.ok else ExitCode.NO
