@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from mreg.errors import GitError
 from mreg.stores.disk import scratch_folder
@@ -70,13 +70,15 @@ class Remote:
         return found
 
     def hide(self, text: str) -> str:
-        """Returns a text without the user and the password of the URL."""
-        parts = urlsplit(self.url) if "://" in self.url else None
-        if parts is None or "@" not in parts.netloc:
+        """Returns a text without the user, the password and the tokens of the URL."""
+        if self.label == self.url:
             return text
-        text = text.replace(f"{parts.netloc.rpartition('@')[0]}@", "")
-        secret = parts.password or parts.username or ""
-        for word in sorted({secret, unquote(secret)} - {"", "git"}):
+        text = text.replace(self.url, self.label)
+        user = self.url.partition("://")[2].rpartition("@")[0]
+        if user:
+            text = text.replace(f"{user}@", "")
+        words = {word for part in (user, user.partition(":")[2]) for word in (part, unquote(part))}
+        for word in sorted(words - {"", "git"}, key=len, reverse=True):
             text = text.replace(word, "…")
         return text
 
