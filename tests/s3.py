@@ -63,6 +63,10 @@ class S3:
         """Stores an object, over one of that name."""
         self._client().put_object(Bucket=BUCKET, Key=key, Body=content)
 
+    def make_bucket(self, name: str) -> None:
+        """Makes another bucket."""
+        self._client().create_bucket(Bucket=name)
+
     def delete(self, key: str) -> None:
         """Loses an object."""
         self._client().delete_object(Bucket=BUCKET, Key=key)

@@ -35,13 +35,15 @@ class Fault:
     cut_down: int | None = None
     """A connection breaks after so many bytes of the server."""
     flip_up: int | None = None
-    """The byte at this offset of what the client sends in one connection is another."""
+    """One byte in so many of those that the client sends is another."""
     flip_down: int | None = None
-    """The byte at this offset of what the server sends in one connection is another."""
+    """One byte in so many of those that the server sends is another."""
+    stops_after: int | None = None
+    """Requests, of all connections; after these, nobody listens."""
     pause_s: float = 0
     """After each 16 KiB."""
     times: int | None = None
-    """So many connections suffer it, and then no more; ``None`` for all."""
+    """So often, and then no more; ``None`` for ever."""
 
 
 @dataclass
@@ -63,6 +65,7 @@ class Proxy:
         self.close_all()
         with self._lock:
             self.fault, self._suffered = fault, 0
+        self.forget()
         if fault.refuses:
             self._unlisten()
         else:
@@ -115,10 +118,7 @@ class Proxy:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _take_fault(self) -> Fault:
-        with self._lock:
-            if self.fault.times is not None and self._suffered >= self.fault.times:
-                return Fault()
-            return self.fault
+        return Fault() if self._has_passed(self.fault) else self.fault
 
     def _serve(self, client: socket.socket) -> None:
         fault = self._take_fault()
@@ -142,6 +142,10 @@ class Proxy:
             while chunk := source.recv(_CHUNK_SIZE):
                 if is_up:
                     method = self._note(chunk)
+                    if fault.stops_after is not None and len(self.requests) > fault.stops_after:
+                        self._unlisten()
+                        self.close_all()
+                        break
                     if fault.swallows:
                         continue
                     if fault.answers and method and re.fullmatch(fault.answers_to, method):
@@ -153,11 +157,10 @@ class Proxy:
                     target.sendall(chunk[: cut - moved])
                     _reset(source)
                     break
-                if flip is not None and moved <= flip < moved + len(chunk):
+                at = flip - moved % flip if flip else 0
+                if flip is not None and at < len(chunk) and not self._has_passed(fault):
                     self._suffer_once()
-                    changed = bytearray(chunk)
-                    changed[flip - moved] ^= 1
-                    chunk = bytes(changed)
+                    chunk = chunk[:at] + bytes([chunk[at] ^ 1]) + chunk[at + 1 :]
                 target.sendall(chunk)
                 moved += len(chunk)
                 time.sleep(fault.pause_s)
@@ -167,6 +170,10 @@ class Proxy:
             for end in (source, target):
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
+
+    def _has_passed(self, fault: Fault) -> bool:
+        with self._lock:
+            return fault.times is not None and self._suffered >= fault.times
 
     def _suffer_once(self) -> None:
         with self._lock:

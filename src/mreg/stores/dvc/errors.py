@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from mreg.errors import MregError, StorageError
 from mreg.stores.disk import disk_error
@@ -15,6 +18,8 @@ __all__ = ["Place", "remote_errors"]
 
 _SECRETS = re.compile(r"(?<=://)[^/@\s]+@|(?<=[?&])[^=&\s]+=[^&\s'\"]+")
 _MAX_TEXT = 300
+_SKEW_S = 15 * 60
+"""What S3 lets pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,10 @@ def remote_errors(verb: str, place: Place) -> Iterator[None]:
 def _translate(error: Exception, verb: str, place: Place) -> MregError:
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return disk_error(error, "written", error.filename or "the DVC cache")
-    text = "\n".join(_chain(error))
+    chain = list(_chain(error))
+    text = "\n".join(f"{type(step).__name__}: {step}" for step in chain)
+    if any(_is_skewed(step) for step in chain):
+        text = f"RequestTimeTooSkewed {text}"
     shown = _SECRETS.sub("", " ".join(str(error).split()))[:_MAX_TEXT] or type(error).__name__
     details: dict[str, object] = {"remote": place.name, "url": place.url, "error": f"{type(error).__name__}: {shown}"}
     kind = place.url.partition("://")[0].lower()
@@ -169,10 +177,24 @@ def _hint(cause: _Cause, kind: str, name: str) -> str:
     return cause.hint.format(name=name, package=_EXTRAS.get(kind, f"dvc-{kind}"), login=log_in, trust=trust)
 
 
-def _chain(error: BaseException) -> Iterator[str]:
+def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     step: BaseException | None = error
     while step is not None and id(step) not in seen:
         seen.add(id(step))
-        yield f"{type(step).__name__}: {step}"
+        yield step
         step = step.__cause__ or step.__context__
+
+
+def _is_skewed(error: BaseException) -> bool:
+    """True where a server that lets nobody in has another time: without a body, it cannot say that this is why."""
+    response = getattr(error, "response", None)
+    metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    date = metadata.get("HTTPHeaders", {}).get("date")
+    if metadata.get("HTTPStatusCode") != HTTPStatus.FORBIDDEN or not date:
+        return False
+    try:
+        theirs = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return False
+    return abs(theirs - time.time()) > _SKEW_S
