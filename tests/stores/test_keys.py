@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -97,7 +98,9 @@ def assert_signs(repo: GitRepository, public: str, git: Git) -> None:
     signer = get_signer(repo)
     assert signer.key() == public
     assert verify(STATEMENT, NAME, signer.sign(STATEMENT, NAME)) == Proof(public)
-    git("commit", "--quiet", "--allow-empty", "-S", "-m", "Sign", cwd=repo.git_dir.parent)
+    with tempfile.TemporaryDirectory() as folder:  # Git 2.39 forgets there what it wrote of a literal key
+        env = {"TMPDIR": folder}
+        git("commit", "--quiet", "--allow-empty", "-S", "-m", "Sign", cwd=repo.git_dir.parent, env=env)
     raw = git("cat-file", "commit", "HEAD", cwd=repo.git_dir.parent) + "\n"
     head, _, rest = raw.partition("\ngpgsig ")
     lines = rest.split("\n")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,34 @@ def test_commit_and_tag_verify_and_say_what_they_should(signing: Path, git: Git)
     )
     assert snapshot(signing).status == ""
     fsck(signing)
+
+
+def test_key_as_a_literal_leaves_no_file_behind(
+    signing: Path, key: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git 2.39 writes such a key to a temporary file, and forgets it."""
+    scratch, agent = tmp_path / "scratch", tmp_path / "agent"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    git("config", "user.signingKey", f"key::{key.with_name('a key.pub').read_text().strip()}", cwd=signing)
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(agent)], stdout=subprocess.DEVNULL) as process:
+        try:
+            monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+            _wait_for(agent)
+            subprocess.run(["ssh-add", "-q", str(key)], check=True)
+            land(signing, tags=["churn@v2.0.0"])
+        finally:
+            process.terminate()
+    with pytest.raises(GitError):  # nobody holds the key any more
+        land(signing, tags=["churn@v3.0.0"])
+    assert list(scratch.iterdir()) == []
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 10
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def test_commit_is_the_same_but_for_the_signature(signing: Path, git: Git) -> None:

@@ -1,4 +1,8 @@
-"""Signed commits and tags, made by Git itself as it is configured to (OpenPGP, SSH or X.509)."""
+"""Signed commits and tags, made by Git itself as it is configured to (OpenPGP, SSH or X.509).
+
+Git gets a folder of its own for what is temporary: 2.39 leaves a file behind for each signature by a key that is named
+as a literal (``key::ssh-ed25519 …``), also where all goes well.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +36,10 @@ def sign_commit(
         GitError: The key is missing, or the signing program failed.
     """
     parent_args = [arg for parent in parents for arg in ("-p", parent)]
-    env = {**_env("AUTHOR", author), **_env("COMMITTER", committer)}
     args = ("commit-tree", tree, *parent_args, "-S", "-F", "-")
-    done = repo.runner.complete(*args, stdin=encode_message(message), env=env)
+    with tempfile.TemporaryDirectory(prefix="mreg-sign-") as folder:
+        env = {"TMPDIR": folder, **_env("AUTHOR", author), **_env("COMMITTER", committer)}
+        done = repo.runner.complete(*args, stdin=encode_message(message), env=env)
     if done.status != 0:
         raise _unsigned(args, done)
     return done.stdout.decode().strip()
@@ -63,7 +68,8 @@ def sign_tag(
         scratch = _make_scratch(Path(folder), repo.object_format)
         keys = [key for key in settings if key.startswith("gpg.") or key == "user.signingkey"]
         told = [word for key in keys for word in ("-c", f"{key}={settings[key]}")]
-        env = {"GIT_OBJECT_DIRECTORY": str(repo.common_dir / "objects"), **_env("COMMITTER", tagger)}
+        objects = str(repo.common_dir / "objects")
+        env = {"GIT_OBJECT_DIRECTORY": objects, "TMPDIR": folder, **_env("COMMITTER", tagger)}
         # Not in the scratch folder: a key may be given by a path relative to the worktree.
         runner = GitRunner(repo.runner.directory, options=[f"--git-dir={scratch}", *told], env=env)
         args = ("tag", "-s", "--cleanup=verbatim", "-F", "-", "--", name, target)
