@@ -297,3 +297,15 @@ def test_wrong_credentials_are_not_tried_again(served: Site, pulling: list[str])
     served.env |= dict(WRONG_SECRET)
     served.fail(pulling, code=6, says="access was refused")
     assert len(served.proxy.requests) <= 2
+
+
+def test_doctor_asks_the_remote(site: Site) -> None:
+    assert f"remote 'storage' (s3://models/{site.prefix}) answers" in site.succeed(["doctor"]).out
+    site.env |= dict(WRONG_SECRET)
+    said = site.mreg("doctor")
+    assert said.code == 1
+    assert "access was refused" in said.out
+    site.env.clear()
+    site.set("mreg.storageTimeout", "1")
+    site.proxy.suffer(Fault(swallows=True))
+    assert "has not answered for 1 s" in site.mreg("doctor").out

@@ -186,8 +186,8 @@ def _fault(name: str, finding: Finding, fix: str) -> Check:
 
 
 def _remote(repo: GitRepository) -> Check:
-    place = open_store(repo).require_remote()
+    place = open_store(repo).ask_remote()
     if place is None:
         message = "no default DVC remote: the bytes of models are in this clone's cache alone"
         return Check("dvc remote", ok=False, message=message, fix="mreg init --remote s3://bucket/path")
-    return Check("dvc remote", ok=True, message=str(place))
+    return Check("dvc remote", ok=True, message=f"{place} {'answers' if '://' in place.url else 'is there'}")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mreg.errors import NotFoundError, StorageError
 from mreg.stores.cache import Cache
@@ -27,6 +28,7 @@ __all__ = ["STALL_S", "DvcStore", "Uploaded"]
 _JOBS = 8
 STALL_S = 60.0
 """Seconds that a remote may be silent."""
+_ASK_S = 10.0
 _URL = re.compile(r"\w+://")
 
 
@@ -90,6 +92,23 @@ class DvcStore:
         place = self.remote()
         if place is not None and not _URL.match(place.url):
             _require_folder(Path(place.url), place)
+        return place
+
+    def ask_remote(self) -> Place | None:
+        """Returns what ``require_remote`` does, once the remote has answered and lets us read; nothing is written.
+
+        Raises:
+            DataError: As ``remote``.
+            StorageError: It cannot be reached in ``_ASK_S``, refuses the credentials, or has no such bucket.
+        """
+        place = self.require_remote()
+        if place is None or not _URL.match(place.url):
+            return place
+        patience_s = min(self._stall_s, _ASK_S)
+        asking = DvcStore(self._dvc_dir, self._root, self._config_text, stall_s=patience_s)
+        with asking._traffic(1, is_written=False) as traffic, TemporaryDirectory() as folder:
+            if traffic is not None:
+                traffic.ask(Path(folder))
         return place
 
     def upload(self, md5: str, *, jobs: int | None = None, progress: Progress | None = None) -> Uploaded:

@@ -18,6 +18,9 @@ from mreg.stores.hashing import Meter
 
 __all__ = ["Remote", "Traffic"]
 
+_EMPTY = "d41d8cd98f00b204e9800998ecf8427e"
+"""The MD5 of no bytes."""
+
 
 class Remote(Protocol):
     """Where objects are stored for everyone."""
@@ -95,6 +98,18 @@ class Traffic:
             else:
                 meter.add(size)
         run_all(missing, self.place, self._crew(self.jobs), meter)
+
+    def ask(self, scratch: Path) -> None:
+        """Asks for an object that may be there or not: what matters is that the remote answers.
+
+        Raises:
+            StorageError: It refuses, or does not answer.
+        """
+        quiet = Meter(None, 0)
+        run_all([lambda: self._ask(scratch, quiet)], self.place, self._crew(1), quiet)
+
+    def _ask(self, scratch: Path, meter: Meter) -> None:
+        self._fetch_once(_EMPTY, f"{scratch}/{_EMPTY}", meter)
 
     def _crew(self, jobs: int) -> Crew:
         return Crew(jobs, self.stall_s, self.remote.idle_s)
