@@ -67,11 +67,10 @@ def test_what_others_did_already_is_not_done_again(team: Team) -> None:
 
 
 @pytest.mark.parametrize("is_checked_out", [True, False])
-def test_histories_that_went_apart_are_not_merged(is_checked_out: bool, team: Team) -> None:
+def test_histories_that_went_apart_are_joined_by_the_hint_alone(is_checked_out: bool, team: Team) -> None:
     ada, bo = team.clone("ada"), team.clone("bo")
     promote(Registry.open(ada), 1)
-    promote(Registry.open(bo), 2, push=False)
-    team.git("tag", "--delete", "churn#staging#1", cwd=bo)
+    Registry.open(bo).promote("churn@v2", "production", reason="offline", push=False)
     if not is_checked_out:
         team.git("switch", "--quiet", "--create", "work", cwd=bo)
     here, there = team.refs(bo), team.refs()
@@ -85,7 +84,7 @@ def test_histories_that_went_apart_are_not_merged(is_checked_out: bool, team: Te
         Registry.open(bo).sync(push=True)
     subprocess.run(caught.value.hint, shell=True, cwd=bo, check=True)
     promote(Registry.open(bo), 3)
-    assert team.tags() == ["churn#staging#1", "churn#staging#2"]
+    assert team.tags() == ["churn#production#2", "churn#staging#1", "churn#staging#3"]
 
 
 def test_file_that_is_in_the_way_stays(team: Team) -> None:
@@ -192,7 +191,7 @@ def test_refused_push_leaves_nothing(team: Team, mreg_here: Mreg) -> None:
     promote(Registry.open(ada), 2, push=False)
     with pytest.raises(PushRefusedError) as caught:
         Registry.open(ada).sync(push=True)
-    assert caught.value.hint.startswith("git push origin main:NAME")
+    assert caught.value.hint.startswith("mreg push --branch NAME")
 
 
 def race(team: Team, ref: str, to: str) -> None:
@@ -289,8 +288,12 @@ def test_branch_that_went_apart_is_a_conflict_of_that_branch(team: Team) -> None
     assert team.git("rev-list", "--count", "main..try", cwd=bo) == "1"
     with pytest.raises(ConflictError, match="try and origin/try have gone apart") as caught:
         promote(Registry.open(bo), 3, branch="try")
-    assert caught.value.hint.startswith("git branch --force try origin/try")
-    subprocess.run(caught.value.hint, shell=True, cwd=bo, check=True)
+    assert caught.value.hint == "mreg push --branch try   # joins them; then run this again"
+    mine = team.git("rev-parse", "try", cwd=bo)
+    with pytest.raises(ConflictError, match="try here and origin/try both changed churn staging") as caught:
+        Registry.open(bo).push(branch="try")
+    assert caught.value.hint.startswith(f"mreg push --drop {mine[:12]} --branch try   # leaves out")
+    Registry.open(bo).push(branch="try", drop=mine)
     promote(Registry.open(bo), 3, branch="try")
     assert team.git("rev-list", "--count", "main..try", cwd=bo) == "2"
 
