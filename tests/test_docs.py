@@ -25,6 +25,7 @@ DOCUMENTS = (
     "docs/json.md",
     "docs/format.md",
     "docs/github.md",
+    "docs/retention.md",
     "docs/review.md",
     "docs/notifications.md",
     "docs/serving.md",
@@ -289,6 +290,22 @@ class Recorder:
         self("approve", "churn@v2", "staging", "--reason", "looked at it")
         self("hold", "churn", "production", "--reason", "looking", "--off")
 
+    def upkeep(self, remote: Path) -> None:
+        """Loses bytes, has them mended, and gives some up."""
+        for content in (b"spare bytes", b"spare bytes of another version"):
+            self.other.write_bytes(content)
+            self.mreg("register", "spare", str(self.other), check=0)
+        self.git("push", "--quiet", "--tags", "origin", "main")
+        lost = next(path for path in remote.glob("files/md5/*/*") if path.read_bytes() == b"spare bytes")
+        lost.unlink()
+        self("fsck")
+        self("fsck", "--remote", code=ExitCode.NO)
+        self("fsck", "spare@v1", "--remote", "--read-data", "--repair")
+        self("gc", "--remote", "--keep-newest", "1")
+        self("gc", "--remote", "--keep-newest", "1", "--delete")
+        self("gc", "--keep-newest", "1")
+        self("show", "spare@v1")
+
     def review(self) -> None:
         """Looks at a branch that has something of everything too."""
         self.git("checkout", "--quiet", "-b", "feature")
@@ -354,6 +371,7 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     run = Recorder(mreg_here, git, repo, tmp_path / "other.bin")
     run.write(model_file, str(tmp_path / "remote"))
     run.push(tmp_path / "bare.git")
+    run.upkeep(tmp_path / "remote")
     run.review()
     run.spoil()
     run("list")
