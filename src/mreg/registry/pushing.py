@@ -22,7 +22,7 @@ from mreg.core.record import Record
 from mreg.core.review import Fault
 from mreg.core.settling import conflict_of, describe, refusal_of
 from mreg.errors import ConflictError, IncompleteHistoryError, NotFoundError, PushRefusedError, UsageError
-from mreg.registry.attempts import attempts
+from mreg.registry.attempts import attempts, given_up
 from mreg.registry.joining import Builder, Built, StoredContents
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.rejudging import find_idle_approvals, judge_new
@@ -118,9 +118,9 @@ class Pushing:
                 try:
                     report = self._land(Publisher(self.repo), self._fetch())
                     return replace(report, uploaded=size, notices=(*notices, *report.notices))
-                except RefMovedError:
-                    continue
-        raise ConflictError("the branch kept moving on the remote while mreg was pushing", hint="try again")
+                except RefMovedError as error:
+                    lost = error
+        raise given_up("the branch kept moving on the remote while mreg was pushing", lost)
 
     # What is here, and what is there.
 

@@ -23,8 +23,8 @@ from mreg.core.record import Record
 from mreg.core.results import Receipt, SyncReport
 from mreg.core.tags import derive_tags, find_blockers
 from mreg.core.transitions import plan_promote
-from mreg.errors import ConflictError, DataError, IdentityError, PushRefusedError, RefusedError, UsageError
-from mreg.registry.attempts import attempts
+from mreg.errors import DataError, IdentityError, PushRefusedError, RefusedError, UsageError
+from mreg.registry.attempts import attempts, given_up
 from mreg.registry.notifying import Notifying
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.tagging import Tagger
@@ -96,9 +96,9 @@ class Syncing:
             for _ in attempts():
                 try:
                     return self._tag(Publisher(self.repo), self._follow(publisher))
-                except RefMovedError:
-                    continue
-        raise ConflictError("tags kept moving while mreg was writing", hint="try again")
+                except RefMovedError as error:
+                    lost = error
+        raise given_up("tags kept moving while mreg was writing", lost)
 
     def _follow(self, publisher: Publisher) -> Upstream | None:
         settings = Reader(self.repo).settings()
