@@ -28,6 +28,7 @@ DOCUMENTS = (
     "docs/retention.md",
     "docs/review.md",
     "docs/notifications.md",
+    "docs/remotes.md",
     "docs/serving.md",
     "examples/README.md",
 )

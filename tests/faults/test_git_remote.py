@@ -360,3 +360,11 @@ def check_again(scene: Scene, command: str, row: Row, *, soak: bool) -> None:
     if command != "propose":
         check_clone(scene.git, scene.clone, scene.host.repo)
         check_registry(scene.git, scene.host.repo, scene.scratch / "fresh")
+
+
+def test_fault_of_each_row_is_in_the_document() -> None:
+    table = Path(__file__).parents[2].joinpath("docs/remotes.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^\| `([^`]+)` \| \d \|", table, re.MULTILINE)
+    told_otherwise = {"trickles", "gateway fails", "proxy wants a login", "too many requests", "cut off in the push"}
+    for fault in ROWS.keys() - told_otherwise:
+        assert any(re.search(ROWS[fault].says, message) for message in messages), fault
