@@ -207,7 +207,19 @@ def test_branch_that_was_moved_back_is_refused(far: Far, git: Git, steps: int) -
     assert far.serving().resolve("churn@v1").commit == far.tip
 
 
-def test_branch_of_another_history_is_refused(far: Far, git: Git, tmp_path: Path) -> None:
+def test_branch_that_was_moved_back_is_refused_also_where_the_last_look_found_no_version(far: Far, git: Git) -> None:
+    far.serving().resolve("churn@production")
+    far.registry.clear("churn", "production", reason="empty", push=True)
+    with pytest.raises(NotFoundError, match="has no version in production"):
+        far.serving().resolve("churn@production")
+    git("push", "--quiet", "--force", "origin", "main~1:main", cwd=far.clone)
+    with pytest.raises(OlderStateError):
+        far.serving().resolve("churn@production")
+
+
+@pytest.mark.parametrize("filters", ["true", "false"])
+def test_branch_of_another_history_is_refused(far: Far, git: Git, filters: str) -> None:
+    git("config", "uploadpack.allowFilter", filters, cwd=far.bare)
     far.serving().resolve("churn@production")
     git("checkout", "--quiet", "--orphan", "other", cwd=far.clone)
     git("commit", "--quiet", "--message=Begin anew", cwd=far.clone)
@@ -279,7 +291,11 @@ def test_cache_that_is_broken_is_made_anew(far: Far, git: Git) -> None:
     def repository() -> None:
         shutil.rmtree(next(cache_of().glob("repos/*/git-*")))
 
-    for breaks in (each_pack, no_packs, config, lock, repository):
+    def many_packs() -> None:
+        for number in range(200):
+            packs()[0].with_name(f"pack-{number}.pack").touch()
+
+    for breaks in (each_pack, no_packs, config, lock, repository, many_packs):
         breaks()
         far.promote("churn@v3" if far.serving().recall("churn@production") else "churn@v2")
         assert far.serving().resolve("churn@production").commit == far.tip, breaks.__name__

@@ -157,27 +157,37 @@ class RemoteView:
         glance = Glance(repo, selector, memory)
         tip = glance.find(self._branch)
         kept = self._kept.get(selector)
-        resolved, memory = (kept, memory) if kept and kept.commit == tip.commit else self._judge(glance, tip, memory)
-        number, key = memory.begun, self._branch
-        memory = replace(memory, looks={**memory.looks, key: number}, tips={**memory.tips, tip.branch: tip.commit})
+        is_kept = kept is not None and kept.commit == tip.commit
+        if not is_kept:
+            self._refuse_older(glance, tip, memory)
+        memory = replace(memory, tips={**memory.tips, tip.branch: tip.commit})
         if not self._branch:
             memory = replace(memory, branch=tip.branch, root=tip.policy.root)
-        self._cache.save(memory)
-        self._cache.tidy(memory.repository)
+        try:
+            resolved, memory = (kept, memory) if kept and is_kept else self._read(glance, tip, memory)
+            memory = replace(memory, looks={**memory.looks, self._branch: memory.begun})
+        except GitError:
+            raise
+        except MregError:
+            self._remember(memory)  # whatever is wrong with this version, the registry was there already
+            raise
+        self._remember(memory)
         self._kept[selector] = resolved
         return resolved
 
-    def _judge(self, glance: Glance, tip: Tip, memory: Memory) -> tuple[Resolved, Memory]:
-        seen = memory.tips.get(tip.branch)
+    def _remember(self, memory: Memory) -> None:
+        self._cache.save(memory)
+        self._cache.tidy(memory.repository)
+
+    def _refuse_older(self, glance: Glance, tip: Tip, memory: Memory) -> None:
+        seen, label = memory.tips.get(tip.branch), self._remote.label
         if seen and not self._allow_older and not glance.repo.comes_after(tip.commit, seen):
-            label = self._remote.label
             raise OlderStateError(
                 f"{tip.branch} of {label} is at {tip.commit[:12]}, which does not come after {seen[:12]}: "
                 "that is the newest that this machine has seen of it",
                 hint="find out who moved it back; where it was on purpose: the same command with --allow-older",
                 details={"repo": label, "branch": tip.branch, "commit": tip.commit, "seen": seen},
             )
-        return self._read(glance, tip, memory)
 
     def _read(self, glance: Glance, tip: Tip, memory: Memory) -> tuple[Resolved, Memory]:
         state = glance.state(tip)

@@ -38,7 +38,9 @@ _ABOUT_REMOTE = re.compile(
 )
 _OPTIONS = ("-c", "protocol.version=2", "fetch", "--quiet", "--no-tags", "--no-prune", "--no-write-fetch-head")
 _MORE_OPTIONS = ("--no-recurse-submodules", "--no-write-commit-graph", "--no-show-forced-updates")
-_NAME = "mreg"
+_NAME = "mreg-serving"
+_LARGE_SIZE = 256 << 10
+"""So much are the folders of some 8 000 versions."""
 _DEPTHS = (64, 1024, 16_384)
 """How far behind its tip a branch is searched for a commit: a commit takes some 200 bytes, where the server filters."""
 
@@ -57,7 +59,7 @@ class Remote:
         """Without a secret."""
 
     def settings(self, kind: str) -> dict[str, str]:
-        """Returns the variables that make it Git's remote ``mreg``; ``kind`` is Git's filter, or empty for none."""
+        """Returns the variables that make it a remote of Git's; ``kind`` is Git's filter, or empty for none."""
         pairs = [(f"remote.{_NAME}.url", self.url)]
         if kind:
             # Not --filter, which would write it all to the configuration, and have readers fetch file by file.
@@ -106,6 +108,7 @@ class ShallowRepository(GitRepository):
         self.asks = True
         """False where what is not here counts as lost, and nobody is asked for it."""
         self._here: set[str] = set()
+        self._is_filtered = bool(kind)
         self._kind = kind
         self._link = GitRepository(folder, place)
         self._link.runner = GitRunner(folder, options=[f"--git-dir={folder}"], env=remote.settings(kind))
@@ -144,7 +147,9 @@ class ShallowRepository(GitRepository):
         return self.resolve([f"{local}^{{commit}}"])[0]
 
     def fetch_objects(self, oids: Sequence[str], tag: str = "") -> None:
-        """Fetches files by their ids, and a tag if it is there, in one connection; in two where it is not.
+        """Fetches files by their ids, and a tag if it is there, in one connection.
+
+        In two where the tag is not there, or the folders of its commit would weigh more than a connection.
 
         Raises:
             BrokenCacheError: This repository is at fault, or the server gives no files by their ids.
@@ -153,7 +158,12 @@ class ShallowRepository(GitRepository):
         ref = f"refs/tags/{tag}"
         # What is to be fetched may be in a commit that is here: the server must not take it for known.
         noop = ("-c", "fetch.negotiationAlgorithm=noop")
-        if tag:
+        if tag and (not oids or self._has_large_folders()):
+            # With a tag come the folders of its commit, and many of them are here.
+            done = self._fetch([f"+{ref}:{ref}"], "--depth=1")
+            if done is None or not _MISSING.search(done.stderr):
+                self._require(done)
+        elif tag:
             done = self._fetch([*oids, f"+{ref}:{ref}"], "--depth=1", settings=noop)
             if done is None or not _MISSING.search(done.stderr):
                 self._require(done)
@@ -176,7 +186,7 @@ class ShallowRepository(GitRepository):
             "utf-8", "surrogateescape"
         )
         lines = (line.partition("\t") for line in out.split("\0")[:-1])
-        return {path: head.split(" ")[2] for head, _, path in lines}
+        return {path: head.split(" ")[2] for head, _, path in lines if " blob " in head}
 
     def comes_after(self, newer: str, older: str) -> bool:
         """Returns whether a commit of the remote is in the history of another, which was fetched.
@@ -193,13 +203,19 @@ class ShallowRepository(GitRepository):
         with scratch_folder(self.git_dir.parent) as scratch:
             kind = "tree:0" if self._kind else ""
             proof = ShallowRepository.create(scratch / "proof", self.remote, kind=kind, form=self.object_format)
-            for depth in _DEPTHS if kind else _DEPTHS[:2]:
+            for depth in _DEPTHS:
+                if depth == _DEPTHS[-1] and not proof._is_filtered:
+                    return False  # all files of all these commits would come along
                 proof._require(proof._fetch([newer], f"--depth={depth}"))
                 if proof.runner.complete("merge-base", "--is-ancestor", older, newer).status == 0:
                     return True
                 if not proof.is_shallow:  # that was all of it
                     return False
         return False
+
+    def _has_large_folders(self) -> bool:
+        packs = (self.git_dir / "objects" / "pack").glob("*.pack")
+        return any(pack.stat().st_size > _LARGE_SIZE for pack in packs)
 
     def _fetch_at_once(self, names: Sequence[str]) -> None:
         missing = self.find_missing([name for name in names if _OID.fullmatch(name)])
@@ -212,6 +228,7 @@ class ShallowRepository(GitRepository):
             raise BrokenCacheError(f"not all of {self.remote.label} that is asked for was fetched to this machine")
         args = (*settings, *_OPTIONS, *_MORE_OPTIONS, *options, "--stdin", _NAME)
         done = ask(self._link, self.remote.label, *args, stdin="".join(f"{spec}\n" for spec in specs).encode())
+        self._is_filtered = self._is_filtered and "filtering not recognized" not in done.stderr
         return None if done.status == 0 else Completed(done.status, done.stdout, self.remote.hide(done.stderr))
 
     def _require(self, done: Completed | None) -> None:
