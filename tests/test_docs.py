@@ -291,8 +291,11 @@ class Recorder:
         self("approve", "churn@v2", "staging", "--reason", "looked at it")
         self("hold", "churn", "production", "--reason", "looking", "--off")
 
-    def upkeep(self, remote: Path) -> None:
-        """Loses bytes, has them mended, and gives some up."""
+    def upkeep(self, remote: Path, bare: Path) -> None:
+        """Loses bytes, has them mended, and gives some up; leaves the repository as it was."""
+        start = self.git("rev-parse", "HEAD")
+        self.git("init", "--quiet", "--bare", str(bare))
+        self.git("remote", "add", "origin", str(bare))
         for content in (b"spare bytes", b"spare bytes of another version"):
             self.other.write_bytes(content)
             self.mreg("register", "spare", str(self.other), check=0)
@@ -306,6 +309,9 @@ class Recorder:
         self("gc", "--remote", "--keep-newest", "1", "--delete")
         self("gc", "--keep-newest", "1")
         self("show", "spare@v1")
+        self.git("tag", "--delete", "spare@v1.0.0", "spare@v2.0.0")
+        self.git("remote", "remove", "origin")
+        self.git("reset", "--quiet", "--hard", start)
 
     def review(self) -> None:
         """Looks at a branch that has something of everything too."""
@@ -372,7 +378,7 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     run = Recorder(mreg_here, git, repo, tmp_path / "other.bin")
     run.write(model_file, str(tmp_path / "remote"))
     run.push(tmp_path / "bare.git")
-    run.upkeep(tmp_path / "remote")
+    run.upkeep(tmp_path / "remote", tmp_path / "shared.git")
     run.review()
     run.spoil()
     run("list")
