@@ -130,6 +130,19 @@ def _lose_answer(scene: Scene) -> Callable[[], None]:
     return lambda: setattr(scene.host, "loses_answers", False)
 
 
+def _hang_helper(scene: Scene) -> Callable[[], None]:
+    """A credential helper that asks somebody who is not there."""
+    url = f"http://127.0.0.1:{scene.proxy.port}/registry.git"
+    scene.git("config", "credential.helper", "!sleep 77 #", cwd=scene.clone)
+    scene.point_to(url)
+
+    def end() -> None:
+        scene.git("config", "--unset", "credential.helper", cwd=scene.clone)
+        scene.reset()
+
+    return end
+
+
 def _forbid(scene: Scene) -> Callable[[], None]:
     scene.host.readers.add("ada")
     return scene.host.readers.clear
@@ -264,6 +277,7 @@ ROWS: dict[str, Row] = {
     ),
     "may not push": Row(_forbid, "origin lets you push nothing: .*403", "push-refused", READS),
     "hook refuses": Row(_refuse, "pre-receive hook declined.*ask the release team first", "push-refused", READS),
+    "helper hangs": Row(_hang_helper, "origin did not answer git .* within 1 s"),
     "branch protected": Row(_protect, "refs/heads/main is protected", "push-refused", READS | {"propose"}),
     "renamed": Row(_rename, REMOTE + ".*not found"),
     "certificate unknown": Row(_distrust, REMOTE + ".*certificate"),
@@ -277,7 +291,7 @@ ROWS: dict[str, Row] = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "fault" not in metafunc.fixturenames:
+    if "command" not in metafunc.fixturenames:
         return
     pairs = [(fault, command) for fault, row in ROWS.items() for command in COMMANDS if command not in row.spares]
     if not metafunc.config.getoption("soak"):
@@ -331,7 +345,8 @@ def test_remote_that_fails_is_named_in_time_and_leaves_nothing(
     check_error(failed, row)
     assert scene.refs(clone) == here
     assert scene.git("status", "--porcelain", "--untracked-files=all", cwd=clone) == ""
-    assert not [line for line in running() if f":{scene.proxy.port}/" in line], "a process is left"
+    left = (f":{scene.proxy.port}/", "sleep 77 ")
+    assert not [line for line in running() if any(each in line for each in left)], "a process is left"
     end()
     if not row.lands:
         assert scene.refs(scene.host.repo) == there
@@ -360,6 +375,66 @@ def check_again(scene: Scene, command: str, row: Row, *, soak: bool) -> None:
     if command != "propose":
         check_clone(scene.git, scene.clone, scene.host.repo)
         check_registry(scene.git, scene.host.repo, scene.scratch / "fresh")
+
+
+def diagnose(scene: Scene, *, check: int = 1) -> dict[str, dict[str, object]]:
+    """Returns what doctor says of the remote, by what it looked at."""
+    result = scene.mreg("doctor", "--remote", "--format", "json", cwd=scene.clone, check=check)
+    names = ("remote", "remote branch", "remote tags", "push")
+    return {each["name"]: each for each in json.loads(result.out)["checks"] if each["name"] in names}
+
+
+def wrong(checks: dict[str, dict[str, object]]) -> dict[str, object]:
+    return {name: each["fix"] for name, each in checks.items() if not each["ok"]}
+
+
+@pytest.mark.parametrize("fault", ["nobody listens", "page of one line instead", "wrong password", "helper hangs"])
+def test_doctor_says_what_keeps_the_remote_from_answering(fault: str, scene: Scene) -> None:
+    end = ROWS[fault].begin(scene)
+    found = diagnose(scene)
+    assert found.keys() == {"remote"}
+    assert re.search(ROWS[fault].says, str(found["remote"]["message"]))
+    assert str(found["remote"]["fix"]).startswith("git ls-remote origin")
+    end()
+
+
+def test_doctor_says_how_clone_and_remote_differ_and_what_mends_it(scene: Scene) -> None:
+    git, clone, bare = scene.git, scene.clone, scene.host.repo
+    assert wrong(diagnose(scene, check=0)) == {}
+    Registry.open(clone).promote("churn@v1", "staging", reason="offline", push=False)
+    found = diagnose(scene, check=0)
+    assert "1 commit that origin lacks: mreg push" in str(found["remote branch"]["message"])
+    git("push", "--quiet", "origin", "main", cwd=clone)
+    found = diagnose(scene)
+    assert wrong(found) == {"remote tags": "mreg sync --push"}
+    assert "origin lacks 1 tag, first churn#staging#1" in str(found["remote tags"]["message"])
+    scene.mreg("sync", "--push", cwd=clone, check=0)
+    assert wrong(diagnose(scene, check=0)) == {}
+    git("update-ref", "refs/heads/main", "main~1", cwd=bare)
+    git("update-ref", "refs/tags/churn@v1.0.0", "churn@v2.0.0", cwd=bare)
+    assert wrong(diagnose(scene)) == {"remote tags": "mreg verify --remote   # shows which of them is right"}
+    git("update-ref", "-d", "refs/heads/main", cwd=bare)
+    assert wrong(diagnose(scene)) == {"remote branch": "mreg push"}
+
+
+def test_doctor_says_that_others_are_ahead(scene: Scene, team: Team) -> None:
+    other = scene.scratch / "other"
+    scene.git("clone", "--quiet", str(scene.host.repo), str(other))
+    Registry.open(other).promote("churn@v1", "staging", reason="theirs", push=True)
+    assert wrong(diagnose(scene)) == {"remote branch": "git fetch origin   # then mreg doctor says how they differ"}
+    scene.git("fetch", "--quiet", cwd=scene.clone)
+    found = diagnose(scene)
+    assert wrong(found) == {"remote branch": "git pull --ff-only origin main"}
+    scene.git("pull", "--quiet", "--ff-only", "origin", "main", cwd=scene.clone)
+    assert wrong(diagnose(scene, check=0)) == {}
+
+
+def test_doctor_says_that_a_reader_may_not_push(scene: Scene) -> None:
+    _forbid(scene)
+    found = diagnose(scene)
+    assert found["push"]["ok"] is False
+    assert "origin lets you push nothing" in str(found["push"]["message"])
+    assert str(found["push"]["fix"]).startswith("git remote get-url --push origin")
 
 
 def test_fault_of_each_row_is_in_the_document() -> None:

@@ -17,6 +17,7 @@ from mreg.registry.artifacts import open_store
 from mreg.registry.gitignore import ignore_text
 from mreg.registry.mending import mend_file, mend_history, mend_tag
 from mreg.registry.reader import Reader, Settings
+from mreg.registry.remote_checks import examine_remote
 from mreg.registry.tagging import Tagger
 from mreg.stores.git.pending import find_writer
 from mreg.stores.git.publishing import Publisher
@@ -28,8 +29,13 @@ __all__ = ["examine"]
 _OLDEST_GIT = (2, 34)
 
 
-def examine(path: Path) -> Diagnosis:
-    """Returns everything that was looked at around a directory; nothing is changed."""
+def examine(path: Path, *, remote: bool = False) -> Diagnosis:
+    """Returns everything that was looked at around a directory; nothing is changed.
+
+    Args:
+        path: The directory.
+        remote: Ask the Git remote too.
+    """
     checks = [_attempt("git", _git_version, path)]
     try:
         repo = GitRepository(path)
@@ -44,6 +50,8 @@ def examine(path: Path) -> Diagnosis:
     checks += _files(repo, settings, state)
     checks += _tags(repo, settings, state)
     checks.append(_attempt("dvc remote", _remote, repo))
+    if remote:
+        checks += examine_remote(repo, settings)
     return Diagnosis(tuple(checks))
 
 

@@ -20,6 +20,9 @@ def doctor(
     ci: Annotated[
         bool, typer.Option("--ci", help="Look at the workflows in .github/workflows instead of the clone.")
     ] = False,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Ask the Git remote too: what it has, and whether it would take a push.")
+    ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
     """Say what is wrong with this clone, and the command that mends it.
@@ -28,9 +31,10 @@ def doctor(
 
     \b
     mreg doctor
+    mreg doctor --remote
     mreg doctor --ci
     """
     here = directory_of(context)
-    diagnosis = examine_workflows(here) if ci else examine(here)
+    diagnosis = examine_workflows(here) if ci else examine(here, remote=remote)
     show_result(diagnosis, output)
     return ExitCode.DONE if diagnosis.ok else ExitCode.NO

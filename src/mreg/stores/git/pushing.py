@@ -23,6 +23,7 @@ __all__ = [
     "fetch_object",
     "find_remote",
     "is_ancestor",
+    "may_push",
     "push",
     "remote_ref",
     "remote_refs",
@@ -206,6 +207,21 @@ def push(repo: GitRepository, remote: str, updates: Sequence[RefUpdate]) -> None
     args = ("push", "--atomic", "--porcelain", "--no-signed", "--recurse-submodules=no", remote, *specs)
     done = ask(repo, remote, *args)
     error = _explain(remote, args, done, [update.ref for update in updates])
+    if error is not None:
+        raise error
+
+
+def may_push(repo: GitRepository, remote: str, update: RefUpdate) -> None:
+    """Does nothing where a remote lets this clone in that wants to push; its hooks and rules are not asked.
+
+    Raises:
+        RefMovedError: It does, and the ref has moved.
+        PushRefusedError: It lets nobody push who asks as this clone does.
+        OutsideError: The remote does not answer in time, or cannot be reached.
+    """
+    args = ("push", "--dry-run", "--porcelain", "--no-signed", "--recurse-submodules=no", remote)
+    done = ask(repo, remote, *args, f"{update.new}:{update.ref}")
+    error = _explain(remote, args, done, [update.ref])
     if error is not None:
         raise error
 
