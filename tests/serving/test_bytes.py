@@ -21,6 +21,7 @@ import mreg
 from mreg.errors import CorruptArtifactError, MregError, RefusedError, StorageError
 from tests.conftest import Git, Mreg
 from tests.hosts import HOSTS, git_host
+from tests.s3 import S3
 from tests.serving.conftest import Far, connections
 
 PULL = """
@@ -293,3 +294,23 @@ def test_pull_uses_settings_of_the_machine(far: Far, tmp_path: Path) -> None:
     (folder / "config").write_text(f"['remote \"storage\"']\n    url = {far.store}\n")
     mreg.pull("churn@v1", repo=far.url, output="out")
     assert Path("out").read_bytes() == b"churn 1"
+
+
+def test_pull_from_s3_takes_its_keys_from_the_environment(
+    far: Far, s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    options = s3.options(tmp_path.name)
+    lines = "".join(f"    {name} = {options[name]}\n" for name in ("url", "endpointurl"))
+    far.write(".dvc/config", f"[core]\n    remote = s3\n['remote \"s3\"']\n{lines}")
+    md5 = hashlib.md5(b"churn 2").hexdigest()
+    s3.write(f"{tmp_path.name}/files/md5/{md5[:2]}/{md5[2:]}", b"churn 2")
+    for secret, code in (("wrong", 6), (options["secret_access_key"], 0)):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", options["access_key_id"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
+        if code:
+            with pytest.raises(StorageError, match="access was refused"):
+                mreg.pull("churn@v2", repo=far.url, output="out")
+            assert not Path("out").exists()
+        else:
+            assert mreg.pull("churn@v2", repo=far.url, output="out").changed
+    assert Path("out").read_bytes() == b"churn 2"
