@@ -25,6 +25,7 @@ from mreg.errors import (
 from tests.conftest import Git, Mreg
 from tests.hosts import HOSTS, MERGER, GitHost, git_host
 from tests.registry.teams import Team, found
+from tests.registry.world import World, Worlds
 
 STAGING, PRODUCTION = (f"registry/churn/stages/{stage}.yaml" for stage in ("staging", "production"))
 
@@ -640,3 +641,49 @@ def test_push_to_nobody_says_so(team: Team) -> None:
     refused(team, ada, OutsideError, "origin did not take part")
     team.git("remote", "remove", "origin", cwd=ada)
     refused(team, ada, OutsideError, "no remote to push to")
+
+
+# Signatures and approvals.
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
+    return Worlds(tmp_path_factory.mktemp("worlds"))
+
+
+def test_push_keeps_what_was_signed(
+    worlds: Worlds, repo: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = worlds.copy(repo, tmp_path, git, monkeypatch)
+    bare, other = tmp_path / "bare.git", tmp_path / "theirs"
+    git("clone", "--quiet", "--bare", str(repo), str(bare))
+    git("remote", "add", "origin", str(bare), cwd=repo)
+    git("clone", "--quiet", str(bare), str(other))
+    theirs = World(other, mine.keys, git, monkeypatch)
+    theirs.become("ada")
+    theirs.promote("v2", "staging")
+    theirs.registry.push()
+    mine.approve("v2")
+    mine.become("bo")
+    mine.promote("v2", who="ada")
+    signed = mine.read("registry/churn/stages/production.yaml")
+    pushed = mine.registry.push()
+    assert ways(pushed) == [Way.REMADE, Way.REMADE]
+    assert mine.read("registry/churn/stages/production.yaml") == signed
+    audit = mine.verify(remote=True)
+    assert (audit.faults, audit.proven) == ((), audit.signed)
+    assert audit.signed >= 2
+    # What ada may, eve may not: the rules of the remote judge what comes.
+    theirs.registry.push()
+    rules = theirs.settings("bo", "cy").replace("[ada, bo]", "[bo]").replace("owners: [ada]", "owners: [bo]")
+    theirs.commit({"registry.yaml": rules})
+    theirs.registry.push()
+    mine.promote("v4", "staging", who="ada")
+    mine.approve("v4")
+    mine.become("ada")
+    mine.promote("v4")
+    with pytest.raises(RefusedError, match="may not land on origin/main") as caught:
+        mine.registry.push()
+    complaints = caught.value.details["complaints"]
+    assert isinstance(complaints, list)
+    assert "rule-who" in {each["code"] for each in complaints}

@@ -123,7 +123,7 @@ class Trial:
 def test_push_killed_at_every_move_is_completed_by_the_next(sides: Sides, soak: bool) -> None:
     trial = Trial.prepare(sides)
     moves = [number for number, step in enumerate(trial.steps, 1) if step.startswith(MOVES)]
-    for number in moves if soak else moves[:: max(1, len(moves) // 12)]:
+    for number in moves if soak else moves[:: max(1, len(moves) // 6)]:
         sides.scene.reset()
         killed = sides.push(stop=number)
         assert killed.status == KILLED, killed.output

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from mreg.core.best import choose_best
 from mreg.core.compare import Subject, compare
 from mreg.core.constraint import parse_constraint
-from mreg.core.history import Action, Finding, Transition
+from mreg.core.history import Action, Commit, Finding, Transition
+from mreg.core.joints import Matter, Way
 from mreg.core.manifest import Adopted, ArchivedMark
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from mreg.core.plan import Plan, PlannedChange
 from mreg.core.policy import Direction, MetricRule, Policy, StageRule
+from mreg.core.pushed import PushConflict, Pushed, PushedCommit
 from mreg.core.record import Artifact, Code, Dataset, Environment, Record, Run
 from mreg.core.results import (
     Check,
@@ -27,6 +30,7 @@ from mreg.core.results import (
     VersionList,
     VersionSummary,
 )
+from mreg.core.review import Fault
 from mreg.render.view import Result
 
 CHURN = ModelName("churn")
@@ -141,8 +145,29 @@ def make_results(text: str = "retrained on October data") -> dict[str, Result]:
         "sync": SyncReport(
             ("churn@v2.0.0", "churn#production#1"), 3, (transition,), (Finding("tag-moved", text, text),)
         ),
+        "pushed": make_pushed(text),
         "diagnosis": Diagnosis((Check("git", ok=True, message="2.39.5"), Check("identity", False, text, text))),
     }
+
+
+def make_pushed(text: str) -> Pushed:
+    """Returns a push that both conflicts and a rule stand against."""
+    ours, theirs = (Commit(each * 40, text, text, NOON, text) for each in "ab")
+    conflict = PushConflict(Matter.STAGE, text, text, ours, text, theirs, text, "mreg push --drop a", "mreg sync")
+    return Pushed(
+        branch="main",
+        remote="origin",
+        before=TIP,
+        commit=None,
+        commits=(PushedCommit(ours, Way.REMADE, "b" * 40),),
+        tags=("churn#production#1",),
+        replaced=("churn#production#2",),
+        uploaded=48213,
+        conflicts=(conflict, replace(conflict, theirs=None)),
+        complaints=(Fault("rule-who", text, text, fix=text),),
+        settle="mreg push --drop a",
+        notices=(text,),
+    )
 
 
 def make_bare_details() -> VersionDetails:

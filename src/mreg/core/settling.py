@@ -102,7 +102,7 @@ def _again(clash: Clash, contents: Contents) -> str:
     if clash.matter is Matter.ARCHIVED and clash.version:
         mark = (contents.marks(clash.path, clash.new) or {}).get(clash.version)
         undo = "" if mark else " --undo"
-        reason = shlex.quote((mark.reason if mark else "") or clash.ours.subject or _REASON)
+        reason = _quote((mark.reason if mark else "") or clash.ours.subject)
         return f"mreg archive {clash.model}@{clash.version}{undo} --reason {reason} --push"
     if clash.matter is Matter.SETTINGS or clash.matter is Matter.FILE:
         return f"git show {clash.ours.oid[:12]} -- {shlex.quote(clash.path)}"
@@ -110,7 +110,7 @@ def _again(clash: Clash, contents: Contents) -> str:
 
 
 def _stage_again(clash: Clash, before: StageEntry | None, after: StageEntry | None) -> str:
-    reason = shlex.quote((after.reason if after else "") or clash.ours.subject or _REASON)
+    reason = _quote((after.reason if after else "") or clash.ours.subject)
     rest = f"--reason {reason} --push"
     place = f"{clash.model} {clash.stage}"
     version = after.version if after else None
@@ -121,6 +121,11 @@ def _stage_again(clash: Clash, before: StageEntry | None, after: StageEntry | No
     if _is_rollback(clash.ours):
         return f"mreg rollback {place} --to {version} {rest}"
     return f"mreg promote {clash.model}@{version} {clash.stage} {rest}"
+
+
+def _quote(reason: str) -> str:
+    """Returns a reason as a shell takes it, in one line."""
+    return shlex.quote(" ".join(reason.split()) or _REASON)
 
 
 def _is_rollback(commit: Commit) -> bool:

@@ -20,8 +20,10 @@ from typing import Any
 from mreg.core.audited import Audit
 from mreg.core.history import Finding
 from mreg.core.layout import SETTINGS_FILE
+from mreg.core.pushed import Pushed
 from mreg.core.results import Diagnosis, History, ModelList, Receipt, SyncReport, VersionList
 from mreg.core.review import Review
+from mreg.core.settling import tell
 from mreg.errors import MregError
 from mreg.render.json import render_json
 from mreg.render.markdown import escape
@@ -190,6 +192,20 @@ def _of_sync(result: SyncReport) -> Iterator[Annotation]:
         yield Annotation(Level.NOTICE, "mreg sync", notice)
 
 
+def _of_pushed(result: Pushed) -> Iterator[Annotation]:
+    for each in result.conflicts:
+        message = f"{tell(each)}\nhint: {each.settle}"
+        yield Annotation(Level.ERROR, f"mreg push: {each.what}", message, file=each.path)
+    for fault in result.complaints:
+        yield Annotation(Level.ERROR, f"mreg push: {fault.code}", fault.message, file=fault.place)
+    if result.ok:
+        verb = "would push" if result.dry_run else "pushed"
+        done = f"{verb} {len(result.commits)} commits" if result.changed else "nothing to push"
+        yield Annotation(Level.NOTICE, "mreg push", done)
+    for notice in result.notices:
+        yield Annotation(Level.NOTICE, "mreg push", notice)
+
+
 def _of_reading(result: ModelList | VersionList | History) -> Iterator[Annotation]:
     yield from _of_findings(result.findings, Level.WARNING)
 
@@ -283,6 +299,7 @@ def _finding_text(each: Mapping[str, str]) -> str:
 
 _REMARKS: dict[type, Callable[[Any], Iterator[Annotation]]] = {
     Receipt: _of_receipt,
+    Pushed: _of_pushed,
     SyncReport: _of_sync,
     Diagnosis: _of_diagnosis,
     Review: _of_review,

@@ -63,9 +63,9 @@ def _facts(result: Pushed) -> Iterator[tuple[str, Cell]]:
     for notice in result.notices:
         yield "note", Cell(notice)
     if result.settle:
-        yield "leave it out", Cell.command(result.settle)
+        yield "next", Cell.command(result.settle)
     for again in dict.fromkeys(each.again for each in result.conflicts if each.again):
-        yield "then again", Cell.command(again)
+        yield "next", Cell.command(again)
 
 
 def _conflict(each: PushConflict) -> tuple[Cell, ...]:
