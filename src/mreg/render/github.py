@@ -24,12 +24,15 @@ from mreg.core.pushed import Pushed
 from mreg.core.results import Diagnosis, History, ModelList, Receipt, SyncReport, VersionList
 from mreg.core.review import Review
 from mreg.core.settling import tell
+from mreg.core.soundness import Soundness
+from mreg.core.swept import Sweep
 from mreg.errors import MregError
 from mreg.render.json import render_json
 from mreg.render.markdown import escape
 from mreg.render.review import CHECK_MARK
 from mreg.render.sections import format_verdict
 from mreg.render.text import clean, render_error
+from mreg.render.upkeep import format_soundness, format_sweep, mend_command, tell_fault
 from mreg.render.view import Result
 
 __all__ = [
@@ -239,6 +242,19 @@ def _of_audit(result: Audit) -> Iterator[Annotation]:
         yield Annotation(Level.ERROR, f"mreg: {each.code}", f"{each.place}: {each.message}{where}", file=file)
 
 
+def _of_soundness(result: Soundness) -> Iterator[Annotation]:
+    yield Annotation(Level.NOTICE, "mreg fsck", format_soundness(result))
+    for each in result.faults:
+        message = f"{each.model} {each.version}: {tell_fault(each)}\nfix: {mend_command(result, each)}"
+        yield Annotation(Level.ERROR, "mreg: bytes", message)
+
+
+def _of_sweep(result: Sweep) -> Iterator[Annotation]:
+    yield Annotation(Level.ERROR if result.lost else Level.NOTICE, "mreg gc", format_sweep(result))
+    for notice in result.notices:
+        yield Annotation(Level.NOTICE, "mreg gc", notice)
+
+
 def _of_diagnosis(result: Diagnosis) -> Iterator[Annotation]:
     for check in result.checks:
         if not check.ok:
@@ -304,6 +320,8 @@ _REMARKS: dict[type, Callable[[Any], Iterator[Annotation]]] = {
     Diagnosis: _of_diagnosis,
     Review: _of_review,
     Audit: _of_audit,
+    Soundness: _of_soundness,
+    Sweep: _of_sweep,
     ModelList: _of_reading,
     VersionList: _of_reading,
     History: _of_reading,

@@ -12,7 +12,16 @@ from mreg.core.swept import Sweep
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import format_bytes, format_moment, short_oid
 
-__all__ = ["soundness_document", "sweep_document", "view_soundness", "view_sweep"]
+__all__ = [
+    "format_soundness",
+    "format_sweep",
+    "mend_command",
+    "soundness_document",
+    "sweep_document",
+    "tell_fault",
+    "view_soundness",
+    "view_sweep",
+]
 
 _WHAT = {
     FaultKind.MISSING: "missing",
@@ -28,20 +37,21 @@ def view_soundness(result: Soundness, _policy: Policy) -> Page:
     rows = tuple(
         (
             Cell(f"{each.model}@{each.version}"),
-            Cell(_tell_fault(each), Tone.BAD),
+            Cell(tell_fault(each), Tone.BAD),
             Cell(format_bytes(each.size)),
-            Cell.command(_mend(result, each)),
+            Cell.command(mend_command(result, each)),
         )
         for each in result.faults
     )
     return (
-        Line(Cell(_verdict(result), Tone.GOOD if result.ok else Tone.BAD)),
+        Line(Cell(format_soundness(result), Tone.GOOD if result.ok else Tone.BAD)),
         Facts("", tuple(_soundness_facts(result))),
         Grid("faults", ("version", "what", "size", "mend it"), rows, stacks=True),
     )
 
 
-def _verdict(result: Soundness) -> str:
+def format_soundness(result: Soundness) -> str:
+    """Returns the verdict in one line."""
     if result.faults:
         return f"not ok: the bytes of {_count(len(result.faults), 'version')} are missing or changed"
     how = "every byte was read" if result.depth is Depth.READ else "as far as can be told without reading them"
@@ -66,13 +76,15 @@ def _soundness_facts(result: Soundness) -> Iterator[tuple[str, Cell]]:
         yield "next", Cell.command(f"mreg fsck{' --remote' if result.remote else ''} --read-data   # reads every byte")
 
 
-def _tell_fault(each: VersionFault) -> str:
+def tell_fault(each: VersionFault) -> str:
+    """Returns what is wrong with one version."""
     shown = [f"{fault.path} is {_WHAT[fault.kind]}" for fault in each.faults[:_SHOWN]]
     more = len(each.faults) - len(shown)
     return ", ".join([*shown, *([f"and {more} more"] if more else [])])
 
 
-def _mend(result: Soundness, each: VersionFault) -> str:
+def mend_command(result: Soundness, each: VersionFault) -> str:
+    """Returns the command that mends it, and where it has to be given."""
     where = " --remote" if result.remote else ""
     repair = f"mreg fsck {shlex.quote(f'{each.model}@{each.version}')}{where} --repair"
     if each.is_mendable:
@@ -103,7 +115,7 @@ def soundness_document(result: Soundness) -> dict[str, object]:
                 "objects": each.objects,
                 "size": each.size,
                 "mendable": each.is_mendable,
-                "command": _mend(result, each),
+                "command": mend_command(result, each),
                 "faults": [
                     {
                         "kind": fault.kind.value,
@@ -133,7 +145,7 @@ def view_sweep(result: Sweep, _policy: Policy) -> Page:
     )
     kept = tuple((str(count), Cell(why)) for why, count in result.kept.items())
     return (
-        Line(Cell(_head(result), Tone.BAD if result.lost else Tone.STRONG)),
+        Line(Cell(format_sweep(result), Tone.BAD if result.lost else Tone.STRONG)),
         Facts("", tuple(_sweep_facts(result))),
         Grid("versions", ("version", "registered", "objects", "size"), rows),
         Facts("kept", kept),
@@ -141,7 +153,8 @@ def view_sweep(result: Sweep, _policy: Policy) -> Page:
     )
 
 
-def _head(result: Sweep) -> str:
+def format_sweep(result: Sweep) -> str:
+    """Returns what went, or would, in one line."""
     if result.lost:
         return f"{_count(len(result.lost), 'object')} that somebody needs was deleted, and is not in this cache"
     if not result.versions:
