@@ -15,26 +15,22 @@ import hashlib
 import os
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from mreg.stores.artifact import ingest, ingest_cached
 from mreg.stores.cache import Cache
 from mreg.stores.placing import place
 
-DVC = Path(sys.executable).with_name("dvc")
-MREG = (sys.executable, "-m", "mreg")
-ENV = {
-    **os.environ,
-    "PYTHONDONTWRITEBYTECODE": "",  # an installed program is compiled once
-    "DVC_NO_ANALYTICS": "1",
-    **{f"GIT_{who}_{what}": "bench@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-}
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.measuring import BIN, ENV, Cost, Failed, Groups, print_costs, take_turns
+
+DVC, MREG = BIN / "dvc", BIN / "mreg"
 FILE_SIZE = 4096
 COPIES = 9
 """How often a run has the artifact on disk at its end."""
@@ -43,32 +39,42 @@ Step = Callable[[Path, Path], object]
 """Takes the source and a fresh folder."""
 
 
+def measure(folder: Path | None, *, mib: int, files: int, repeat: int) -> Groups:
+    """Returns what each step takes for one large file, and for many small ones."""
+    with tempfile.TemporaryDirectory(prefix="mreg-bench-", dir=folder) as name:
+        scratch = Path(name)
+        needed = COPIES * repeat * max(mib << 20, files * FILE_SIZE)
+        if shutil.disk_usage(scratch).free < 2 * needed:  # in a tmpfs it is memory, and others need some
+            raise SystemExit(
+                f"{scratch.parent} needs {2 * needed >> 30} GiB of free space: --mib, --repeat or --folder"
+            )
+        large = scratch / "model.bin"
+        with large.open("wb") as file:
+            for _ in range(mib):
+                file.write(os.urandom(1 << 20))
+        small = scratch / "model"
+        for number in range(files):
+            path = small / f"{number % 100:02}" / f"{number}.bin"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(os.urandom(FILE_SIZE))
+        found = {
+            "large": _measure(large, {"sums at once, then cp": _sums_and_copy, **STEPS}, scratch, repeat),
+            "small": _measure(small, {"read and hash": _read_and_hash, **STEPS}, scratch, repeat),
+        }
+    print_costs(f"one file of {mib} MiB", found["large"])
+    print_costs(f"{files} files of {FILE_SIZE} bytes", found["small"])
+    return found
+
+
 def main() -> None:
-    """Measures one large file and many small ones."""
+    """Measures what the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mib", type=int, default=512)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mreg-bench-", dir=arguments.folder) as name:
-        scratch = Path(name)
-        needed = COPIES * arguments.repeat * max(arguments.mib << 20, arguments.files * FILE_SIZE)
-        if shutil.disk_usage(scratch).free < 2 * needed:  # in a tmpfs it is memory, and others need some
-            parser.error(f"{scratch.parent} needs {2 * needed >> 30} GiB of free space: --mib, --repeat or --folder")
-        large = scratch / "model.bin"
-        with large.open("wb") as file:
-            for _ in range(arguments.mib):
-                file.write(os.urandom(1 << 20))
-        steps = {"sums at once, then cp": _sums_and_copy, **STEPS}
-        _report(f"one file of {arguments.mib} MiB", large, steps, scratch, arguments.repeat)
-        small = scratch / "model"
-        for number in range(arguments.files):
-            path = small / f"{number % 100:02}" / f"{number}.bin"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(os.urandom(FILE_SIZE))
-        steps = {"read and hash": _read_and_hash, **STEPS}
-        _report(f"{arguments.files} files of {FILE_SIZE} bytes", small, steps, scratch, arguments.repeat)
+    measure(arguments.folder, mib=arguments.mib, files=arguments.files, repeat=arguments.repeat)
 
 
 def _sums_and_copy(source: Path, fresh: Path) -> None:
@@ -114,7 +120,7 @@ def _dvc_add(source: Path, fresh: Path) -> None:
 
 
 def _register(source: Path, fresh: Path) -> None:
-    command: list[str | Path] = [*MREG, "-C", fresh, "register", "model", source]
+    command: list[str | Path] = [MREG, "-C", fresh, "register", "model", source]
     subprocess.run(command, env=ENV, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -135,33 +141,25 @@ def _prepare(step: Step, source: Path, fresh: Path) -> None:
     if step in {_register, _dvc_add}:
         subprocess.run(["git", "init", "--quiet"], cwd=fresh, check=True)
     if step is _register:
-        subprocess.run([*MREG, "-C", fresh, "init"], env=ENV, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([MREG, "-C", fresh, "init"], env=ENV, check=True, stdout=subprocess.DEVNULL)
     if step is _dvc_add:
         subprocess.run([DVC, "init", "--quiet"], cwd=fresh, env=ENV, check=True)
         _copy(source, fresh)
         (fresh / "copy").rename(fresh / source.name)
 
 
-def _report(title: str, source: Path, steps: dict[str, Step], scratch: Path, repeat: int) -> None:
+def _measure(source: Path, steps: dict[str, Step], scratch: Path, repeat: int) -> dict[str, Cost | Failed]:
     KEPT[source] = ingest(source, Cache(scratch / "kept")).artifact.md5
-    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
-    for _ in range(repeat):
-        for name, step in steps.items():
-            fresh = Path(tempfile.mkdtemp(dir=scratch))
-            _prepare(step, source, fresh)
-            os.sync()
-            runs[name].append(_measure(step, source, fresh))
-    print(f"\n{title}: seconds of wall, of CPU, and ratios of wall to the first line")
-    walls = {name: statistics.median(wall for wall, _ in found) for name, found in runs.items()}
-    for name, found in runs.items():
-        cpu = statistics.median(cpu for _, cpu in found)
-        print(f"  {name:24} {walls[name]:8.2f} {cpu:8.2f} {walls[name] / next(iter(walls.values())):8.2f}")
+    return take_turns({name: partial(_run, step, source, scratch) for name, step in steps.items()}, repeat)
 
 
-def _measure(step: Step, source: Path, fresh: Path) -> tuple[float, float]:
+def _run(step: Step, source: Path, scratch: Path) -> Cost:
+    fresh = Path(tempfile.mkdtemp(dir=scratch))
+    _prepare(step, source, fresh)
+    os.sync()
     cpu, wall = sum(_cpu()), time.perf_counter()
     step(source, fresh)
-    return time.perf_counter() - wall, sum(_cpu()) - cpu
+    return Cost(time.perf_counter() - wall, sum(_cpu()) - cpu, 0)
 
 
 def _cpu() -> Iterator[float]:

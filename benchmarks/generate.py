@@ -12,7 +12,8 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -35,17 +36,24 @@ WHO = "Bench <bench@example.com>"
 STAGES = (StageName("staging"), StageName("production"))
 
 
-def generate(folder: Path, *, versions: int, models: int) -> None:
-    """Makes the repository, with its tags, and beside it the DVC remote."""
+def generate(folder: Path, *, versions: int, models: int, share: int | None = None) -> None:
+    """Makes the repository, with its tags, and beside it the DVC remote.
+
+    Args:
+        folder: Where; the store is beside it.
+        versions: In all.
+        models: How many they are spread over, one after the other.
+        share: So many of them are the first model's, from the beginning to the end; else as many as any other's.
+    """
     folder.mkdir(parents=True)
     store = Cache(_store(folder))
     _git(folder, "init", "--quiet", "--initial-branch=main")
     _git(folder, "config", "user.name", "Bench")
     _git(folder, "config", "user.email", "bench@example.com")
-    for model, version in _versions(versions, models):
+    made = list(_versions(versions, models, share or versions // models))
+    for model, version in made:
         _write_object(store, _content(model, version))
-    feed = b"".join(_commits(folder, versions, models))
-    _git(folder, "fast-import", "--quiet", stdin=feed)
+    _fast_import(folder, _commits(folder, made))
     _git(folder, "reset", "--quiet", "--hard", "main")
     subprocess.run([sys.executable, "-m", "mreg", "-C", folder, "sync"], check=True, stdout=subprocess.DEVNULL)
     _git(folder, "pack-refs", "--all")
@@ -56,9 +64,22 @@ def _store(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.store")
 
 
-def _versions(versions: int, models: int) -> Iterator[tuple[ModelName, Version]]:
+def _versions(versions: int, models: int, share: int) -> Iterator[tuple[ModelName, Version]]:
+    made = [0] * models
+    others = 0
     for index in range(versions):
-        yield ModelName(f"model-{index % models:04}"), Version(index // models + 1)
+        is_first = models == 1 or index * share // versions != (index - 1) * share // versions
+        number = 0 if is_first else 1 + others % (models - 1)
+        others += not is_first
+        made[number] += 1
+        yield ModelName(f"model-{number:04}"), Version(made[number])
+
+
+def _fast_import(folder: Path, commits: Iterator[bytes]) -> None:
+    with tempfile.TemporaryFile() as feed:
+        feed.writelines(commits)
+        feed.seek(0)
+        subprocess.run(["git", "-C", folder, "fast-import", "--quiet"], check=True, stdin=feed)
 
 
 def _content(model: ModelName, version: Version) -> bytes:
@@ -71,8 +92,8 @@ def _write_object(store: Cache, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _commits(folder: Path, versions: int, models: int) -> Iterator[bytes]:
-    names = dict.fromkeys(name for name, _ in _versions(min(versions, models), models))
+def _commits(folder: Path, made: Sequence[tuple[ModelName, Version]]) -> Iterator[bytes]:
+    names = sorted({name for name, _ in made})
     entries = {name: {"path": LAYOUT.artifact(name, ARTIFACT), "type": "model"} for name in names}
     remote = f"remote = store\n['remote \"store\"']\n    url = ../../{_store(folder).name}\n"
     first = {
@@ -84,10 +105,10 @@ def _commits(folder: Path, versions: int, models: int) -> Iterator[bytes]:
     clock = START
     yield _commit(clock, "Make this repository a model registry", first)
     held: dict[tuple[ModelName, StageName], Version] = {}
-    for index, (model, version) in enumerate(_versions(versions, models)):
+    for index, (model, version) in enumerate(made):
         clock += 60
         yield _commit(clock, f"Register {model} {version}", _registration(model, version, index, clock))
-        for stage in STAGES if index // models % 3 == 0 else STAGES[:1]:
+        for stage in STAGES if version.major % 3 == 1 else STAGES[:1]:
             clock += 60
             source = held.get((model, stage))
             subject = transition_subject(Action.PROMOTE, model, stage, source, version)
@@ -149,5 +170,6 @@ if __name__ == "__main__":
     parser.add_argument("directory", type=Path)
     parser.add_argument("--versions", type=int, default=1000)
     parser.add_argument("--models", type=int, default=20)
+    parser.add_argument("--share", type=int, help="versions of the first model")
     arguments = parser.parse_args()
-    generate(arguments.directory, versions=arguments.versions, models=arguments.models)
+    generate(arguments.directory, versions=arguments.versions, models=arguments.models, share=arguments.share)

@@ -18,7 +18,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BIN", "ENV", "Command", "Cost", "Failed", "describe_machine", "median", "run", "take_turns"]
+__all__ = [
+    "BIN",
+    "ENV",
+    "Command",
+    "Cost",
+    "Failed",
+    "Groups",
+    "describe_machine",
+    "median",
+    "print_costs",
+    "run",
+    "take_turns",
+]
 
 BIN = Path(sys.executable).parent
 """Where mreg, GTO and DVC are installed."""
@@ -49,6 +61,10 @@ class Cost:
 
 class Failed(Exception):  # noqa: N818 - a result, not a fault
     """A program failed, or did not end in time."""
+
+
+Groups = dict[str, dict[str, Cost | Failed]]
+"""What was measured: by size or kind, then by program."""
 
 
 def run(command: Command, *, cwd: Path, env: Mapping[str, str] = ENV, limit_s: float = 3600) -> Cost:
@@ -103,6 +119,19 @@ def median(costs: Sequence[Cost]) -> Cost:
         statistics.median(each.cpu_s for each in costs),
         statistics.median(each.peak_mib for each in costs),
     )
+
+
+def print_costs(title: str, costs: Mapping[str, Cost | Failed]) -> None:
+    """Prints a table, with ratios to its first line."""
+    print(f"\n{title}; load {describe_machine()['load']}")
+    print(f"  {'':44} {'wall s':>8} {'CPU s':>8} {'MiB':>6} {'× wall':>7} {'× CPU':>7}")
+    first = next((cost for cost in costs.values() if isinstance(cost, Cost)), None)
+    for name, cost in costs.items():
+        if isinstance(cost, Failed) or first is None:
+            print(f"  {name:44} {cost}")
+            continue
+        ratios = f"{cost.wall_s / first.wall_s:7.2f} {cost.cpu_s / max(first.cpu_s, 1e-3):7.2f}"
+        print(f"  {name:44} {cost.wall_s:8.2f} {cost.cpu_s:8.2f} {cost.peak_mib:6.0f} {ratios}", flush=True)
 
 
 def describe_machine() -> dict[str, str]:

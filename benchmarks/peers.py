@@ -17,7 +17,7 @@ def install(*packages: str, into: Path | None = None) -> Path:
     done = folder / "done"
     if not done.exists():
         _call([sys.executable, "-m", "venv", folder])
-        _call([folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
+        _call([folder / "bin" / "pip", "install", "-qq", "--disable-pip-version-check", *packages])
         done.touch()
     return folder / "bin"
 

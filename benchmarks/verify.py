@@ -1,6 +1,6 @@
 """``mreg verify`` on a generated registry whose every change of a stage is signed.
 
-    python benchmarks/verify.py [--transitions 10000] [--models 200] [--keep DIRECTORY]
+    python benchmarks/verify.py [--transitions 10000] [--models 200] [--repeat 1] [--keep DIRECTORY]
 
 Each version is promoted to staging, every third one approved and promoted to production; all of that is signed, and
 production has a metric gate too.  Signatures are made in this process: ssh-keygen would take minutes.  Prints wall and
@@ -13,15 +13,14 @@ import argparse
 import base64
 import hashlib
 import json
-import os
-import resource
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -37,9 +36,17 @@ from mreg.core.statements import Namespace, artifact_name, encode_transition
 from mreg.core.tags import transition_subject
 from mreg.stores import yaml
 
-sys.path.insert(0, str(Path(__file__).parent))
-from generate import ARTIFACT, LAYOUT, START, _commit, _encode, _entry, _git, _registration
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.generate import ARTIFACT, LAYOUT, START, _commit, _encode, _entry, _git, _registration
+from benchmarks.measuring import BIN, Cost, Failed, print_costs, run, take_turns
 
+TRANSITIONS = 10_000
+COMMANDS = {
+    "verify": ("verify",),
+    "verify, again": ("verify", "--format", "table"),
+    "verify --since HEAD~100": ("verify", "--since", "HEAD~100"),
+    "history --format csv": ("history", "--format", "csv"),
+}
 STAGING, PRODUCTION = StageName("staging"), StageName("production")
 RULES = {
     "staging": {"signatures": "required"},
@@ -159,35 +166,34 @@ def _string(data: bytes) -> bytes:
     return len(data).to_bytes(4, "big") + data
 
 
-def measure(folder: Path, *words: str) -> tuple[str, float, float, float]:
-    """Returns what a command printed, its wall and CPU seconds, and the peak of its memory in MB."""
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    # An installed program is compiled once.
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "mreg", "-C", folder, *words]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=env)
-    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return done.stdout.decode(), wall, cpu, after.ru_maxrss / 1024
+def measure(
+    folder: Path, repeat: int, *, transitions: int = TRANSITIONS, models: int = 200
+) -> dict[str, Cost | Failed]:
+    """Returns what each command takes on a registry in ``folder``, which is made where it is not there."""
+    if not folder.exists():
+        generate(folder, transitions=transitions, models=models)
+    found = take_turns({f"mreg {name}": partial(_step, folder, words) for name, words in COMMANDS.items()}, repeat)
+    print_costs(f"{transitions} signed transitions in {models} models", found)
+    return found
+
+
+def _step(folder: Path, words: Sequence[str]) -> Cost:
+    if words is COMMANDS["verify"]:  # without what it found out before
+        shutil.rmtree(folder / ".git" / "mreg", ignore_errors=True)
+    return run([BIN / "mreg", *words], cwd=folder)
 
 
 def main() -> None:
     """Makes the registry and measures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--transitions", type=int, default=10_000)
+    parser.add_argument("--transitions", type=int, default=TRANSITIONS)
     parser.add_argument("--models", type=int, default=200)
+    parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="make the registry here, or use the one that is here")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mreg-bench-") as scratch:
         folder = arguments.keep or Path(scratch) / "registry"
-        if not folder.exists():
-            generate(folder, transitions=arguments.transitions, models=arguments.models)
-        print(f"{'command':32} {'wall s':>8} {'CPU s':>8} {'peak MB':>8}")
-        for words in (("verify",), ("verify", "--since", "HEAD~100"), ("history", "--format", "csv")):
-            out, wall, cpu, memory = measure(folder, *words)
-            print(f"mreg {' '.join(words):27} {wall:8.2f} {cpu:8.2f} {memory:8.0f}", flush=True)
-            if words == ("verify",):
-                print("\n".join(f"    {line}" for line in out.splitlines() if line))
+        measure(folder, arguments.repeat, transitions=arguments.transitions, models=arguments.models)
 
 
 if __name__ == "__main__":

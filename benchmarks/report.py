@@ -1,0 +1,159 @@
+"""Results as JSON, as the tables of docs/performance.md, and as pictures of growth."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.goals import Results, judge
+from benchmarks.measuring import Cost, Failed
+from benchmarks.programs import PROGRAMS, Program
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["load", "merge", "save", "write_page", "write_pictures"]
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+_MARKS = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+_COLOURS = {"mreg": "#1b6ac9", "gto": "#c2571a", "dvc": "#7a3fb0", "mlflow": "#2a8a4a", "floor": "#888888"}
+
+
+def load(path: Path) -> tuple[dict[str, str], Results]:
+    """Returns the machine and the results of earlier runs; both empty where there was none."""
+    if not path.exists():
+        return {}, {}
+    document = json.loads(path.read_text())
+    results = {
+        suite: {group: {name: _cost(each) for name, each in costs.items()} for group, costs in groups.items()}
+        for suite, groups in document["results"].items()
+    }
+    return document["machine"], results
+
+
+def save(path: Path, machine: Mapping[str, str], results: Results) -> None:
+    """Writes both, for the next run to add to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = {
+        suite: {group: {name: _plain(each) for name, each in costs.items()} for group, costs in groups.items()}
+        for suite, groups in results.items()
+    }
+    path.write_text(json.dumps({"schema": 1, "machine": machine, "results": found}, indent=1) + "\n")
+
+
+def merge(old: Results, new: Results) -> Results:
+    """Returns both; where both have a group of programs, the new one's."""
+    return {suite: {**old.get(suite, {}), **new.get(suite, {})} for suite in dict.fromkeys([*old, *new])}
+
+
+def write_page(results: Results, page: Path = PAGE) -> None:
+    """Puts the tables where the page has their marks."""
+    tables = {
+        "goals": _goals(results),
+        "scale": _scale(results, "cpu_s", "{:.2f}"),
+        "memory": _scale(results, "peak_mib", "{:.0f}"),
+        "push": _groups(results.get("push", {})),
+        "transfer": _groups(results.get("transfer", {})),
+    }
+    text = page.read_text()
+    page.write_text(_MARKS.sub(lambda found: found[1] + tables[found[2]] + found[3], text))
+
+
+def write_pictures(results: Results, folder: Path = PAGE.parent) -> list[Path]:
+    """Draws time and memory against size: one picture each, a panel a verb."""
+    import matplotlib as mpl  # noqa: PLC0415 - an extra
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "mreg"  # the same figures give the same file
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    made = []
+    scale = results.get("scale", {})
+    for kind, label in (("cpu_s", "CPU, s"), ("peak_mib", "peak memory, MiB")):
+        verbs = [verb for verb in dict.fromkeys(program.verb for program in PROGRAMS) if verb]
+        figure, panels = pyplot.subplots(2, -(-len(verbs) // 2), figsize=(16, 7), layout="constrained")
+        for verb, panel in zip(verbs, panels.flat, strict=False):
+            _draw(panel, verb, [each for each in PROGRAMS if each.verb == verb], scale, kind)
+            panel.set_ylabel(label)
+        for panel in panels.flat[len(verbs) :]:
+            panel.axis("off")
+        path = folder / f"growth-{'time' if kind == 'cpu_s' else 'memory'}.svg"
+        figure.savefig(path, metadata={"Date": None})
+        pyplot.close(figure)
+        made.append(path)
+    return made
+
+
+def _draw(
+    panel: Axes, verb: str, programs: Iterable[Program], scale: Mapping[str, Mapping[str, Cost | Failed]], kind: str
+) -> None:
+    for program in programs:
+        points = [
+            (int(size), getattr(cost, kind))
+            for size, costs in sorted(scale.items(), key=lambda item: int(item[0]))
+            if isinstance(cost := costs.get(program.name), Cost)
+        ]
+        if points:
+            style = "--" if program.owner == "floor" else "-"
+            panel.plot(
+                *zip(*points, strict=True), style, marker="o", ms=3, color=_COLOURS[program.owner], label=program.name
+            )
+    panel.set(xscale="log", yscale="log", title=verb, xlabel="versions")
+    panel.legend(fontsize=6)
+    panel.grid(alpha=0.3)
+
+
+def _goals(results: Results) -> str:
+    words = {True: "met", False: "**not met**", None: "–"}
+    rows = [[each.what, each.goal, each.measured, words[each.met]] for each in judge(results)]
+    return _table(["what", "goal", "measured", ""], rows)
+
+
+def _scale(results: Results, kind: str, form: str) -> str:
+    scale = results.get("scale", {})
+    sizes = sorted(scale, key=int)
+    rows = []
+    for program in PROGRAMS:
+        cells = [scale[size].get(program.name) for size in sizes]
+        if any(cells):
+            name = f"*{program.name}*" if program.owner == "floor" else f"`{program.name}`"
+            rows.append([name, *(_cell(cell, kind, form) for cell in cells)])
+    return _table(["", *(f"{int(size):,}".replace(",", " ") for size in sizes)], rows)
+
+
+def _cell(cost: Cost | Failed | None, kind: str, form: str) -> str:
+    if isinstance(cost, Failed):
+        return str(cost) if str(cost).startswith("not ") else "failed"
+    return form.format(getattr(cost, kind)) if cost else "–"
+
+
+def _groups(groups: Mapping[str, Mapping[str, Cost | Failed]]) -> str:
+    rows = []
+    for group, costs in groups.items():
+        first = next((each for each in costs.values() if isinstance(each, Cost)), None)
+        rows.append([f"**{group}**", "", "", "", ""])
+        for name, cost in costs.items():
+            if isinstance(cost, Failed) or first is None:
+                rows.append([name, str(cost), "", "", ""])
+                continue
+            ratio = f"{cost.wall_s / first.wall_s:.2f}"
+            rows.append([name, f"{cost.wall_s:.2f}", f"{cost.cpu_s:.2f}", f"{cost.peak_mib:.0f}", ratio])
+    return _table(["", "wall s", "CPU s", "peak MiB", "× wall of the first"], rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _plain(cost: Cost | Failed) -> dict[str, object]:
+    if isinstance(cost, Failed):
+        return {"failed": str(cost)}
+    return {name: round(value, 4) for name, value in vars(cost).items()}
+
+
+def _cost(found: Mapping[str, object]) -> Cost | Failed:
+    return Failed(found["failed"]) if "failed" in found else Cost(**found)  # type: ignore[arg-type]
