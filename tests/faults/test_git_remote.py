@@ -374,7 +374,8 @@ def check_again(scene: Scene, command: str, row: Row, *, soak: bool) -> None:
         assert len(subjects) == len(set(subjects)), "it landed twice"
     if command != "propose":
         check_clone(scene.git, scene.clone, scene.host.repo)
-        check_registry(scene.git, scene.host.repo, scene.scratch / "fresh")
+        if soak or row.lands:
+            check_registry(scene.git, scene.host.repo, scene.scratch / "fresh")
 
 
 def diagnose(scene: Scene, *, check: int = 1) -> dict[str, dict[str, object]]:

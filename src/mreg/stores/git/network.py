@@ -15,7 +15,7 @@ from mreg.errors import OutsideError, UsageError
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, failure
 
-__all__ = ["TIMEOUT_S", "ask", "is_forbidden", "parse_seconds", "unreachable", "words_of"]
+__all__ = ["TIMEOUT_S", "ask", "confirm_missing", "is_forbidden", "parse_seconds", "unreachable", "words_of"]
 
 TIMEOUT_S = 120.0
 SILENCE_S = 60
@@ -51,24 +51,25 @@ def ask(
     except OutsideError as error:
         if "timeout_s" not in error.details:
             raise
-        unknown = "; it may have taken the push: the same command finds out" if args[0] == "push" else ""
+        verb = error.details["command"]
+        unknown = "; it may have taken the push: the same command finds out" if verb == "push" else ""
         raise OutsideError(
-            f"{remote} did not answer git {args[0]} within {timeout_s:g} s{unknown}",
+            f"{remote} did not answer git {verb} within {timeout_s:g} s{unknown}",
             hint=f"git ls-remote {shlex.quote(remote)}   # where it is but slow: git config {_SETTING} 600",
             details=error.details,
         ) from error
 
 
-def list_again(repo: GitRepository, remote: str, ref: str) -> dict[str, str]:
-    """Returns where a ref of a remote is that it seems to lack; empty where it truly does.
+def confirm_missing(repo: GitRepository, remote: str, ref: str) -> None:
+    """Does nothing where a remote truly lacks a ref that it seems to lack.
 
     Over HTTP, Git takes any answer that it does not know, such as a page to log in or one that was cut off, for that of
     a server without Git, whose repository is empty.  One that speaks Git's protocol shows in the trace.
 
     Raises:
-        OutsideError: What answers is no Git server, or does not answer in time.
+        OutsideError: What answers is no Git server, has the ref after all, or does not answer in time.
     """
-    args = ("ls-remote", "--quiet", "--refs", remote, ref)
+    args = ("ls-remote", "--quiet", remote, ref)
     done = ask(repo, remote, *args, env={"GIT_TRACE_PACKET": "1"})
     spoke = bool(_PACKET.search(done.stderr))
     done = replace(done, stderr="\n".join(line for line in done.stderr.splitlines() if not _PACKET.match(line)))
@@ -80,8 +81,12 @@ def list_again(repo: GitRepository, remote: str, ref: str) -> dict[str, str]:
             hint=f"git ls-remote {shlex.quote(remote)}   # shows nothing; look at the URL: git remote --verbose",
             details={"command": "ls-remote", "remote": remote},
         )
-    lines = (line.partition("\t") for line in done.stdout.decode("utf-8", "surrogateescape").split("\n") if line)
-    return {name: oid for oid, _, name in lines if name == ref}
+    if any(line.endswith(f"\t{ref}".encode()) for line in done.stdout.split(b"\n")):
+        raise OutsideError(
+            f"{remote} did not take part: it said that it lacks {ref}, and then that it has it",
+            hint="run the command again",
+            details={"command": "fetch", "remote": remote},
+        )
 
 
 def unreachable(remote: str, args: Sequence[str], done: Completed) -> OutsideError:

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from mreg.errors import GitError, MregError, OutsideError, PushRefusedError
-from mreg.stores.git.network import ask, is_forbidden, list_again, unreachable, words_of
+from mreg.stores.git.network import ask, confirm_missing, is_forbidden, unreachable, words_of
 from mreg.stores.git.pending import RefUpdate
 from mreg.stores.git.publishing import RefMovedError
 from mreg.stores.git.repository import GitRepository
@@ -99,12 +99,8 @@ def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Itera
         break
     found = repo.resolve([tracking[ref] for ref in tracking if ref in specs])
     there = dict(zip((ref for ref in tracking if ref in specs), found, strict=True))
-    if tracking and not there and list_again(repo, remote, next(iter(tracking))):
-        raise OutsideError(
-            f"{remote} did not take part: it said that it lacks {branches[0]}, and then that it has it",
-            hint="run the command again",
-            details={"command": "fetch", "remote": remote},
-        )
+    if tracking and not there:
+        confirm_missing(repo, remote, next(iter(tracking)))
     return [there.get(ref) for ref in tracking]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mreg.errors import GitError, NotFoundError
-from mreg.stores.git.network import ask, list_again, unreachable
+from mreg.stores.git.network import ask, confirm_missing, unreachable
 from mreg.stores.git.parsing import parse_tag_ref
 from mreg.stores.git.repository import GitRepository, TagRef
 
@@ -47,7 +47,7 @@ def list_remote(repo: GitRepository, remote: str, branch: str) -> RemoteRefs:
     lines = (line.partition("\t") for line in done.stdout.decode("utf-8", "surrogateescape").split("\n") if line)
     refs = {ref: oid for oid, _, ref in lines}
     if head not in refs:
-        refs |= list_again(repo, remote, head)
+        confirm_missing(repo, remote, head)
     tags = {ref.removeprefix(_TAGS): oid for ref, oid in refs.items() if ref.startswith(_TAGS)}
     peeled = {name.removesuffix(_PEELED): oid for name, oid in tags.items() if name.endswith(_PEELED)}
     return RemoteRefs(refs.get(head), {name: oid for name, oid in tags.items() if not name.endswith(_PEELED)}, peeled)
