@@ -52,6 +52,7 @@ def test_watch_writes_a_line_a_version_and_ends_by_signal(
         news = watch.hear()
         assert (news["schema"], news["event"], news["code"]) == (1, "failing", "not-found")
         assert (news["version"], news["commit"], news["path"]) == ("v3.0.0", second["commit"], str(place))
+        assert news["committed_at"].endswith("Z")
         promote(mreg_here, 1)
         assert watch.hear()["event"] == "recovered"
         assert watch.next()["version"] == "v1.0.0"
@@ -76,7 +77,8 @@ def test_watch_as_text_says_what_it_does_and_passes_on_what_the_command_writes(
         fifo.unlink()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    what = f"churn v2.0.0 of registry commit {git('rev-parse', 'main')[:12]} at '{place}'"
+    when = git("log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "main")
+    what = f"churn v2.0.0 of registry commit {git('rev-parse', 'main')[:12]} ({when}) at '{place}'"
     assert (process.returncode, line, out) == (130, f"{what}\n", "")
     lines = err.splitlines()
     assert lines[0] == "told of v2.0.0 in production"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,18 @@ from mreg.core.names import ModelName, Version
 from mreg.core.results import Pulled
 from mreg.errors import CorruptArtifactError, GitError, NotFoundError
 
-V1 = Pulled(ModelName("churn"), Version(1, 0, 0), Path("model.bin"), True, "ab", 7, commit="0123456789abcdef")
+V1 = Pulled(
+    ModelName("churn"),
+    Version(1, 0, 0),
+    Path("model.bin"),
+    True,
+    "ab",
+    7,
+    commit="0123456789abcdef",
+    committed_at=datetime(2026, 11, 25, 9, 12, tzinfo=timezone.utc),
+)
 V2 = replace(V1, version=Version(2, 0, 0))
-HERE = "churn v1.0.0 of registry commit 0123456789ab at 'model.bin'"
+HERE = "churn v1.0.0 of registry commit 0123456789ab (2026-11-25T09:12:00Z) at 'model.bin'"
 
 
 @given(every=st.floats(0.01, 10_000), failures=st.integers(0, 10**6), chance=st.floats(0, 1))

@@ -214,7 +214,9 @@ def test_watch_refuses_an_older_state_and_changed_bytes(far: Far, place: Path, g
         assert watch.versions.empty()
     # Started anew, it stays with what it had.
     with following(SELECTOR, far.url, place) as watch:
+        assert watch.next().version == V1
         assert watch.hear().code == "bad-data"
+    assert place.read_bytes() == b"churn 1"
 
 
 def test_watch_allow_older_follows_where_it_is_told_to(far: Far, place: Path, git: Git) -> None:

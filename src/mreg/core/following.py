@@ -129,4 +129,5 @@ class Troubles:
 
 def describe(pulled: Pulled) -> str:
     """Returns what is in place, in a few words."""
-    return f"{pulled.model} {pulled.version} of registry commit {pulled.commit[:12]} at {str(pulled.path)!r}"
+    when = f" ({pulled.committed_at:%Y-%m-%dT%H:%M:%SZ})" if pulled.committed_at else ""
+    return f"{pulled.model} {pulled.version} of registry commit {pulled.commit[:12]}{when} at {str(pulled.path)!r}"

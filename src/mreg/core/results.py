@@ -191,6 +191,8 @@ class Pulled:
     """The stages that hold the version there, sorted."""
     record: Record | None = None
     """All that was registered of the version."""
+    committed_at: datetime | None = None
+    """When the registry commit says that it was made; ``None`` where a clone was asked."""
 
 
 @dataclass(frozen=True, slots=True)

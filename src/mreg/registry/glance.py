@@ -79,15 +79,19 @@ class Glance:
                 return Tip(branch, commit, policy) if policy.branch == branch else self._follow(policy.branch)
         raise self._no_registry(f"neither on {DEFAULT_BRANCH} nor on the branch that it shows first")
 
-    def recall(self, asked: str) -> Tip:
+    def recall(self, asked: str, commit: str = "") -> Tip:
         """Returns where the registry branch was when it was last looked at; asks nobody.
+
+        Args:
+            asked: Its name; empty for what ``registry.yaml`` says.
+            commit: Where it was at another time, if that is what is wanted.
 
         Raises:
             NotFoundError: It never was.
         """
         branch = asked or self._memory.branch
-        commit = self._memory.tips.get(branch)
-        if commit is None:
+        commit = commit or self._memory.tips.get(branch, "")
+        if not commit:
             raise NotFoundError(f"nothing of {self._label} is known on this machine yet")
         return self._require(branch, commit)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from mreg.core.names import Selector, StageName, Version
 from mreg.core.record import Record
@@ -53,6 +54,8 @@ class Resolved:
     """The stages that hold the version there, sorted."""
     config: str
     """The committed ``.dvc/config``."""
+    committed_at: datetime | None = None
+    """When that commit says that it was made."""
 
     @property
     def version(self) -> Version:
@@ -102,24 +105,30 @@ class RemoteView:
                     return resolved
             return self._ask(memory, selector)
 
-    def recall(self, selector: Selector) -> Resolved | None:
+    def recall(self, selector: Selector, commit: str = "") -> Resolved | None:
         """Returns what a selector named when this machine last looked; asks nobody.
 
+        Args:
+            selector: The selector.
+            commit: Which of the commits that were seen; by default the newest.
+
         Returns:
-            ``None`` where that is not known.
+            ``None`` where that is not known, or no longer.
         """
         with self._cache.locked():
             memory = self._cache.load()
             try:
                 repo = self._cache.open(memory)
                 repo.asks = False
-                return self._recall(repo, memory, selector)[0]
+                return self._recall(repo, memory, selector, commit)[0]
             except MregError:
                 return None
 
-    def _recall(self, repo: ShallowRepository, memory: Memory, selector: Selector) -> tuple[Resolved, Memory]:
+    def _recall(
+        self, repo: ShallowRepository, memory: Memory, selector: Selector, commit: str = ""
+    ) -> tuple[Resolved, Memory]:
         glance = Glance(repo, selector, memory)
-        return self._read(glance, glance.recall(self._branch), memory)
+        return self._read(glance, glance.recall(self._branch, commit), memory)
 
     def _ask(self, memory: Memory, selector: Selector) -> Resolved:
         memory = replace(memory, begun=memory.begun + 1, failure=None)
@@ -200,7 +209,8 @@ class RemoteView:
         files = read_files(glance.reader, state, record)
         wanted = Wanted(record, files, known, notices, find_deletion(state, record.model, version))
         stages = model.stages_of(version)
-        return Resolved(glance.selector, tip.commit, tip.branch, wanted, stages, glance.config(tip)), memory
+        when = glance.repo.committed_at(tip.commit)
+        return Resolved(glance.selector, tip.commit, tip.branch, wanted, stages, glance.config(tip), when), memory
 
     def _check(
         self, glance: Glance, state: RegistryState, record: Record, memory: Memory

@@ -99,9 +99,14 @@ class Serving:
         """
         return self._view.look(parse_selector(selector))
 
-    def recall(self, selector: str) -> Resolved | None:
-        """Returns what a selector named when this machine last asked; ``None`` where that is not known."""
-        return self._view.recall(parse_selector(selector))
+    def recall(self, selector: str, *, commit: str = "") -> Resolved | None:
+        """Returns what a selector named when this machine last asked; ``None`` where that is not known.
+
+        Args:
+            selector: Which version.
+            commit: Which of the registry commits that were seen; by default the newest.
+        """
+        return self._view.recall(parse_selector(selector), commit)
 
     def place(
         self,
@@ -122,7 +127,14 @@ class Serving:
         source = Source(store, self._cache.stats, (cache, *([self._root] if self._root else [])), inside)
         pulling = Pulling(resolved.selector, resolved.wanted, source, how, force, progress)
         pulled = pulling.run(target, as_path(into, "into"))
-        return replace(pulled, commit=resolved.commit, branch=resolved.branch, repo=label, stages=resolved.stages)
+        return replace(
+            pulled,
+            commit=resolved.commit,
+            committed_at=resolved.committed_at,
+            branch=resolved.branch,
+            repo=label,
+            stages=resolved.stages,
+        )
 
 
 def locate_repo(repo: str, directory: Path) -> str:

@@ -131,15 +131,19 @@ class _Source:
 
     def recall(self) -> Iterator[Resolved]:
         """Yields what this machine knew last, and what was in place last; asks nobody."""
-        known = self.serving.recall(str(self.selector))
+        known, mark = self.serving.recall(str(self.selector)), self.marks.load()
         if known:
             yield known
-        mark = self.marks.load()
-        with suppress(MregError):
-            exact = Selector(self.selector.model, parse_version(mark.version)) if mark else None
-            found = self.serving.recall(str(exact)) if exact else None
-            if found and mark:
-                yield replace(found, commit=mark.commit)
+        if mark is None:
+            return
+        then = self.serving.recall(str(self.selector), commit=mark.commit)
+        if then is None:  # that commit was dropped from the cache; the record may have stayed as it was
+            with suppress(MregError):
+                exact = Selector(self.selector.model, parse_version(mark.version))
+                now = self.serving.recall(str(exact))
+                then = replace(now, commit=mark.commit, committed_at=None) if now else None
+        if then:
+            yield then
 
     def _end_when_stopped(self, done: int, total: int) -> None:
         if self.stop.is_set():

@@ -12,7 +12,7 @@ import json
 from mreg.core.following import News, describe
 from mreg.core.results import Pulled
 from mreg.render.json import SCHEMA, render_json
-from mreg.render.text import clean
+from mreg.render.text import clean, format_moment
 
 __all__ = ["render_change", "render_news"]
 
@@ -36,6 +36,7 @@ def render_news(news: News, *, as_json: bool) -> str:
             "hint": news.hint or None,
             "version": str(pulled.version) if pulled else None,
             "commit": pulled.commit if pulled else None,
+            "committed_at": format_moment(pulled.committed_at) if pulled and pulled.committed_at else None,
             "path": str(pulled.path) if pulled else None,
         }
         return json.dumps(document)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -28,6 +29,7 @@ __all__ = ["BrokenCacheError", "Remote", "ShallowRepository"]
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _MISSING = re.compile(r"couldn't find remote ref (\S+)$", re.MULTILINE)
 _OTHER_FORMAT = re.compile(r"mismatched algorithms: client sha1; server sha256")
+_COMMITTED = re.compile(r"^committer .*> (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
 _NOT_ALLOWED = re.compile(r"unadvertised object|not our ref|did not send all necessary objects")
 _ABOUT_REMOTE = re.compile(
     r"unable to access|unable to connect|could not resolve|could not read (?:from remote|username|password)"
@@ -188,6 +190,18 @@ class ShallowRepository(GitRepository):
         lines = (line.partition("\t") for line in out.split("\0")[:-1])
         return {path: head.split(" ")[2] for head, _, path in lines if " blob " in head}
 
+    def committed_at(self, commit: str) -> datetime | None:
+        """Returns when a commit that was fetched says that it was made; ``None`` where it says nothing readable."""
+        found = _COMMITTED.search(self._header(commit))
+        try:
+            return datetime.fromtimestamp(int(found[1]), timezone.utc) if found else None
+        except (OverflowError, OSError, ValueError):  # a year that Python has not got
+            return None
+
+    def _header(self, commit: str) -> str:
+        (content,) = self.read([commit])
+        return (content or b"").partition(b"\n\n")[0].decode("utf-8", "replace")
+
     def comes_after(self, newer: str, older: str) -> bool:
         """Returns whether a commit of the remote is in the history of another, which was fetched.
 
@@ -196,9 +210,7 @@ class ShallowRepository(GitRepository):
         Raises:
             OutsideError: The remote does not answer in time, or refuses.
         """
-        (content,) = self.read([newer])
-        head = (content or b"").partition(b"\n\n")[0].decode("utf-8", "replace")
-        if newer == older or f"parent {older}" in head.split("\n"):
+        if newer == older or f"parent {older}" in self._header(newer).split("\n"):
             return True
         with scratch_folder(self.git_dir.parent) as scratch:
             kind = "tree:0" if self._kind else ""
