@@ -31,6 +31,11 @@ def show_result(result: Result, output: OutputFormat, policy: Policy | None = No
         from mreg.cli.github import show_step
 
         show_step(result, policy or Policy())
+    elif output is OutputFormat.JSON:
+        from mreg.render.json import iter_json
+
+        sys.stdout.writelines(iter_json(result))
+        sys.stdout.write("\n")
     else:
         sys.stdout.write(_render(result, output, policy or Policy()) + "\n")
 
@@ -58,10 +63,6 @@ def transfer_bar(verb: str) -> Iterator[Callable[[int, int], None] | None]:
 
 def _render(result: Result, output: OutputFormat, policy: Policy) -> str:
     # Each format is imported when it is asked for: Rich alone takes longer than most answers.
-    if output is OutputFormat.JSON:
-        from mreg.render.json import render_json
-
-        return render_json(result)
     if output is OutputFormat.MARKDOWN:
         from mreg.render.markdown import render_markdown
 

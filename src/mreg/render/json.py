@@ -9,13 +9,9 @@ Rules:
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mreg.core.fields import Plain
 from mreg.core.results import (
     Diagnosis,
     History,
@@ -35,7 +31,7 @@ from mreg.render.documents import (
     section_document,
     transition_document,
 )
-from mreg.render.text import format_moment
+from mreg.render.json_text import json_pieces
 from mreg.render.view import Result
 
 if TYPE_CHECKING:
@@ -47,33 +43,23 @@ if TYPE_CHECKING:
     from mreg.core.soundness import Soundness
     from mreg.core.swept import Sweep
 
-__all__ = ["SCHEMA", "render_json"]
+__all__ = ["SCHEMA", "iter_json", "render_json"]
 
 SCHEMA = 1
 
 
 def render_json(result: Result) -> str:
     """Returns a result as a JSON document, without a newline at the end."""
-    document = {"schema": SCHEMA, **_DOCUMENTS[type(result).__name__](result)}
-    return json.dumps(_plain(document), indent=2, allow_nan=False)
+    return "".join(iter_json(result))
 
 
-def _plain(value: object) -> Plain:
-    if value is None or isinstance(value, str | int):  # first: most are
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, datetime):
-        return format_moment(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    return str(value)  # a version, a path, a constraint; a number that JSON has none for
+def iter_json(result: Result) -> Iterator[str]:
+    """Yields the same piece by piece: a long history is never there as a whole."""
+    return json_pieces({"schema": SCHEMA, **_DOCUMENTS[type(result).__name__](result)})
 
 
 def _models(result: ModelList) -> Document:
-    models = [
+    models = (
         {
             "model": each.model,
             "latest": each.latest,
@@ -84,12 +70,12 @@ def _models(result: ModelList) -> Document:
             "unreadable": each.unreadable,
         }
         for each in result.models
-    ]
+    )
     return {"models": models, "commit": result.commit, "findings": findings_documents(result.findings)}
 
 
 def _versions(result: VersionList) -> Document:
-    versions = [
+    versions = (
         {
             "version": each.version,
             "stages": each.stages,
@@ -98,7 +84,7 @@ def _versions(result: VersionList) -> Document:
             **record_document(each.record),
         }
         for each in result.versions
-    ]
+    )
     return {
         "model": result.model,
         "versions": versions,
@@ -127,7 +113,7 @@ def _details(result: VersionDetails) -> Document:
 
 def _history(result: History) -> Document:
     return {
-        "transitions": list(map(transition_document, result.transitions)),
+        "transitions": map(transition_document, result.transitions),
         "findings": findings_documents(result.findings),
     }
 
