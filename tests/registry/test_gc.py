@@ -296,6 +296,19 @@ def test_gc_brings_back_what_is_registered_while_it_deletes(stock: Stock, tmp_pa
     assert stock.clone("eve").registry.pull("third", tmp_path / "third").path.read_bytes() == B
 
 
+def test_register_of_bytes_that_go_while_it_lands_sends_them_again(stock: Stock) -> None:
+    ann = stock.ann
+    a, _ = (ann.register("churn", content) for content in (A, B))
+    sweep(ann, branch="give-up", push=True)
+    ann.git("push", "--quiet", "origin", "give-up:main", cwd=ann.path)
+    bob = stock.clone("bob")
+    # A collection that asked before this commit landed deletes what the registration found there.
+    stock.hook("pre-receive", f"rm {object_path(stock.store, a)}")
+    bob.register("churn", A, push=True)
+    assert stock.holds(a) == [True]
+    assert sweep(bob, delete=False).objects == 0
+
+
 def test_gc_whose_push_is_lost_gives_up_only_what_still_may_go(stock: Stock) -> None:
     ann = stock.ann
     a, b, _ = (ann.register("churn", content) for content in (A, B, C))

@@ -20,7 +20,7 @@ from mreg.core.record import Artifact, Dataset, Record
 from mreg.core.registration import Content, check_new_model, plan_register, refuse_unchanged
 from mreg.core.results import Receipt
 from mreg.core.tags import version_tag
-from mreg.errors import DataError, NotFoundError, RefusedError, UsageError
+from mreg.errors import DataError, NotFoundError, RefusedError, StorageError, UsageError
 from mreg.registry.artifacts import open_stats, open_store
 from mreg.registry.provenance import Provenance, gather
 from mreg.registry.seals import dvc_entry, pointer_path
@@ -98,6 +98,8 @@ class Registering:
         writer.write(self.model, plans.build, branch=branch, dry_run=True)
         notices = [*self._upload(content), *_warnings(content, tracked, source)]
         receipt = writer.write(self.model, plans.build, branch=branch)
+        if plans.is_contested and receipt.commit:
+            notices += self._upload_again(content)
         return replace(receipt, record=plans.record, notices=(*receipt.notices, *notices))
 
     def _survey(self, source: Path, tracked: Tracked | None) -> Ingested:
@@ -133,6 +135,19 @@ class Registering:
             return ("no DVC remote is set, so the bytes are in this clone's cache alone: mreg init --remote URL",)
         return ()
 
+    def _upload_again(self, content: Ingested) -> Sequence[str]:
+        """Sends what went meanwhile, if anything did.
+
+        A collection deletes what was given up; bytes that were among those, and that nobody named before this commit,
+        may have been there when it was looked, and gone when it landed.
+        """
+        try:
+            if self.upload:
+                self._upload(content)
+        except StorageError as error:  # the version is registered, and its bytes are most likely there
+            return (f"nobody knows whether the bytes are still on the remote: {error.message}; mreg fsck --remote",)
+        return ()
+
 
 @dataclass(slots=True)
 class _Plans:
@@ -142,10 +157,13 @@ class _Plans:
     content: Ingested
     tracked: Tracked | None
     record: Record | None = None
+    is_contested: bool = False
+    """True where bytes of the model were given up: a collection may be under way."""
     _provenance: Provenance | None = None
 
     def build(self, view: View) -> Plan:
         asked, layout = self.asked, view.policy.layout
+        self.is_contested = any(mark.deletion for mark in view.model.archived.values())
         _refuse_long_name(self.content.artifact.path)
         if not view.model.records:
             check_new_model(view.policy, asked.model, view.neighbours())
