@@ -9,14 +9,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 
 import pytest
 import typer
 from typer.core import TyperGroup
 
-from mreg import errors
+import mreg
+from mreg import News, errors
 from mreg.cli.app import build
 from mreg.cli.exit_codes import ExitCode, exit_code
+from mreg.render.watch import render_news
 from tests.conftest import Git, Mreg
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +34,7 @@ DOCUMENTS = (
     "docs/remotes.md",
     "docs/serving.md",
     "examples/README.md",
+    "examples/serving/README.md",
 )
 JSON_DOCUMENT = ROOT / "docs" / "json.md"
 WITHOUT_JSON = {"demo", "schema"}
@@ -366,6 +370,19 @@ class Recorder:
         self.git("commit", "--quiet", "--message=Break one thing")
 
 
+def watch_nothing(folder: Path) -> object:
+    """Returns what is said of a repository that is not there."""
+    stop = Event()
+    said: list[News] = []
+
+    def hear(news: News) -> None:
+        said.append(news)
+        stop.set()
+
+    assert list(mreg.watch("churn", repo=folder / "none", output=folder / "watched", stop=stop, on_news=hear)) == []
+    return json.loads(render_news(said[0], as_json=True))
+
+
 def _facts(auc: str) -> list[str]:
     return ["--metric", f"auc={auc}", "--param", f"depth={auc}", "--dataset", "customers@2026-10", "--notes", "n"]
 
@@ -390,6 +407,7 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     run("best", "churn", "--by", "auc:higher", "--where", "auc<=1", "--stage", "production")
     run("best", "churn", "--by", "auc:higher")
     run("pull", "churn@production", "-o", str(tmp_path / "pulled"))
+    run.found.append(("pull --watch", watch_nothing(tmp_path)))
     run("sync", "--no-notify", code=ExitCode.NO)
     told = mreg_here("sync", "--resend", "HEAD", "--format", "json", check=ExitCode.NO)
     assert "MREG_NO_URL is not set" in told.err

@@ -97,7 +97,7 @@ class Service:
 
     def wait_for(self, path: str, is_there: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Returns the first answer of a path that is as it should be."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         found: dict[str, Any] = {}
         while time.monotonic() < deadline and self.process.poll() is None:
             try:

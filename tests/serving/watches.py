@@ -23,7 +23,7 @@ from mreg.errors import MregError
 
 __all__ = ["Follower", "Watch", "following", "watching"]
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 180.0
 
 
 class Follower:
