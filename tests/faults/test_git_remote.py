@@ -378,6 +378,26 @@ def check_again(scene: Scene, command: str, row: Row, *, soak: bool) -> None:
             check_registry(scene.git, scene.host.repo, scene.scratch / "fresh")
 
 
+@pytest.mark.parametrize("fault", ["page of one line instead", "answer cut off"])
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "new"])
+def test_pull_takes_no_page_for_a_repository_without_a_registry(
+    fault: str, is_known: bool, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What serves is to go on with the last good version, and not to believe that there is none."""
+    monkeypatch.setenv("MREG_CACHE_DIR", str(scene.scratch / "cache"))
+    place = scene.scratch / "served"
+    args = ("pull", "churn@v1", "--repo", scene.url(), "-o", str(place), "--format", "json")
+    if is_known:
+        scene.mreg(*args, check=0)
+    end = ROWS[fault].begin(scene)
+    failed = scene.mreg(*("churn@v2" if word == "churn@v1" else word for word in args), check=6)
+    assert "no Git server, or its answer was cut off" in json.loads(failed.err)["error"]["message"]
+    assert "s3cret" not in failed.err
+    assert place.exists() is is_known
+    end()
+    scene.mreg(*args, check=0)
+
+
 def diagnose(scene: Scene, *, check: int = 1) -> dict[str, dict[str, object]]:
     """Returns what doctor says of the remote, by what it looked at."""
     result = scene.mreg("doctor", "--remote", "--format", "json", cwd=scene.clone, check=check)

@@ -60,16 +60,22 @@ def ask(
         ) from error
 
 
-def confirm_missing(repo: GitRepository, remote: str, ref: str) -> None:
+def confirm_missing(repo: GitRepository, remote: str, ref: str, *, name: str = "") -> None:
     """Does nothing where a remote truly lacks a ref that it seems to lack.
 
     Over HTTP, Git takes any answer that it does not know, such as a page to log in or one that was cut off, for that of
     a server without Git, whose repository is empty.  One that speaks Git's protocol shows in the trace.
 
+    Args:
+        repo: Who asks.
+        remote: What the remote is called in messages.
+        ref: The full name, or ``HEAD``.
+        name: What the remote is called in Git's settings, where that is something else.
+
     Raises:
         OutsideError: What answers is no Git server, has the ref after all, or does not answer in time.
     """
-    args = ("ls-remote", "--quiet", remote, ref)
+    args = ("ls-remote", "--quiet", name or remote, ref)
     done = ask(repo, remote, *args, env={"GIT_TRACE_PACKET": "1"})
     spoke = bool(_PACKET.search(done.stderr))
     done = replace(done, stderr="\n".join(line for line in done.stderr.splitlines() if not _PACKET.match(line)))

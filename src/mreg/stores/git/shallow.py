@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from mreg.errors import GitError
 from mreg.stores.disk import scratch_folder
 from mreg.stores.git.discovery import Place
-from mreg.stores.git.network import ask, unreachable
+from mreg.stores.git.network import ask, confirm_missing, unreachable
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, GitRunner
 from mreg.stores.surroundings import strip_credentials
@@ -144,6 +144,7 @@ class ShallowRepository(GitRepository):
         """
         done = self._fetch([f"+{ref}:{local}"], "--depth=1")
         if done is not None and _MISSING.search(done.stderr):
+            confirm_missing(self._link, self.remote.label, ref, name=_NAME)
             return None
         self._require(done)
         return self.resolve([f"{local}^{{commit}}"])[0]
