@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,11 +74,12 @@ def test_dropped_version_goes_nowhere_and_stays_archived() -> None:
     for version in (V1, V2, V3):
         registry.promote(version)
     drop(registry, V1, V2)
-    for attempt in (
+    attempts: tuple[Callable[[], object], ...] = (
         lambda: registry.promote(V1),
         lambda: registry.archive(V1, undo=True),
         lambda: registry.rollback(to=V2),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(RefusedError, match=r"its bytes were deleted on purpose by ada@example\.com on 2026-01-01"):
             attempt()
     with pytest.raises(RefusedError, match="no version to go back to"):
