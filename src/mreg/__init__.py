@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mreg.core.record import Artifact, Dataset, Record
     from mreg.core.results import LinkMode, ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
     from mreg.core.review import Review
+    from mreg.core.soundness import Soundness
+    from mreg.core.swept import Sweep
     from mreg.registry.facade import Registry
     from mreg.registry.serving import pull
     from mreg.registry.watching import watch
@@ -45,6 +47,8 @@ __all__ = [
     "Registry",
     "Report",
     "Review",
+    "Soundness",
+    "Sweep",
     "SyncReport",
     "Transition",
     "Version",
@@ -66,6 +70,8 @@ _HOMES = {
     "mreg.core.record": ("Artifact", "Dataset", "Record"),
     "mreg.core.results": ("LinkMode", "ModelList", "Pulled", "Receipt", "SyncReport", "VersionDetails", "VersionList"),
     "mreg.core.review": ("Review",),
+    "mreg.core.soundness": ("Soundness",),
+    "mreg.core.swept": ("Sweep",),
     "mreg.registry.facade": ("Registry",),
     "mreg.registry.serving": ("pull",),
     "mreg.registry.watching": ("watch",),
