@@ -64,7 +64,7 @@ def test_pull_of_bytes_that_are_nowhere_is_not_found(churn: Path, mreg_here: Mre
         shutil.rmtree(place)
     (churn / "store").mkdir()
     before = snapshot(churn)
-    check_refused(mreg_here("pull", "churn@v1", "-o", "out"), 4, "is not in remote 'storage'", hint="dvc push")
+    check_refused(mreg_here("pull", "churn@v1", "-o", "out"), 4, "is not in remote 'storage'", hint="mreg fsck")
     assert {path for path in snapshot(churn) if not path.startswith(".dvc/cache")} == set(before)
 
 

@@ -141,13 +141,13 @@ class Traffic:
         if found is None:
             raise NotFoundError(
                 f"object {md5} is not in {self.place}",
-                hint="mreg fsck --remote --repair   # in the clone that registered it: its cache has the bytes",
+                hint="mreg fsck --remote --repair   # in the clone that registered it",
                 details={"remote": self.place.name, "md5": md5},
             )
         if found != md5.removesuffix(".dir"):
             raise CorruptArtifactError(
                 f"object {md5} in {self.place} has changed: its bytes have the MD5 {found}",
-                hint="mreg fsck --remote --read-data --repair   # in the clone that registered it: its cache has the bytes",
+                hint="mreg fsck --remote --read-data --repair   # in the clone that registered it",
                 details={"remote": self.place.name, "md5": md5, "found": found},
             )
         with disk_errors("written", self.cache.root):
