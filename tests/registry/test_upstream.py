@@ -147,6 +147,10 @@ def test_remote_that_is_empty_gets_it_all(team: Team, git: Git) -> None:
     receipt = Registry.open(ada).promote("churn@v1", "staging", reason="try", push=True)
     assert receipt.remote == "hub"
     assert team.refs(empty) == team.refs(ada)
+    # It is the one that is verified, too.
+    assert Registry.open(ada).verify(remote=True).remote == "hub"
+    git("tag", "--delete", "churn#staging#1", cwd=empty)
+    assert [each.code for each in Registry.open(ada).verify(remote=True).faults] == ["remote-tag-missing"]
     assert team.tags() == []
 
 

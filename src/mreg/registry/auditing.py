@@ -18,18 +18,18 @@ from mreg.core.manifest import Manifest
 from mreg.core.names import ModelName, StageName
 from mreg.core.policy import DEFAULT_BRANCH, Policy
 from mreg.core.record import Record
-from mreg.errors import DataError, GitError, IncompleteHistoryError, NotARegistryError
+from mreg.errors import DataError, GitError, IncompleteHistoryError, NotARegistryError, OutsideError
 from mreg.registry.evidence import StoredEvidence
 from mreg.registry.reader import Reader, Settings, parse_manifest, parse_settings
 from mreg.registry.tag_audit import TagAudit
 from mreg.stores.git.disguises import find_grafts, find_replacements
+from mreg.stores.git.pushing import find_remote
 from mreg.stores.git.remotes import describe_tags, list_remote
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Auditing", "audit"]
 
 _READ = {PathKind.RECORD, PathKind.STAGE, PathKind.APPROVAL}
-_REMOTE = "origin"
 _COMPLETE = "git fetch --refetch --no-filter origin"
 _FETCH = "git fetch --unshallow --tags   # in GitHub Actions: actions/checkout with fetch-depth: 0"
 
@@ -66,7 +66,7 @@ class Auditing:
 
         Args:
             since: Judge only what came after this revision.
-            remote: Look at the tags of ``origin`` too.
+            remote: Look at the tags of the remote too.
 
         Raises:
             IncompleteHistoryError: The clone is shallow, or what it lacks could not be fetched; or the remote has
@@ -101,7 +101,7 @@ class Auditing:
             tags=verdict.right,
             faults=tuple(faults),
             unproven=tuple(auditor.unproven),
-            remote=_REMOTE if remote else None,
+            remote=self._remote() if remote else None,
         )
 
     def report(self, models: Sequence[ModelName], stage: StageName | None) -> Report:
@@ -212,18 +212,25 @@ class Auditing:
             message = "Git shows a commit with other parents than it has, and mreg does not"
             yield AuditFault("grafted-history", "info/grafts", message, oid)
 
+    def _remote(self) -> str:
+        """Returns the remote that the registry branch goes to; ``origin`` where nothing tells."""
+        try:
+            return find_remote(self.reader.repo, self.settings.branch)
+        except OutsideError:
+            return "origin"
+
     def _compare(self, tags: TagAudit, commits: Sequence[Commit]) -> Iterator[AuditFault]:
-        branch = self.settings.branch
-        there = list_remote(self.reader.repo, _REMOTE, branch)
+        branch, remote = self.settings.branch, self._remote()
+        there = list_remote(self.reader.repo, remote, branch)
         if there.branch is None:
-            yield AuditFault("remote-branch-missing", f"refs/heads/{branch}", f"{_REMOTE} has no such branch")
+            yield AuditFault("remote-branch-missing", f"refs/heads/{branch}", f"{remote} has no such branch")
             return
         order = [commit.oid for commit in commits]
         if there.branch not in order:
             raise IncompleteHistoryError(
-                f"{branch} of {_REMOTE} is at {there.branch[:12]}, which is not in the history here",
-                hint=f"git pull --ff-only {_REMOTE} {shlex.quote(branch)} && git fetch --tags",
-                details={"remote": _REMOTE, "commit": there.branch},
+                f"{branch} of {remote} is at {there.branch[:12]}, which is not in the history here",
+                hint=f"git pull --ff-only {shlex.quote(remote)} {shlex.quote(branch)} && git fetch --tags",
+                details={"remote": remote, "commit": there.branch},
             )
         until = frozenset(order[: order.index(there.branch) + 1])
         refs = describe_tags(self.reader.repo, there)
@@ -277,7 +284,7 @@ def audit(path: Path, *, since: str | None = None, remote: bool = False) -> Audi
     Args:
         path: A directory in the repository.
         since: Judge only what came after this revision.
-        remote: Look at the tags of ``origin`` too.
+        remote: Look at the tags of the remote too.
 
     Raises:
         MregError: As ``Registry.verify``.

@@ -164,7 +164,7 @@ class Queries:
 
         Args:
             since: Judge only what came after this revision.
-            remote: Look at the tags of ``origin`` too.
+            remote: Look at the tags of the remote too.
 
         Raises:
             IncompleteHistoryError: The clone is shallow, or lacks objects that could not be fetched; or the remote has

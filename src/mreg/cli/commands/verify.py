@@ -20,7 +20,7 @@ def verify(
         str | None,
         typer.Option("--since", metavar="REV", help="Judge only what came after this commit.", show_default=False),
     ] = None,
-    remote: Annotated[bool, typer.Option("--remote", help="Look at the tags of origin too.")] = False,
+    remote: Annotated[bool, typer.Option("--remote", help="Look at the tags of the remote too.")] = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
     """Prove the whole history again: rules, signatures, approvals, records, tags.
