@@ -19,10 +19,11 @@ from mreg.core.layout import Layout
 from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, format_archived
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from mreg.core.pushed import settle_all
+from mreg.core.renumbering import Renamed, rename_in, renumber
 from mreg.core.review import Fault
 from mreg.core.settling import conflict_of, describe, refusal_of, tell
 from mreg.errors import DataError
-from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3, Simulator, oid_of, simulate
+from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3, V4, Simulator, oid_of, simulate
 
 FRAUD = ModelName("fraud")
 LAYOUT = Layout()
@@ -56,6 +57,14 @@ class Blobs:
 
     def entered(self, dvc_yaml: str | None, path: str, record: str) -> str | None:
         return f"{dvc_yaml or ''}+{path.split('/')[1]}"
+
+    def renumbered(self, path: str, oid: str, names: Mapping[Version, Version]) -> str | None:
+        text = self.text(oid)
+        if "signed" in text:
+            return None
+        for old, new in names.items():
+            text = text.replace(str(old), str(new))
+        return self._store(text)
 
     def same_bytes(self, path: str, one: str, other: str) -> bool:
         return self.text(one).endswith("same") and self.text(other).endswith("same")
@@ -541,3 +550,51 @@ def test_refusal_of_names_what_a_rule_asks_for() -> None:
     assert error.hint == "mreg push --drop a   # leaves out what is refused; then: ask bo"
     several = refusal_of([fault, Fault("stray-file", "y", "z")], "origin/main", settle="s")
     assert several.message.endswith("2 reasons")
+
+
+# Numbers that both sides took.
+
+
+def renumbered(sides: Sides, blobs: Blobs) -> Renamed:
+    return renumber(sides.locals_, oids(sides.there), LAYOUT, blobs)
+
+
+def test_renumber_gives_the_next_number_to_all_that_names_the_version() -> None:
+    sides = Sides.part(V1)
+    sides.there.commit({LAYOUT.record(CHURN, V2): "theirs"})
+    sides.here.commit({LAYOUT.record(CHURN, V2): "mine v2.0.0", LAYOUT.file_list(CHURN, V2): "list"})
+    edit(sides.here, V2, STAGING)
+    edit(sides.here, V1, STAGING)
+    sides.here.commit({ARCHIVE: '{"versions": {"v2.0.0": {}, "v1.0.0": {}}}'})
+    sides.here.register(V3)
+    blobs = sides.blobs
+    found = renumbered(sides, blobs)
+    assert found.versions == {CHURN: {V2: V4}}
+    join = sides.join(locals_=list(found.locals_), blobs=blobs)
+    assert join.clashes == ()
+    first, staged, back, marked, _ = join.joints
+    assert {LAYOUT.record(CHURN, V4), LAYOUT.file_list(CHURN, V4)} <= first.files.keys()
+    assert blobs.text(first.files[LAYOUT.record(CHURN, V4)] or "") == "mine v4.0.0"
+    stage = LAYOUT.stage(CHURN, STAGING)
+    assert (blobs.entry(stage, staged.files[stage]) or StageEntry(None)).version == V4
+    assert (blobs.entry(stage, back.files[stage]) or StageEntry(None)).version == V1
+    assert set(blobs.marks(ARCHIVE, marked.files[ARCHIVE]) or {}) == {V1, V4}
+
+
+@pytest.mark.parametrize("how", ["signed", "approval", "record", "same", "free"])
+def test_renumber_leaves_what_it_cannot_or_need_not_write_anew(how: str) -> None:
+    sides = Sides.part(V1)
+    sides.there.commit({LAYOUT.record(CHURN, V2 if how != "free" else V3): "theirs, the same"})
+    mine = {"record": "signed", "same": "the same"}.get(how, "mine")
+    sides.here.commit({LAYOUT.record(CHURN, V2): mine})
+    if how == "signed":
+        edit(sides.here, V2, STAGING, why="signed")
+    elif how == "approval":
+        sides.here.commit({LAYOUT.approval(CHURN, V2, STAGING, "x"): "yes"})
+    assert renumbered(sides, sides.blobs) == Renamed(tuple(sides.locals_))
+
+
+def test_rename_in_a_message_takes_whole_versions_alone() -> None:
+    text = "Register churn v2.0.0\n\nMreg-Version: v2.0.0, not v2.0.0-rc1 nor v12.0.0 nor v2.0.0.1."
+    wanted = "Register churn v4.0.0\n\nMreg-Version: v4.0.0, not v2.0.0-rc1 nor v12.0.0 nor v2.0.0.1."
+    assert rename_in(text, {V2: V4}) == wanted

@@ -378,7 +378,9 @@ def test_push_of_the_same_number_is_a_conflict(team: Team, is_same: bool) -> Non
     error = refused(team, bo, ConflictError, "both changed churn v4.0.0: here registered by")
     assert ("with the same bytes" in error.message) is is_same
     loose = [mine] if is_same else [mine, promoted]
-    assert error.hint == f"mreg push{''.join(f' --drop {oid[:12]}' for oid in loose)}   # leaves out what was made here"
+    drop = f"mreg push{''.join(f' --drop {oid[:12]}' for oid in loose)}"
+    renumber = f"mreg push --renumber   # registers it under the next number; to leave it out: {drop}"
+    assert error.hint == (f"{drop}   # leaves out what was made here" if is_same else renumber)
     assert ways(push(bo, *loose)) == [Way.DROPPED, Way.REMADE if is_same else Way.DROPPED]
     check(team, bo)
 
@@ -687,3 +689,46 @@ def test_push_keeps_what_was_signed(
     complaints = caught.value.details["complaints"]
     assert isinstance(complaints, list)
     assert "rule-who" in {each["code"] for each in complaints}
+
+
+# Numbers that both sides took.
+
+
+def test_push_renumber_gives_the_next_number_with_all_that_names_it(team: Team) -> None:
+    ada, bo = team.clone("ada"), team.clone("bo")
+    register(ada, "four")
+    push(ada)
+    register(bo, "another four")
+    promote(bo, 4, reason="better than v4.0.0.1")
+    Registry.open(bo).clear("churn", "staging", reason="no", push=False)
+    Registry.open(bo).archive("churn@v4", reason="bad", push=False)
+    register(bo, "five")
+    error = refused(team, bo, ConflictError, "both changed churn v4.0.0")
+    assert error.hint.startswith("mreg push --renumber   # registers it under the next number; to leave it out: mreg")
+    subprocess.run(error.hint, shell=True, cwd=bo, check=True)
+    subjects = team.git("log", "--format=%s", "-5", "--reverse", cwd=bo).split("\n")
+    assert subjects == [
+        "Register churn v6.0.0",
+        "Promote churn v6.0.0 to staging",
+        "Clear churn staging of v6.0.0",
+        "Archive churn v6.0.0",
+        "Register churn v5.0.0",
+    ]
+    output = team.folder / "out.bin"
+    for version, text in ((4, "four"), (5, "five"), (6, "another four")):
+        Registry.open(bo).pull(f"churn@v{version}", output, force=True)
+        assert output.read_text() == text
+    assert team.tags() == ["churn#staging!#2", "churn#staging#1"]
+    check(team, bo)
+    push(ada)
+    check(team, ada)
+
+
+def test_push_renumber_leaves_what_an_approval_names(team: Team) -> None:
+    ada, bo = team.clone("ada"), team.clone("bo")
+    register(ada, "four")
+    push(ada)
+    register(bo, "another four")
+    Registry.open(bo).approve("churn@v4", "staging", push=False)
+    with pytest.raises(ConflictError, match=r"both changed churn v4\.0\.0"):
+        Registry.open(bo).push(renumber=True)

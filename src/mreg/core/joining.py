@@ -84,6 +84,7 @@ class _Joiner:
             else:
                 self._remake(local)
         self._flush()
+        self.ways.update(dict.fromkeys(self.loose, Way.CONFLICT))
         return Join(tuple(self.joints), self.ways, tuple(self.clashes), tuple(self.loose))
 
     def _keep(self, local: Local) -> None:

@@ -35,6 +35,9 @@ class Contents(Protocol):
     def entered(self, dvc_yaml: str | None, path: str, record: str) -> str | None:
         """Returns the blob of a ``dvc.yaml`` with the entry that a record calls for; ``None`` where it cannot be."""
 
+    def renumbered(self, path: str, oid: str, names: Mapping[Version, Version]) -> str | None:
+        """Returns the blob of a record or a stage file with other numbers; ``None`` where it must stay as it is."""
+
     def same_bytes(self, path: str, one: str, other: str) -> bool:
         """Returns whether two records are of the same artifact."""
 
@@ -73,6 +76,8 @@ class Way(str, Enum):
     """The remote says so already."""
     DROPPED = "dropped"
     """It is left out, as was asked for."""
+    CONFLICT = "conflict"
+    """It cannot land: both sides changed something, or it builds on what cannot."""
 
 
 class Matter(str, Enum):

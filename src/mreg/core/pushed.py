@@ -82,13 +82,13 @@ class Pushed:
         return not self.conflicts and not self.complaints
 
 
-def settle_all(loose: Iterable[str], branch: str = "") -> str:
+def settle_all(loose: Iterable[str], branch: str = "", *, renumber: bool = False) -> str:
     """Returns the command that pushes all but some commits.
 
     Args:
         loose: The commits.
         branch: A branch that is not the registry's.
+        renumber: Versions are to get other numbers where theirs are taken.
     """
-    return " ".join(
-        ["mreg push", *(f"--drop {oid[:12]}" for oid in loose), *([f"--branch {branch}"] if branch else [])]
-    )
+    words = ["mreg push", *(["--renumber"] if renumber else []), *(f"--drop {oid[:12]}" for oid in loose)]
+    return " ".join([*words, *([f"--branch {branch}"] if branch else [])])

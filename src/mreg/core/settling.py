@@ -104,6 +104,8 @@ def _again(clash: Clash, contents: Contents) -> str:
         undo = "" if mark else " --undo"
         reason = _quote((mark.reason if mark else "") or clash.ours.subject)
         return f"mreg archive {clash.model}@{clash.version}{undo} --reason {reason} --push"
+    if clash.matter is Matter.VERSION and not clash.is_same:
+        return "mreg push --renumber"
     if clash.matter is Matter.SETTINGS or clash.matter is Matter.FILE:
         return f"git show {clash.ours.oid[:12]} -- {shlex.quote(clash.path)}"
     return ""
@@ -152,6 +154,9 @@ def conflict_of(conflicts: Sequence[PushConflict], branch: str, remote: str) -> 
     if conflicts[0].matter is not Matter.CODE:
         hint += "   # leaves out what was made here"
         hint += f"; to have it on top of that: {settle} && {again}" if again else ""
+    renumber = next((each.again for each in conflicts if each.matter is Matter.VERSION and each.again), "")
+    if renumber:
+        hint = f"{renumber}   # registers it under the next number; to leave it out: {settle}"
     documents = [
         {
             "matter": each.matter.value,

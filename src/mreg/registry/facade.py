@@ -226,6 +226,7 @@ class Registry(Upkeep):
         *,
         branch: str | None = None,
         drop: str | Sequence[str] = (),
+        renumber: bool = False,
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> Pushed:
@@ -236,6 +237,7 @@ class Registry(Upkeep):
         Args:
             branch: A branch of a pull request; where this clone lacks it, what is on the registry branch goes there.
             drop: Commits whose changes of the registry are left out: what settles a conflict.
+            renumber: Give versions whose number others took the next one.
             dry_run: Fetch and say what would be done, and what stands against it.
             progress: Called with bytes done and bytes in all.
 
@@ -248,6 +250,6 @@ class Registry(Upkeep):
         """
         from mreg.registry.pushing import Pushing
 
-        commits = as_texts(drop, "drop")
-        pushing = Pushing(self._repo, branch=branch, drop=commits, dry_run=dry_run, scan=self._scan, progress=progress)
+        commits, choice = as_texts(drop, "drop"), (dry_run, self._scan, progress)
+        pushing = Pushing(self._repo, branch, commits, renumber, *choice)
         return pushing.run()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mreg.core.joining import is_of_registry
 from mreg.core.joints import Clash, Join, Joint, Matter, Way
-from mreg.core.layout import DVC_FILE, Layout
-from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, format_archived
-from mreg.core.names import Version
-from mreg.core.record import Record
+from mreg.core.layout import DVC_FILE, Layout, PathKind
+from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, format_archived, format_stage
+from mreg.core.names import ModelName, Version
+from mreg.core.record import Record, format_record
+from mreg.core.renumbering import rename_in
 from mreg.errors import DataError
 from mreg.registry.reader import Reader
 from mreg.registry.seals import dvc_entry, pointer_path
@@ -35,9 +36,13 @@ class StoredContents:
         self._publisher = publisher
         self._new: dict[str, bytes] = {}
         self._marks: dict[str, Mapping[Version, ArchivedMark]] = {}
+        self._entries: dict[str, StageEntry] = {}
+        self._records: dict[str, Record] = {}
 
     def entry(self, path: str, oid: str | None) -> StageEntry | None:
         """Returns what a stage file says; ``None`` where there is none, or it cannot be read."""
+        if oid in self._entries:
+            return self._entries[oid]
         manifest = self._manifest(path, oid) if oid else None
         return manifest.entry if manifest else None
 
@@ -74,6 +79,26 @@ class StoredContents:
             return None
         return self._store(data)
 
+    def renumbered(self, path: str, oid: str, names: Mapping[Version, Version]) -> str | None:
+        """Returns the blob of a record or a stage file with other numbers; ``None`` where it must stay as it is."""
+        place = self._layout.locate(path)
+        if place and place.kind is PathKind.RECORD:
+            record = self.record(path, oid)
+            if record is None or record.adopted or record.version not in names:
+                return None
+            named = replace(record, version=names[record.version])
+            new = self._store(yaml.dump(format_record(named)).encode())
+            self._records[new] = named
+            return new
+        entry = self.entry(path, oid)
+        if entry is None or entry.signature or entry.adopted:
+            return None
+        version, replaces = (names.get(each, each) if each else None for each in (entry.version, entry.replaces))
+        named_entry = replace(entry, version=version, replaces=replaces)
+        new = self._store(yaml.dump(format_stage(named_entry)).encode())
+        self._entries[new] = named_entry
+        return new
+
     def same_bytes(self, path: str, one: str, other: str) -> bool:
         """Returns whether two records are of the same artifact."""
         ours, theirs = self.record(path, one), self.record(path, other)
@@ -81,6 +106,8 @@ class StoredContents:
 
     def record(self, path: str, oid: str) -> Record | None:
         """Returns the record in a blob; ``None`` where it cannot be read."""
+        if oid in self._records:
+            return self._records[oid]
         (found,) = self._reader.records([(path, oid)])
         return found if isinstance(found, Record) else None
 
@@ -124,6 +151,8 @@ class Builder:
     committer: Identity
     is_draft: bool
     """Sign nothing."""
+    names: Mapping[ModelName, Mapping[Version, Version]] = field(default_factory=dict)
+    """New numbers of versions, by model."""
     clashes: list[Clash] = field(default_factory=list)
 
     def run(self, join: Join, base: str) -> Built:
@@ -153,7 +182,7 @@ class Builder:
             entries[DVC_FILE] = registry_entry(data)
         tree = build_tree(repo, publisher.objects, tree, entries)
         says = read_signature(repo, joint.local.oid)
-        message = says.message if joint.files or joint.local.others else _merge_message(joint)
+        message = self._rename(joint, says.message) if joint.files or joint.local.others else _merge_message(joint)
         oid = publisher.join(
             (tip, *joint.parents),
             tree,
@@ -164,6 +193,13 @@ class Builder:
         )
         publisher.flush()
         return oid
+
+    def _rename(self, joint: Joint, message: str) -> str:
+        """Returns a message with the new numbers of the model that it is about."""
+        places = [self.layout.locate(path) for path in joint.files]
+        for model in {place.model for place in places if place} & self.names.keys():
+            message = rename_in(message, self.names[model])
+        return message
 
     def _takes(self, joint: Joint) -> Callable[[str], bool]:
         def is_taken(path: str) -> bool:

@@ -19,6 +19,7 @@ from mreg.core.joints import Join, Local
 from mreg.core.layout import Layout
 from mreg.core.pushed import PushConflict, Pushed, PushedCommit, settle_all
 from mreg.core.record import Record
+from mreg.core.renumbering import Renamed, renumber
 from mreg.core.review import Fault
 from mreg.core.settling import conflict_of, describe, refusal_of
 from mreg.errors import ConflictError, IncompleteHistoryError, NotFoundError, PushRefusedError, UsageError
@@ -87,6 +88,8 @@ class Pushing:
     """A branch that is not the registry's; the registry branch where ``None``."""
     drop: Sequence[str] = ()
     """Commits whose changes of the registry are left out."""
+    renumber: bool = False
+    """Give versions whose number was taken the next one."""
     dry_run: bool = False
     scan: Callable[[Record], Scan | None] | None = None
     progress: Progress | None = None
@@ -195,13 +198,16 @@ class Pushing:
         contents = StoredContents(reader, layout, publisher)
         files = self.repo.files(base, [layout.root]) if base else []
         there = {file.path: file.oid for file in files} | self._settings_at(base)
-        plan = partial(plan_join, ends.locals, base, there, layout=layout, contents=contents)
+        named = Renamed(ends.locals)
+        if self.renumber:
+            named = renumber(ends.locals, there, layout, contents)
+        plan = partial(plan_join, named.locals_, base, there, layout=layout, contents=contents)
         drop = {each.oid for each in ends.locals if self._is_dropped(each.oid)}
         join = plan(drop=drop)
         built = Built(base or ends.here)
         if not join.clashes:
             who = self.repo.committer()
-            builder = Builder(reader, publisher, contents, layout, who, is_draft=self.dry_run)
+            builder = Builder(reader, publisher, contents, layout, who, self.dry_run, named.versions)
             built = builder.run(join, base or ends.here)
         clashes = join.clashes or built.clashes
         if clashes:
@@ -221,10 +227,11 @@ class Pushing:
                 drop |= loose
             return _Draft(built, join, complaints=complaints, settle=self._settle(ends, drop))
         notices = find_idle_approvals(self.repo, ends.locals, ends.there, built.tip, layout) if ends.there else ()
-        return _Draft(built, join, notices=notices)
+        renamed = (f"{model} {old} is {new} now" for model, each in named.versions.items() for old, new in each.items())
+        return _Draft(built, join, notices=(*notices, *renamed))
 
     def _settle(self, ends: _Ends, drop: Collection[str]) -> str:
-        return settle_all((each.oid for each in ends.locals if each.oid in drop), _other(ends))
+        return settle_all((each.oid for each in ends.locals if each.oid in drop), _other(ends), renumber=self.renumber)
 
     def _settings_at(self, base: str | None) -> dict[str, str]:
         (oid,) = self.repo.resolve([f"{base}:registry.yaml"]) if base else [None]

@@ -29,6 +29,9 @@ def push(
             "--drop", metavar="COMMIT", help="Leave out what this commit does to the registry; may be given again."
         ),
     ] = None,
+    renumber: Annotated[
+        bool, typer.Option("--renumber", help="Give versions whose number others took the next one.")
+    ] = False,
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
@@ -40,11 +43,12 @@ def push(
     \b
     mreg push
     mreg push --dry-run
+    mreg push --renumber
     mreg push --drop 1a2b3c4d5e6f
     """
     registry = open_registry(context, is_repeatable=True)
     with transfer_bar("uploading") as progress:
-        pushed = registry.push(branch=branch, drop=drop or (), dry_run=dry_run, progress=progress)
+        pushed = registry.push(branch=branch, drop=drop or (), renumber=renumber, dry_run=dry_run, progress=progress)
     show_result(pushed, output, registry.policy)
     if pushed.conflicts:
         return ExitCode.CONFLICT
