@@ -301,6 +301,7 @@ def test_pull_uses_settings_of_the_machine(far: Far, tmp_path: Path) -> None:
     assert Path("out").read_bytes() == b"churn 1"
 
 
+@pytest.mark.slow
 def test_pull_from_s3_takes_its_keys_from_the_environment(
     far: Far, s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_look_takes_few_connections_and_one_where_nothing_changed(shelf: Far, se
     assert made.count == 1
 
 
+@pytest.mark.slow
 def test_look_at_what_is_new_takes_few_connections(far: Far) -> None:
     serving = far.serving()
     serving.resolve("churn@production")
@@ -267,6 +268,7 @@ def test_record_that_was_changed_later_is_refused_without_a_tag(far: Far, git: G
     assert mreg.pull("churn@production", repo=far.url, output="out", allow_older=True).changed
 
 
+@pytest.mark.slow
 def test_cache_that_is_broken_is_made_anew(far: Far, git: Git) -> None:
     far.serving().resolve("churn@production")
 
@@ -340,6 +342,7 @@ def test_recall_asks_nobody(far: Far) -> None:
         far.serving().resolve("churn@production")
 
 
+@pytest.mark.slow
 def test_first_looks_of_many_processes_end_well_and_share_connections(shelf: Far, tmp_path: Path) -> None:
     code = f"import mreg, sys; print(mreg.pull('churn@production', repo={shelf.url!r}, output=sys.argv[1]).commit)"
     with connections() as made:
