@@ -85,6 +85,8 @@ def _hasten(opened: Any, kind: str) -> None:  # noqa: ANN401
     if kind == "s3":  # s3fs tries 5 times what botocore tries 5 times
         opened.fs_args.setdefault("config_kwargs", {})["retries"] = {"mode": "standard", "total_max_attempts": _TRIES}
         opened.fs.retries = 1
+    elif kind == "ssh":  # whom DVC believes to be the host it asked for, and gives the use of the user's other keys
+        opened.fs_args |= {"known_hosts": (), "agent_forwarding": False}
     elif kind in {"http", "https"}:
         opened.SESSION_RETRIES = _TRIES
     elif kind == "gs":  # 6 times, in 31 s and more, fixed where the method is defined

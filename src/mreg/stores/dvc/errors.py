@@ -134,7 +134,7 @@ _LOGINS = {
     "gs": "gcloud auth application-default login   # or: dvc remote modify --local {name} credentialpath <file>",
     "azure": "az login   # or: dvc remote modify --local {name} connection_string <string>",
 }
-_TRUST = {"ssh": "ssh-keyscan <host>   # compare, and add it to ~/.ssh/known_hosts"}
+_TRUST = {"ssh": "ssh <host>   # once: compare its key, and say yes"}
 
 
 @contextmanager

@@ -7,12 +7,16 @@ when one can be read, or written again, bytes have moved.
 
 from __future__ import annotations
 
+import os
 import selectors
+import socket
 import time
 from collections.abc import Callable
 
 __all__ = ["SocketWatch", "watch_sockets"]
 
+_STEP_S = 0.2
+_NETWORK = {socket.AF_INET, socket.AF_INET6}
 _Events = list[tuple[selectors.SelectorKey, int]]
 
 
@@ -38,9 +42,18 @@ class SocketWatch:
     def __call__(self, timeout: float | None = None) -> _Events:
         """Returns what ``select`` does."""
         events = self._select(timeout)
-        if any(key.fd != self._own for key, _ in events):
+        if events and self.idle_s > _STEP_S and any(key.fd != self._own and _is_network(key.fd) for key, _ in events):
             self._moved_s = time.monotonic()
         return events
+
+
+def _is_network(descriptor: int) -> bool:
+    """True for a socket that leads elsewhere, not to another thread of this process: gRPC wakes a loop through such."""
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as found:
+            return found.family in _NETWORK
+    except OSError:  # an event of the kernel's, or closed meanwhile
+        return False
 
 
 def watch_sockets() -> SocketWatch | None:

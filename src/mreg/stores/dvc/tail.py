@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import threading
+from contextlib import suppress
 from types import TracebackType
 
 from mreg.stores.hashing import SMALL_SIZE
@@ -64,7 +65,8 @@ class TailHash:
 
     def _follow(self) -> None:
         while (size := self._sizes.get()) is not None:
-            self._read_on(size)
+            with suppress(FileNotFoundError):  # some clients tell of bytes before they make the file
+                self._read_on(size)
 
     def _read_on(self, limit: int = sys.maxsize) -> None:
         file = os.open(self._path, os.O_RDONLY)
