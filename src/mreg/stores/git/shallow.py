@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -211,7 +212,8 @@ class ShallowRepository(GitRepository):
         Raises:
             OutsideError: The remote does not answer in time, or refuses.
         """
-        if newer == older or f"parent {older}" in self._header(newer).split("\n"):
+        parents = takewhile(lambda line: line.startswith("parent "), self._header(newer).split("\n")[1:])
+        if newer == older or f"parent {older}" in parents:
             return True
         with scratch_folder(self.git_dir.parent) as scratch:
             kind = "tree:0" if self._kind else ""
