@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
+from mreg.core.retention import Retention
 from mreg.core.swept import Sweep
 from mreg.errors import (
     BytesDeletedError,
@@ -24,7 +25,10 @@ from mreg.errors import (
     StorageError,
     UsageError,
 )
+from mreg.registry.artifacts import open_store
 from mreg.registry.auditing import audit
+from mreg.registry.outlook import look_out
+from mreg.stores.git.repository import GitRepository
 from mreg.stores.pointer import parse_directory
 from tests.conftest import Git
 from tests.registry.stock import Clone, Stock, make_stock, object_path
@@ -115,6 +119,24 @@ def test_gc_finishes_what_was_given_up_before(stock: Stock) -> None:
     done = ann.registry.gc(remote=True, delete=True)  # no rule, and none is needed
     assert (names(done), done.objects) == (["dirs@v1.0.0"], 1)
     assert stock.holds(first, *shared, *gone) == [False, True, False]
+
+
+def test_gc_deletes_nothing_that_a_version_names_which_nobody_gave_up(stock: Stock) -> None:
+    ann = stock.ann
+    for content in (A, A, B):
+        ann.register("churn", content)
+    archived = ann.path / "registry" / "churn" / "stages" / "archived.yaml"
+    archived.parent.mkdir()
+    archived.write_text("versions: {v1.0.0: {deletion: {by: ann@example.com}}}\n")
+    ann.git("add", str(archived), cwd=ann.path)
+    ann.git("commit", "--quiet", "--message=By hand", cwd=ann.path)
+    repo = GitRepository(ann.path)
+    shelves = [open_store(repo).cache_shelf()]
+    outlook = look_out(repo, ann.git("rev-parse", "HEAD", cwd=ann.path), {}, shelves, Retention(1))
+    assert [str(each.version) for each in outlook.dropped] == ["v1.0.0", "v2.0.0"]
+    assert outlook.deletable() == {}
+    assert sweep(ann).objects == 1  # now both are given up
+    assert stock.objects() == {ann.register("churn", B)}
 
 
 def test_gc_keeps_what_branches_tags_and_the_worktree_name(stock: Stock) -> None:

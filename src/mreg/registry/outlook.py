@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mreg.core.dropping import Needs, find_garbage
 from mreg.core.history import Commit
 from mreg.core.layout import Layout, PathKind
-from mreg.core.objects import StoredObject
+from mreg.core.objects import StoredObject, VersionBytes
 from mreg.core.policy import Policy
 from mreg.core.record import ArtifactFile, Record
 from mreg.core.retention import Key, Retention, Verdict, judge_versions
@@ -38,7 +38,9 @@ class Outlook:
     verdicts: tuple[Verdict, ...]
     claims: Claims
     garbage: Mapping[Key, tuple[StoredObject, ...]]
-    """Of each version that is not kept the objects that may go, lists last."""
+    """Of each version that is not kept the objects that may go, lists last, each with one version."""
+    bytes: Mapping[Key, VersionBytes] = field(default_factory=dict)
+    """Of the versions that are not kept, those whose objects are all known."""
 
     @property
     def dropped(self) -> list[Verdict]:
@@ -46,10 +48,19 @@ class Outlook:
         return [verdict for verdict in self.verdicts if not verdict.is_kept]
 
     def deletable(self) -> dict[str, StoredObject]:
-        """Returns the objects of versions that were given up, by their names, lists last."""
-        given_up = (self.garbage[each.key] for each in self.dropped if each.deletion)
-        items = sorted((item for items in given_up for item in items), key=lambda item: item.is_list)
-        return {item.md5: item for item in items}
+        """Returns the objects of versions that were given up, by their names, lists last.
+
+        What a version names that may go, and that nobody has given up so far, is not among them.
+        """
+        waiting = {item.md5 for each in self.dropped if not each.deletion for item in self.objects_of(each)}
+        garbage = {item.md5 for items in self.garbage.values() for item in items} - waiting
+        given_up = [item for each in self.dropped if each.deletion for item in self.objects_of(each)]
+        return {item.md5: item for item in sorted(given_up, key=lambda item: item.is_list) if item.md5 in garbage}
+
+    def objects_of(self, verdict: Verdict) -> tuple[StoredObject, ...]:
+        """Returns what the bytes of a version that is not kept are made of, as far as that is known."""
+        found = self.bytes.get(verdict.key)
+        return found.objects if found else ()
 
 
 def look_out(
@@ -131,7 +142,7 @@ class _Survey:
         outlook = _keep(outlook, {key: "others have its bytes" for key, each in listed.items() if needs.cover(each)})
         dropped = [verdict.key for verdict in outlook.dropped]
         garbage = find_garbage((listed[key] for key in dropped if key in listed), needs)
-        return replace(outlook, garbage={key: garbage.get(key, ()) for key in dropped})
+        return replace(outlook, garbage={key: garbage.get(key, ()) for key in dropped}, bytes=listed)
 
     def _needs(
         self, claims: Claims, kept: Mapping[Key, Record], files: Mapping[Key, tuple[ArtifactFile, ...]]
