@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -689,6 +690,41 @@ def test_push_keeps_what_was_signed(
     complaints = caught.value.details["complaints"]
     assert isinstance(complaints, list)
     assert "rule-who" in {each["code"] for each in complaints}
+
+
+# Other writers that push.
+
+
+@pytest.mark.parametrize("how", ["promote", "sync", "branch"])
+def test_writers_that_push_upload_what_was_registered_before(team: Team, made: Path, how: str) -> None:
+    ada = team.clone("ada")
+    text = f"offline {how}"
+    source = team.folder / "offline.bin"
+    source.write_text(text)
+    branch = "try" if how == "branch" else None
+    registry = Registry.open(ada)
+    registry.register("churn", source, upload=False, branch=branch, push=False)
+    stored = made / "store" / "files" / "md5"
+    name = hashlib.md5(text.encode()).hexdigest()
+    assert not (stored / name[:2] / name[2:]).exists()
+    if how == "sync":
+        registry.sync(push=True)
+    else:
+        registry.promote("churn@v4", "staging", reason="try", branch=branch, push=True)
+    assert (stored / name[:2] / name[2:]).read_text() == text
+
+
+def test_writers_that_push_take_no_merge_along_that_puts_this_clone_first(team: Team) -> None:
+    ada, bo = team.clone("ada"), team.clone("bo")
+    promote(ada, 1)
+    push(ada)
+    promote(bo, 2, "production")
+    team.git("pull", "--quiet", "--no-rebase", "--no-edit", cwd=bo)
+    with pytest.raises(ConflictError, match="a merge on main puts commits of this clone before") as caught:
+        Registry.open(bo).clear("churn", "production", push=True)
+    subprocess.run(caught.value.hint, shell=True, cwd=bo, check=True)
+    Registry.open(bo).clear("churn", "production", push=True)
+    check(team, bo)
 
 
 # Numbers that both sides took.

@@ -28,9 +28,11 @@ from mreg.registry.attempts import attempts, given_up
 from mreg.registry.notifying import Notifying
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.tagging import Tagger
+from mreg.registry.uploading import upload_new
 from mreg.registry.upstream import Upstream
 from mreg.registry.view import View
 from mreg.registry.writer import Writer
+from mreg.stores.git.joining import lacking_commits
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.repository import GitRepository
 
@@ -155,6 +157,7 @@ class Syncing:
         blockers = find_blockers(wanted, there)
         pushed = [update for name, update in wanted.items() if name not in blockers]
         if upstream.tip != settings.tip:
+            upload_new(self.repo, lacking_commits(self.repo, settings.tip, [upstream.tip] if upstream.tip else []))
             pushed.insert(0, RefUpdate(f"refs/heads/{settings.branch}", settings.tip, upstream.tip))
         try:
             if updates:

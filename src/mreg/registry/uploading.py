@@ -28,7 +28,9 @@ def new_records(locals_: Iterable[Local], layout: Layout) -> Iterator[tuple[str,
                 yield change.path, change.new
 
 
-def upload_new(repo: GitRepository, locals_: Iterable[Local], progress: Progress | None) -> tuple[int, tuple[str, ...]]:
+def upload_new(
+    repo: GitRepository, locals_: Iterable[Local], progress: Progress | None = None
+) -> tuple[int, tuple[str, ...]]:
     """Brings the bytes of new versions to the DVC remote, and returns how many it lacked, and what to know of it.
 
     Raises:

@@ -17,6 +17,7 @@ from mreg.core.history import Appearance, Timeline, Transition
 from mreg.core.names import ModelName
 from mreg.core.tags import derive_tags, find_blockers
 from mreg.errors import ConflictError
+from mreg.stores.git.joining import is_on_top
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.pushing import fetch, find_remote, is_ancestor, push, remote_tags
 from mreg.stores.git.repository import GitRepository
@@ -71,7 +72,16 @@ class Upstream:
             DirtyFilesError: A checked-out file that changes has changes that are not committed.
         """
         local = self.repo.branch_tip(self.branch)
-        if local is None or self.tip is None or is_ancestor(self.repo, self.tip, local):
+        if local is None or self.tip is None:
+            return
+        if is_ancestor(self.repo, self.tip, local):
+            # A merge made here puts the commits here first, and those that others have seen beside the history.
+            if self.is_registry and not is_on_top(self.repo, local, self.tip):
+                raise ConflictError(
+                    f"a merge on {self.branch} puts commits of this clone before those of {self.remote}/{self.branch}",
+                    hint=f"{self._push()}   # puts them on top; then run this again",
+                    details={"branch": self.branch, "remote": self.remote, "local": local, "there": self.tip},
+                )
             return
         if not is_ancestor(self.repo, local, self.tip):
             raise ConflictError(

@@ -17,8 +17,10 @@ from mreg.registry.judging import Bench, judge_plan
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.signing import Signing
 from mreg.registry.tagging import Tagger
+from mreg.registry.uploading import upload_new
 from mreg.registry.upstream import Upstream
 from mreg.registry.view import View, encode_files
+from mreg.stores.git.joining import lacking_commits
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
@@ -180,13 +182,22 @@ class Writer:
             tags = tagger.plan(timeline, layout, [view.model.model])
             updates += tagger.build(tags, timeline, layout)
             notices = tuple(f"{finding.place}: {finding.message}" for finding in tags.findings)
-        push = None if upstream is None else partial(upstream.push, [*updates, *self._unpushed(base, view, upstream)])
+        push = None
+        if upstream is not None:
+            self._upload(base, upstream)
+            push = partial(upstream.push, [*updates, *self._unpushed(base, view, upstream)])
         if self._repo.watcher:
             self._repo.watcher.landing(base.branch, commit, upstream.remote if upstream else "")
         publisher.publish(updates, paths=tuple(files), reason=f"mreg: {plan.subject}", push=push)
         names = tuple(update.ref.removeprefix("refs/tags/") for update in updates[1:])
         remote = upstream.remote if upstream else ""
         return Receipt(plan, base.branch, commit, names, notices=notices, remote=remote)
+
+    def _upload(self, base: _Base, upstream: Upstream) -> None:
+        """Uploads the bytes of versions that were registered here before, and land with this commit."""
+        if upstream.tip != base.tip:
+            known = [oid for oid in (upstream.tip, None if base.is_registry else base.settings.tip) if oid]
+            upload_new(self._repo, lacking_commits(self._repo, base.tip, known))
 
     def _unpushed(self, base: _Base, view: View, upstream: Upstream) -> list[RefUpdate]:
         """Returns the tags of what was made here before without a push, and lands with this one."""

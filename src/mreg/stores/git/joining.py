@@ -16,7 +16,16 @@ from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import failure
 from mreg.stores.git.trees import build_tree
 
-__all__ = ["Signature", "find_lost", "find_movers", "join_files", "lacking_commits", "read_signature", "registry_entry"]
+__all__ = [
+    "Signature",
+    "find_lost",
+    "find_movers",
+    "is_on_top",
+    "join_files",
+    "lacking_commits",
+    "read_signature",
+    "registry_entry",
+]
 
 _NOBODY = Identity("mreg", "mreg@localhost", 0)
 _IS_ABSENT = "000000"
@@ -45,6 +54,13 @@ def lacking_commits(repo: GitRepository, tip: str, there: Sequence[str]) -> list
         return []
     commits = {each.oid: each for each in repo.log(tip, [], since=_since(parents), is_whole=True)}
     return [_local(repo, commits[oid], rest, there[:1]) for oid, rest in parents.items()]
+
+
+def is_on_top(repo: GitRepository, here: str, there: str) -> bool:
+    """Returns whether a commit is on the first-parent history of another, and not merely merged into it."""
+    args = ("rev-list", "--first-parent", "--parents", "--reverse", here, f"^{there}")
+    first = repo.runner.text(*args).partition("\n")[0].split(" ")
+    return first == [""] or first[1:2] == [there]
 
 
 def _since(parents: Mapping[str, Sequence[str]]) -> str | None:
