@@ -129,7 +129,7 @@ def tell(title: str, deeds: list[Deed], seconds: float) -> None:
 
 @pytest.mark.slow
 def test_race_lands_every_operation_once_or_names_why_not(served: Field, crew: Crew, soak: bool) -> None:
-    writers, count = (8, 25) if soak else (4, 4)
+    writers, count = (8, 25) if soak else (4, 3)
     before = served.count
     clones = [served.clone(f"w{number}") for number in range(writers)]
     begun = time.monotonic()
@@ -151,7 +151,7 @@ def test_race_lands_every_operation_once_or_names_why_not(served: Field, crew: C
 
 @pytest.mark.slow
 def test_race_of_writers_that_are_killed_lands_whole_changes(served: Field, crew: Crew, soak: bool) -> None:
-    writers, seconds = (8, 60) if soak else (3, 3)
+    writers, seconds = (8, 60) if soak else (3, 2.5)
     before = served.count
     clones = [served.clone(f"k{number}") for number in range(writers)]
     kill_for(crew, [(clone, clone.name) for clone in clones], seconds, push=True)
@@ -203,7 +203,7 @@ def test_race_in_one_repository_lands_every_operation_once(
     if is_killed:
         kill_for(crew, [(clone, "a"), (other, "b")], 20 if soak else 2, push=False)
     else:
-        count = 25 if soak else 5
+        count = 25 if soak else 4
         orders = [
             Order("a", str(clone), count, push=False),
             Order("b", str(other), count, api=False, push=False),

@@ -275,6 +275,9 @@ class _Watcher:
     def waiting(self, pid: int | None) -> None:
         """Nobody is told."""
 
+    def outrun(self, branch: str) -> None:
+        """Nobody is told."""
+
     def landing(self, branch: str, commit: str, remote: str) -> None:
         """Counts."""
         self.attempts += 1

@@ -53,6 +53,12 @@ class Witness:
             sys.stderr.write(f"waiting for another mreg that is writing here{f' (pid {pid})' if pid else ''}\n")
             sys.stderr.flush()
 
+    def outrun(self, branch: str) -> None:
+        """Says why the command takes long."""
+        with suppress(OSError):
+            sys.stderr.write(f"others keep moving {branch} first; trying again for a minute or so\n")
+            sys.stderr.flush()
+
     def landing(self, branch: str, commit: str, remote: str) -> None:
         """Keeps what is about to land."""
         self._landing = (branch, commit, remote)

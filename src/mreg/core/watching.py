@@ -17,6 +17,13 @@ class Watcher(Protocol):
             pid: The process; ``None`` where it has not said.
         """
 
+    def outrun(self, branch: str) -> None:
+        """Others have moved a branch first several times, and the writer goes on trying.
+
+        Args:
+            branch: Which.
+        """
+
     def landing(self, branch: str, commit: str, remote: str) -> None:
         """A commit is about to land: how it ended, the refs tell from now on.
 

@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from mreg.errors import ConflictError
 from mreg.stores.git.publishing import RefMovedError
 
-__all__ = ["attempts", "given_up"]
+__all__ = ["TELLING", "attempts", "given_up"]
 
+TELLING = 5
+"""The attempt at which a user is told why it takes so long."""
 LEAST = 8
 """Attempts that are made in any case."""
 PATIENCE_S = 60.0

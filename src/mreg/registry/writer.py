@@ -12,7 +12,7 @@ from mreg.core.plan import Plan
 from mreg.core.record import Record
 from mreg.core.results import Receipt
 from mreg.core.state import ModelState
-from mreg.registry.attempts import attempts, given_up
+from mreg.registry.attempts import TELLING, attempts, given_up
 from mreg.registry.judging import Bench, judge_plan
 from mreg.registry.reader import Reader, Settings
 from mreg.registry.signing import Signing
@@ -90,7 +90,9 @@ class Writer:
             return Receipt(plan, base.branch, None, dry_run=True, findings=findings)
         publisher = Publisher(self._repo)
         with publisher.locked():
-            for _ in attempts():
+            for number in attempts():
+                if number == TELLING and self._repo.watcher:
+                    self._repo.watcher.outrun(base.branch)
                 upstream = self._follow(publisher, model, branch)
                 base = self._base(branch, upstream)
                 view = self._view(model, base)

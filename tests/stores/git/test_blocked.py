@@ -336,6 +336,9 @@ class TestWaiting:
         def waiting(self, pid: int | None) -> None:
             self.told.append(pid)
 
+        def outrun(self, branch: str) -> None:
+            pass
+
         def landing(self, branch: str, commit: str, remote: str) -> None:
             raise AssertionError
 
