@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mreg.errors import NotARegistryError
 from mreg.registry.reader import Reader
 from mreg.stores.dvc import STALL_S, DvcStore
@@ -21,7 +23,7 @@ def open_store(repo: GitRepository) -> DvcStore:
     The settings are those of the checked-out ``.dvc/config``; where none is checked out (a bare repository, a branch
     from before DVC), those of the registry branch.
     """
-    root, stall_s = repo.worktree, read_stall(repo)
+    root, stall_s = repo.worktree, partial(read_stall, repo)
     if root and (root / _CONFIG).is_file():
         return DvcStore(root / ".dvc", root, stall_s=stall_s)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,19 +50,31 @@ class DvcStore:
     A ``Repo`` reads every ``.dvc`` file before it does anything, and fails in a SHA-256 repository.
     """
 
-    def __init__(self, dvc_dir: Path, root: Path, config_text: str | None = None, *, stall_s: float = STALL_S) -> None:
+    def __init__(
+        self,
+        dvc_dir: Path,
+        root: Path,
+        config_text: str | None = None,
+        *,
+        stall_s: float | Callable[[], float] = STALL_S,
+    ) -> None:
         """Reads nothing yet.
 
         Args:
             dvc_dir: The ``.dvc`` folder of the worktree, or a folder that takes its place in a bare repository.
             root: The root of the worktree.
             config_text: The committed ``.dvc/config``, where it is not in ``dvc_dir``.
-            stall_s: Seconds without a sign of life after which a transfer is given up.
+            stall_s: Seconds without a sign of life after which a transfer is given up; or what finds it out, once it
+                matters.
         """
         self._dvc_dir = dvc_dir
         self._root = root
         self._config_text = config_text
-        self._stall_s = stall_s
+        self._find_stall = stall_s if callable(stall_s) else lambda: stall_s
+
+    @property
+    def _stall_s(self) -> float:
+        return self._find_stall()
 
     def cache(self) -> Cache:
         """Returns the cache that DVC uses here.
