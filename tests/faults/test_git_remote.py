@@ -378,6 +378,25 @@ def check_again(scene: Scene, command: str, row: Row, *, soak: bool) -> None:
             check_registry(scene.git, scene.host.repo, scene.scratch / "fresh")
 
 
+def test_remote_that_answers_in_two_ways_is_not_believed(scene: Scene) -> None:
+    here, there = scene.refs(scene.clone), scene.refs(scene.host.repo)
+    scene.suffer(Fault(answers=_page("200 OK", b"<html>Log in</html>"), times=1))
+    failed = scene.run("promote")
+    assert failed.code == 6
+    assert (
+        "it said that it lacks refs/heads/main, and then that it has it" in json.loads(failed.err)["error"]["message"]
+    )
+    assert (scene.refs(scene.clone), scene.refs(scene.host.repo)) == (here, there)
+    assert scene.run("promote").code == 0
+
+
+def test_remote_that_is_truly_empty_gets_it_all(scene: Scene) -> None:
+    shutil.rmtree(scene.host.repo)
+    scene.git("init", "--quiet", "--bare", str(scene.host.repo))
+    assert scene.run("promote").code == 0
+    assert scene.refs(scene.host.repo) == scene.refs(scene.clone)
+
+
 @pytest.mark.parametrize("fault", ["page of one line instead", "answer cut off"])
 @pytest.mark.parametrize("is_known", [True, False], ids=["known", "new"])
 def test_pull_takes_no_page_for_a_repository_without_a_registry(
