@@ -330,6 +330,7 @@ def scene(team: Team, tmp_path: Path, git: Git, mreg_here: Mreg) -> Iterator[Sce
         proxy.heal()
 
 
+@pytest.mark.slow
 def test_remote_that_fails_is_named_in_time_and_leaves_nothing(
     fault: str, command: str, scene: Scene, soak: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
