@@ -39,6 +39,7 @@ OUTSIDE = {
     "dvc_data": {"mreg.stores.dvc"},
     "dvc_objects": {"mreg.stores.dvc"},
     "fsspec": {"mreg.stores.dvc"},
+    "gcsfs": {"mreg.stores.dvc"},
     "filelock": {"mreg.stores"},
     "git": {"mreg.stores.git.runner"},
     "picklescan": {"mreg.stores.scanner"},
