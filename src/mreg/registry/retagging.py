@@ -47,7 +47,7 @@ def retag(
         upstream: The remote.
         old: Where the branch is here.
         new: Where it will be.
-        is_dry: Fetch no tags.
+        is_dry: Fetch and sign no tags.
 
     Raises:
         ConflictError: The remote has the tag of a commit that is made again.
@@ -63,7 +63,7 @@ def retag(
         raise _published(published, upstream)
     if not is_dry:
         upstream.fetch_tags([name for name in wanted if name not in stale])
-    return _Retagger(repo, publisher, upstream, reader, layout, timeline, wanted, there, stale).run()
+    return _Retagger(repo, publisher, upstream, reader, layout, timeline, wanted, there, stale, is_dry).run()
 
 
 def _find_stale(reader: Reader, layout: Layout, old: str, wanted: Mapping[str, DerivedTag]) -> dict[str, TagRef]:
@@ -90,11 +90,16 @@ class _Retagger:
     wanted: Mapping[str, DerivedTag]
     there: Mapping[str, str]
     stale: Mapping[str, TagRef]
+    is_dry: bool
 
     def run(self) -> Retagging:
         tagger = Tagger(self.reader, self.publisher)
         plan = tagger.plan(self.timeline, self.layout, besides=self.stale)
-        made = {update.ref.removeprefix(_TAGS): update for update in tagger.build(plan, self.timeline, self.layout)}
+        if self.is_dry:  # nobody is asked for a key
+            built = [RefUpdate(_TAGS + tag.name, self.there.get(tag.name, ""), None) for tag in plan.missing]
+        else:
+            built = tagger.build(plan, self.timeline, self.layout)
+        made = {update.ref.removeprefix(_TAGS): update for update in built}
         here: list[RefUpdate] = []
         notices = [f"{each.place}: {each.message}" for each in plan.findings]
         pushed: dict[str, RefUpdate] = {}

@@ -172,7 +172,9 @@ def _merge(
         if "usage:" in done.stderr:  # Git before 2.38
             return trees[1], tuple(sorted(entries))
         raise failure(args, done)
-    return found[0], tuple(dict.fromkeys(path for path in found[1:] if path)) if done.status else ()
+    # Where one side has a folder of that name, Git adds which commit has the file.
+    paths = (path.removesuffix(f"~{one}").removesuffix(f"~{other}") for path in found[1:] if path)
+    return found[0], tuple(dict.fromkeys(paths)) if done.status else ()
 
 
 def _entries(repo: GitRepository, old: str, new: str) -> dict[str, tuple[TreeEntry | None, TreeEntry | None]]:
