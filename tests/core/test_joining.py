@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +18,7 @@ from mreg.core.joints import Clash, Join, Local, Matter, Way
 from mreg.core.layout import Layout
 from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, format_archived
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.pushed import settle_all
+from mreg.core.pushed import Pushed, settle_all
 from mreg.core.renumbering import Renamed, rename_in, renumber
 from mreg.core.review import Fault
 from mreg.core.settling import conflict_of, describe, refusal_of, tell
@@ -598,3 +598,83 @@ def test_rename_in_a_message_takes_whole_versions_alone() -> None:
     text = "Register churn v2.0.0\n\nMreg-Version: v2.0.0, not v2.0.0-rc1 nor v12.0.0 nor v2.0.0.1."
     wanted = "Register churn v4.0.0\n\nMreg-Version: v4.0.0, not v2.0.0-rc1 nor v12.0.0 nor v2.0.0.1."
     assert rename_in(text, {V2: V4}) == wanted
+
+
+def test_renumber_passes_what_names_no_such_version() -> None:
+    sides = Sides.part(V1)
+    sides.there.commit({LAYOUT.record(CHURN, V2): "theirs"})
+    sides.here.commit({LAYOUT.record(CHURN, V2): "mine", "train.py": "code", LAYOUT.record(FRAUD, V1): "other"})
+    sides.here.commit({ARCHIVE: '{"versions": {"v1.0.0": {}}}', "registry/README.md": "words"})
+    found = renumbered(sides, sides.blobs)
+    assert found.versions == {CHURN: {V2: V3}}
+    assert found.locals_[1] == sides.locals_[1]
+    assert LAYOUT.record(FRAUD, V1) in {change.path for change in found.locals_[0].commit.changes}
+
+
+# The rest of what becomes of a commit, and of what is said.
+
+
+def test_plan_join_of_a_merge_of_the_remote_keeps_what_its_user_settled() -> None:
+    sides = Sides.part(V1, V2)
+    edit(sides.there, V1, STAGING)
+    settled = edit(sides.here, V2, PRODUCTION)
+    (local,) = sides.locals_
+    join = sides.join(locals_=[Local(settled, local.parent, pulled="theirs")])
+    assert (ways(join), join.joints[0].files) == (
+        [Way.REMADE],
+        {LAYOUT.stage(CHURN, PRODUCTION): settled.changes[0].new},
+    )
+
+
+def test_plan_join_leaves_a_pointer_that_is_right_already() -> None:
+    sides = Sides.part(V1)
+    record = oid_of("record 2")
+    sides.there.commit({POINTER: f"pointer {record}"})
+    sides.here.commit({LAYOUT.record(CHURN, V2): "record 2", POINTER: f"pointer {record}"})
+    (joint,) = sides.join().joints
+    assert (set(joint.files), len(joint.records)) == ({LAYOUT.record(CHURN, V2)}, 1)
+
+
+def test_describe_of_what_was_left_out_deleted_or_said_anew() -> None:
+    sides = Sides.part(V1)
+    sides.there.commit({"other": "x"})
+    first = edit(sides.here, V1, STAGING)
+    edit(sides.here, None, STAGING)
+    (clash,) = sides.join(drop=[first.oid]).clashes
+    found = describe(clash, sides.blobs, None, settle="settle", merge="")
+    assert (found.what, found.ours_says, found.theirs_says) == (
+        "churn staging",
+        "builds on what is left out",
+        "does not have that",
+    )
+    base = Sides.part(V1)
+    edit(base.there, V1, STAGING)
+    base.there.commit({"registry.yaml": "old"})
+    sides = Sides(base.there, copy.deepcopy(base.there), len(base.there.commits))
+    edit(sides.there, None, STAGING)
+    sides.there.commit({"registry.yaml": None})
+    edit(sides.here, V1, STAGING, why="anew")
+    sides.here.commit({"registry.yaml": "new"})
+    assert [each[1:3] for each in told(sides)] == [("changed", "v1.0.0 → nothing"), ("changed", "deleted")]
+
+
+def test_conflict_of_one_number_offers_another() -> None:
+    sides = Sides.part(V1)
+    sides.there.commit({LAYOUT.record(CHURN, V2): "theirs"})
+    sides.here.commit({LAYOUT.record(CHURN, V2): "mine"})
+    (clash,) = sides.join().clashes
+    found = describe(clash, sides.blobs, None, settle="mreg push --drop a", merge="")
+    error = conflict_of([found], "main", "origin")
+    assert (
+        error.hint == "mreg push --renumber   # registers it under the next number; to leave it out: mreg push --drop a"
+    )
+    code = describe(Clash(Matter.CODE, "a.py", clash.ours), sides.blobs, None, settle="s", merge="git merge x")
+    assert conflict_of([code], "main", "origin").hint == "git merge x"
+    assert settle_all(["a" * 40], renumber=True) == "mreg push --renumber --drop aaaaaaaaaaaa"
+
+
+def test_pushed_says_whether_it_is_well_and_changed_anything() -> None:
+    made = Pushed("main", "origin", before="a", commit="a")
+    assert (made.ok, made.changed) == (True, False)
+    assert replace(made, tags=("x",)).changed
+    assert not replace(made, complaints=(Fault("x", "y", "z"),)).ok
