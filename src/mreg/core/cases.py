@@ -130,7 +130,8 @@ def _open_case(
 def _is_archived(move: Transition, before: _Before) -> bool:
     # A rollback may go to what a stage archived by taking another version.
     mark = before.archived.get(move.target) if move.target else None
-    return mark is not None and (move.action is Action.PROMOTE or mark.replaced_in is None)
+    is_for_good = mark is not None and (mark.replaced_in is None or mark.deletion is not None)
+    return is_for_good or (mark is not None and move.action is Action.PROMOTE)
 
 
 def find_record(timeline: Timeline, model: ModelName, version: Version | None, evidence: Evidence) -> Record | None:

@@ -58,7 +58,12 @@ class StoredEvidence:
         """Reads the records and approvals that commits bring, in one Git call."""
         kinds = {PathKind.RECORD, PathKind.APPROVAL}
         changes = (change for commit in commits for change in commit.changes if change.new)
-        oids = [c.new for c in changes if c.new and (place := self._layout.locate(c.path)) and place.kind in kinds]
+        self.prefetch_blobs(
+            c.new for c in changes if c.new and (place := self._layout.locate(c.path)) and place.kind in kinds
+        )
+
+    def prefetch_blobs(self, oids: Iterable[str]) -> None:
+        """Reads records and approvals by their object ids, in one Git call."""
         missing = [oid for oid in dict.fromkeys(oids) if oid not in self._blobs]
         self._blobs.update(zip(missing, self._reader.repo.read(missing), strict=True))
 

@@ -60,6 +60,8 @@ class Bench:
         def read(path: str, oid: str) -> Manifest:
             return parse_manifest(path, written[oid]) if oid in written else self.reader.manifest(path, oid)
 
+        targets = [(plan.model, change.target) for change in plan.changes if plan.model and change.target]
+        evidence.prefetch_blobs(timeline.records[key] for key in targets if key in timeline.records)
         found = open_cases(timeline, commit, self.rules.layout, read, policy=self.rules, evidence=evidence)
         return [(case, judge(case)) for _, case in found]
 
