@@ -12,10 +12,10 @@ import pytest
 
 from mreg.errors import DirtyFilesError, GitError
 from mreg.stores.git import worktrees
-from mreg.stores.git.publishing import Publisher
+from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git
-from tests.stores.git.conftest import CHANGE, GONE, RECORD, STAGE, Snapshot, fsck, land, snapshot
+from tests.stores.git.conftest import ADA, CHANGE, GONE, RECORD, STAGE, Snapshot, fsck, land, snapshot
 
 HERE = {"README.md", STAGE, RECORD, "train.py"}
 """The files after ``CHANGE``."""
@@ -427,6 +427,43 @@ class TestUsersOwnChanges:
         with pytest.raises(GitError, match="resolve your current index") as caught:
             land(registry)
         assert "git merge --abort" in caught.value.hint
+        assert snapshot(registry) == before
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every index counts as a large one."""
+    monkeypatch.setattr(worktrees, "LARGE_INDEX", 0)
+
+
+@pytest.mark.usefixtures("large")
+class TestFollowLarge(TestFollow):
+    """The same, by the files that differ."""
+
+    def test_reads_no_trees(self, registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        trace = registry.parent / "trace"
+        monkeypatch.setenv("GIT_TRACE", str(trace))
+        land(registry)
+        started = trace.read_text()
+        assert " restore " in started
+        assert " read-tree " not in started
+
+
+@pytest.mark.usefixtures("large")
+class TestUsersOwnChangesLarge(TestUsersOwnChanges):
+    """The same, by the files that differ."""
+
+    def test_commit_of_someone_s_own_to_the_same_file_stays(self, registry: Path, git: Git) -> None:
+        repo = GitRepository(registry)
+        publisher = Publisher(repo)
+        old = git("rev-parse", "main")
+        with publisher.locked():
+            commit = publisher.commit(parent=old, files=CHANGE, author=ADA, committer=ADA, message="x")
+            (registry / STAGE).write_text("version: v7.0.0\n")
+            git("commit", "--quiet", "--all", "--message=Mine")
+            before = snapshot(registry)
+            with pytest.raises((RefMovedError, DirtyFilesError)):
+                publisher.publish([RefUpdate("refs/heads/main", commit, old)], paths=tuple(CHANGE), reason="x")
         assert snapshot(registry) == before
 
 

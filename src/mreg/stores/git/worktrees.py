@@ -21,12 +21,15 @@ from mreg.core.history import FileChange
 from mreg.errors import DirtyFilesError, GitError
 from mreg.stores.git.objects import empty_tree
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.restoring import restore_few
 from mreg.stores.git.runner import GitRunner, failure
 
 __all__ = ["Worktree", "find_held", "find_worktrees", "name_git_dir", "release_held", "reopen_worktrees"]
 
 INDEX_LOCK_TIMEOUT_S = 3.0
 _POLL_S = 0.05
+LARGE_INDEX = 1 << 20
+"""Bytes of the index of some 10 000 files: from here on it matters how it is brought to another commit."""
 _DRAFT = "mreg-index"
 _REFUSED = re.compile(
     r"^error: (?:Entry|Untracked working tree file|Updating) '(.+)' (?:not uptodate|would )", re.MULTILINE
@@ -52,6 +55,7 @@ class Worktree:
         self._git = GitRunner(folder, options=[f"--git-dir={git_dir}", f"--work-tree={folder}"])
         self._git.keep_open = repo.runner.keep_open
         self._on_draft = {"GIT_INDEX_FILE": str(self._draft), "GIT_OPTIONAL_LOCKS": "1"}
+        self._clean: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -105,6 +109,7 @@ class Worktree:
             if lines[0][:2] in {"??", "!!"}:
                 raise _in_the_way(self.folder, dirty)
             raise _changed(self.folder, dirty, is_deleted="D" in lines[0][:2])
+        self._clean = frozenset(paths)
 
     def require_free(self, commit: str) -> None:
         """Refuses where a file that Git does not track is in the way of any file of a commit.
@@ -125,6 +130,11 @@ class Worktree:
             DirtyFilesError: A file has changes after all; nothing was changed.
             GitError: Git could not write; ``undo`` puts back what it had changed.
         """
+        if old is not None and self._is_large():
+            changes = self._repo.changes(old, new)
+            is_clean = self._clean.issuperset(change.path for change in changes)
+            if is_clean and restore_few(self._git, self.folder, changes, new, self._on_draft):
+                return
         base = old or empty_tree(self._repo.object_format)
         args = ("read-tree", "-m", "-u", "--no-recurse-submodules", base, new)
         done = self._git.complete(*args, env=self._on_draft)
@@ -199,6 +209,10 @@ class Worktree:
     def _is_half(self, path: str, content: bytes | None) -> bool:
         found = (self.folder / path).read_bytes().replace(b"\r\n", b"\n")
         return content is not None and content.startswith(found)
+
+    def _is_large(self) -> bool:
+        is_sparse = (self.git_dir / "info" / "sparse-checkout").exists()  # what is new there need not be checked out
+        return not is_sparse and self._draft.exists() and self._draft.stat().st_size >= LARGE_INDEX
 
     def _remove(self, path: str) -> None:
         (self.folder / path).unlink(missing_ok=True)
