@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +20,6 @@ import pytest
 
 import mreg
 from mreg import News, Pulled
-from mreg.errors import MregError
 
 __all__ = ["Follower", "Watch", "following", "watching"]
 
@@ -34,7 +34,7 @@ class Follower:
         self.stop = threading.Event()
         self.versions: queue.Queue[Pulled | None] = queue.Queue()
         self.news: queue.Queue[News] = queue.Queue()
-        self.error: MregError | None = None
+        self.error: Exception | None = None
         options = {"every": 0.15, **options}
         self._watch = partial(
             mreg.watch, selector, repo=repo, output=output, stop=self.stop, on_news=self.news.put, **options
@@ -54,10 +54,11 @@ class Follower:
 
     def hear(self) -> News:
         """Returns the next piece of news; fails where none comes."""
-        try:
-            return self.news.get(timeout=_PATIENCE_S)
-        except queue.Empty:
-            pytest.fail(f"no news came; versions: {list(self.versions.queue)}; {self.error!r}")
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline and (self._thread.is_alive() or not self.news.empty()):
+            with suppress(queue.Empty):
+                return self.news.get(timeout=0.5)
+        pytest.fail(f"no news came; versions: {list(self.versions.queue)}; {self.error!r}")
 
     def end(self) -> None:
         """Stops it."""
@@ -69,7 +70,7 @@ class Follower:
         try:
             for pulled in self._watch():
                 self.versions.put(pulled)
-        except MregError as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits is to know
             self.error = error
         self.versions.put(None)
 

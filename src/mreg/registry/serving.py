@@ -81,7 +81,7 @@ class Serving:
             raise UsageError("the URL of the registry may not be empty", hint="--repo URL")
         if branch is not None and not _BRANCH.fullmatch(branch):
             raise UsageError(f"{branch!r} is not a branch name", hint="--branch main", details={"branch": branch})
-        path = _find_path(text, Path.cwd())
+        path = _find_path(text, Path())  # not its name: the working directory may be gone
         self.remote = Remote(os.fspath(path) if path else text)
         self._root = _find_root(path) if path else None
         self._cache = ServingCache.find()

@@ -282,6 +282,10 @@ class _Fetching:
                 if attempt == _TRIES - 1:
                     raise
                 answer = None
+            except BaseException:  # the disk is full, or whoever follows the progress wants no more
+                if answer:
+                    answer.body.close()
+                raise
             else:
                 with self._lock:
                     del self._reached[start]
