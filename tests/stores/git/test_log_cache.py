@@ -20,7 +20,6 @@ FOLDERS = ["registry/churn/versions", "registry/churn/stages"]
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps what Git answered, however fast it was."""
     monkeypatch.setattr(log_cache, "SLOW_S", 0.0)
-    monkeypatch.setattr(log_cache, "BEHIND", 1)
 
 
 def entries(repo: Path) -> list[Path]:

@@ -32,8 +32,10 @@ __all__ = ["read_log"]
 
 SLOW_S = 0.1
 """What Git must have taken before an entry is made."""
-BEHIND = 64
-"""New commits before it is made anew."""
+SHORT = 1000
+"""Commits of an entry that is made anew whenever there is something new; a longer one is more work."""
+BEHIND = 1000
+"""New commits before such a one is made anew."""
 _FOLDER = "history"
 _HEAD = re.compile(rb"mreg-log-1 ([0-9a-f]{40,64}) ([0-9a-f]{64})")
 """Form, tip, checksum; the rest of the file is the commits as JSON."""
@@ -64,7 +66,7 @@ def read_log(repo: GitRepository, tip: str, folders: Sequence[str], *, keep: boo
         is_slow = time.monotonic() - began >= SLOW_S
     else:
         commits = entry.commits + (repo.log(tip, folders, since=entry.tip) if behind else [])
-        is_slow = behind >= BEHIND
+        is_slow = behind >= BEHIND or (behind > 0 and len(commits) <= SHORT)
     if keep and is_slow:
         _save(path, _Entry(tip, commits))
     return commits
