@@ -552,6 +552,39 @@ def test_push_of_a_branch_joins_what_it_has_there(team: Team) -> None:
     assert team.git("rev-list", "--count", "main..try", cwd=bo) == "2"
 
 
+def test_push_of_a_branch_settles_on_that_branch(team: Team) -> None:
+    ada, bo = team.clone("ada"), team.clone("bo")
+    for clone, version in ((ada, 1), (bo, 2)):
+        registry = Registry.open(clone)
+        registry.promote(f"churn@v{version}", "staging", reason="try", branch="try", push=clone == ada)
+    with pytest.raises(ConflictError, match="try here and origin/try both changed churn staging") as caught:
+        push(bo, branch="try")
+    assert " --branch try && mreg promote churn@v2.0.0 staging --reason try --push --branch try" in caught.value.hint
+    subprocess.run(caught.value.hint.rpartition("on top of that: ")[2], shell=True, cwd=bo, check=True)
+    assert team.git("log", "--format=%s", "main..try", cwd=bo).split("\n") == [
+        "Promote churn v2.0.0 to staging",
+        "Promote churn v1.0.0 to staging",
+    ]
+    assert team.refs(bo)["refs/heads/try"] == team.refs()["refs/heads/try"]
+
+
+def test_push_of_a_registry_to_a_remote_that_has_none_yet(team: Team, git: Git, tmp_path: Path) -> None:
+    bare, ada, bo = (tmp_path / name for name in ("new.git", "first", "second"))
+    git("init", "--quiet", "--bare", str(bare))
+    git("clone", "--quiet", str(bare), str(ada))
+    commit(team, ada, "a.py", "1")
+    git("push", "--quiet", "origin", "main", cwd=ada)
+    git("clone", "--quiet", str(bare), str(bo))
+    commit(team, bo, "b.py", "2")
+    git("push", "--quiet", "origin", "main", cwd=bo)
+    Registry.init(ada, remote=str(tmp_path / "files"))
+    register(ada, "one")
+    promote(ada, 1)
+    pushed = push(ada)
+    assert ways(pushed) == [Way.MERGED, Way.REMADE, Way.REMADE]
+    assert Registry.open(ada).verify(remote=True).faults == ()
+
+
 def test_push_to_a_protected_branch_offers_another(team: Team, mreg_here: Mreg) -> None:
     team.add_hook("update", 'test "$1" != refs/heads/main || { echo "main is protected"; exit 1; }\n')
     ada = team.clone("ada")

@@ -22,7 +22,9 @@ __all__ = ["conflict_of", "describe", "refusal_of", "tell"]
 _REASON = "why"
 
 
-def describe(clash: Clash, contents: Contents, theirs: Commit | None, *, settle: str, merge: str) -> PushConflict:
+def describe(
+    clash: Clash, contents: Contents, theirs: Commit | None, *, settle: str, merge: str, branch: str = ""
+) -> PushConflict:
     """Returns a conflict with what both sides say, and with the commands that settle it.
 
     Args:
@@ -31,8 +33,10 @@ def describe(clash: Clash, contents: Contents, theirs: Commit | None, *, settle:
         theirs: The commit there that changed it.
         settle: The command that leaves out what was made here.
         merge: The command by which Git shows a conflict in other files.
+        branch: The branch that is pushed, where it is not the registry's.
     """
     ours_says, theirs_says = _sides(clash, contents)
+    again = _again(clash, contents)
     return PushConflict(
         matter=clash.matter,
         what=_what(clash),
@@ -42,7 +46,7 @@ def describe(clash: Clash, contents: Contents, theirs: Commit | None, *, settle:
         theirs=theirs,
         theirs_says=theirs_says,
         settle=merge if clash.matter is Matter.CODE else settle,
-        again=_again(clash, contents),
+        again=again + (f" --branch {branch}" if branch and again.startswith("mreg ") else ""),
         model=clash.model,
         version=clash.version,
         stage=clash.stage,

@@ -192,7 +192,9 @@ class Pushing:
 
     def _draft(self, publisher: Publisher, ends: _Ends) -> _Draft:
         reader = Reader(self.repo)
-        policy = reader.policy_at(ends.there) if ends.there and ends.is_registry else ends.settings.policy
+        policy = ends.settings.policy
+        if ends.there and ends.is_registry and self._settings_at(ends.there):  # else the registry is new there
+            policy = reader.policy_at(ends.there)
         layout = policy.layout
         base = ends.there or (ends.locals[0].parent if ends.locals else ends.here)
         contents = StoredContents(reader, layout, publisher)
@@ -212,10 +214,9 @@ class Pushing:
         clashes = join.clashes or built.clashes
         if clashes:
             movers = find_movers(self.repo, ends.there or ends.here, ends.here, sorted({each.path for each in clashes}))
-            settle, merge = self._settle(ends, drop.union(join.loose)), _merge(ends)
-            conflicts = [
-                describe(each, contents, movers.get(each.path), settle=settle, merge=merge) for each in clashes
-            ]
+            settle = self._settle(ends, drop.union(join.loose))
+            tell = partial(describe, contents=contents, settle=settle, merge=_merge(ends), branch=_other(ends))
+            conflicts = [tell(each, theirs=movers.get(each.path)) for each in clashes]
             return _Draft(built, join, conflicts=tuple(conflicts), settle=settle)
         if not ends.is_registry:
             return _Draft(built, join)
