@@ -198,7 +198,9 @@ class Writer:
     def _upload(self, base: _Base, upstream: Upstream) -> None:
         """Uploads the bytes of versions that were registered here before, and land with this commit."""
         if upstream.tip != base.tip:
-            known = [oid for oid in (upstream.tip, None if base.is_registry else base.settings.tip) if oid]
+            # The registry branch was fetched too: what it has there is uploaded already.
+            landed = self._repo.resolve([f"refs/remotes/{upstream.remote}/{base.settings.branch}"])[0]
+            known = [oid for oid in (upstream.tip, landed) if oid]
             upload_new(self._repo, lacking_commits(self._repo, base.tip, known))
 
     def _unpushed(self, base: _Base, view: View, upstream: Upstream) -> list[RefUpdate]:
