@@ -251,4 +251,5 @@ class Collecting:
         )
 
 
-_NAMESPACES = ("refs/heads/", "refs/remotes/", "refs/tags/")
+_NAMESPACES = ("refs/heads/", "refs/remotes/", "refs/tags/", "refs/exps/")
+"""The last are experiments of DVC's."""
