@@ -158,13 +158,24 @@ class Follower:
 
     def _fall_back(self) -> None:
         """Loads the version that served before this process was started, if there was one."""
+        once = threading.Event()
         try:
             selector = json.loads(self._good_path.read_text())["selector"]
-            pulled = mreg.pull(selector, repo=self._settings.repo, output=self._settings.state / "last-good")
-            self.current = self._load(pulled)
-            log.warning("serving %s, which served before", selector)
+            # Unlike mreg.pull, a watch finds what this machine has also while the registry is out of reach.
+            found = mreg.watch(
+                selector,
+                repo=self._settings.repo,
+                output=self._settings.state / "last-good",
+                stop=once,
+                on_news=lambda _: once.set(),
+            )
+            for pulled in found:
+                self.current = self._load(pulled)
+                log.warning("serving %s, which served before", selector)
+                return
+            log.error("%s, which served before, is not on this machine any more", selector)
         except (OSError, ValueError, KeyError, MregError, CannotLoadError) as error:
-            log.error("there is no other version to serve: %s", error)
+            log.error("what served before cannot be served: %s", error)
 
     @property
     def _good_path(self) -> Path:
