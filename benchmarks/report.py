@@ -126,7 +126,7 @@ def _scale(results: Results, kind: str, form: str) -> str:
 
 def _cell(cost: Cost | Failed | None, kind: str, form: str) -> str:
     if isinstance(cost, Failed):
-        return str(cost) if str(cost).startswith("not ") else "failed"
+        return str(cost).partition(":")[0] if str(cost).startswith("not ") else "failed"
     return form.format(getattr(cost, kind)) if cost else "–"
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -44,8 +44,9 @@ def main() -> None:
             arguments.scratch = Path(name)
             arguments.keep = arguments.keep or arguments.scratch
             for suite in arguments.suites.split(","):
-                results = report.merge(results, {suite: SUITES[suite](arguments)})
-                report.save(arguments.results, {**machine, **describe_machine()}, results)
+                for found in SUITES[suite](arguments):
+                    results = report.merge(results, {suite: found})
+                    report.save(arguments.results, {**machine, **describe_machine()}, results)
     report.write_page(results)
     pictures = report.write_pictures(results)
     for outcome in judge(results):
@@ -54,41 +55,43 @@ def main() -> None:
     print(*pictures, sep="\n")
 
 
-def _scale(arguments: argparse.Namespace) -> Groups:
+def _scale(arguments: argparse.Namespace) -> Iterator[Groups]:
     left_out = {word for word in arguments.without.split(",") if word}
     mlflow = None if "mlflow" in left_out else peers.install("mlflow-skinny", "sqlalchemy", "alembic") / "python"
-    found: Groups = {}
     for size in map(int, arguments.sizes.split(",")):
         site = scale.prepare(arguments.keep / str(size), size, mlflow)
-        found[str(size)] = scale.measure(site, arguments.repeat, arguments.limit, left_out)
-        left_out |= {name for name, cost in found[str(size)].items() if isinstance(cost, Failed)}
-        print_costs(f"{size} versions in {scale.models_of(size)} models", found[str(size)])
-    return found
+        costs = scale.measure(site, arguments.repeat, arguments.limit, left_out)
+        left_out |= {name for name, cost in costs.items() if isinstance(cost, Failed)}
+        print_costs(f"{size} versions in {scale.models_of(size)} models", costs)
+        yield {str(size): costs}
 
 
-def _push(arguments: argparse.Namespace) -> Groups:
-    found: Groups = {}
+def _push(arguments: argparse.Namespace) -> Iterator[Groups]:
     for size in map(int, arguments.sizes.split(",")):
         site = scale.prepare(arguments.keep / str(size), size, None)
         with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
-            found[str(size)] = push.measure(site.folder, Path(folder), arguments.repeat)
-        print_costs(f"pushing to a registry of {size} versions", found[str(size)])
-    return found
+            costs = push.measure(site.folder, Path(folder), arguments.repeat)
+        print_costs(f"pushing to a registry of {size} versions", costs)
+        yield {str(size): costs}
 
 
-def _verify(arguments: argparse.Namespace) -> Groups:
-    return {str(verify.TRANSITIONS): verify.measure(arguments.keep / "signed", arguments.repeat)}
+def _verify(arguments: argparse.Namespace) -> Iterator[Groups]:
+    yield {str(verify.TRANSITIONS): verify.measure(arguments.keep / "signed", arguments.repeat)}
 
 
-def _artifact(arguments: argparse.Namespace) -> Groups:
-    return artifact.measure(arguments.scratch, mib=arguments.mib, files=arguments.files, repeat=arguments.repeat)
+def _artifact(arguments: argparse.Namespace) -> Iterator[Groups]:
+    yield artifact.measure(arguments.scratch, mib=arguments.mib, files=arguments.files, repeat=arguments.repeat)
 
 
-def _transfer(arguments: argparse.Namespace) -> Groups:
-    return transfer.measure(arguments.scratch, mib=arguments.mib, files=arguments.files, repeat=arguments.repeat)
+def _transfer(arguments: argparse.Namespace) -> Iterator[Groups]:
+    for group in transfer.GROUPS:
+        options = transfer.Options([group])
+        yield transfer.measure(
+            arguments.scratch, mib=arguments.mib, files=arguments.files, repeat=arguments.repeat, options=options
+        )
 
 
-SUITES: dict[str, Callable[[argparse.Namespace], Groups]] = {
+SUITES: dict[str, Callable[[argparse.Namespace], Iterator[Groups]]] = {
     "scale": _scale,
     "verify": _verify,
     "push": _push,
