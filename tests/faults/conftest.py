@@ -38,7 +38,7 @@ def _served_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def served(_served_template: Path, site: Site) -> Site:
+def served(_served_template: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A registry with churn v1.0.0, a directory in S3, and no cache."""
     template = _served_template / "repo"
     if not template.exists():
@@ -49,6 +49,7 @@ def served(_served_template: Path, site: Site) -> Site:
         (_served_template / "prefix").write_text(site.prefix)
     shutil.rmtree(site.root)
     shutil.copytree(template, site.root)
+    monkeypatch.chdir(site.root)  # the folder of that name is another now
     shutil.copytree(_served_template / "model", site.root.parent / "model", dirs_exist_ok=True)
     site.prefix = (_served_template / "prefix").read_text()
     site.proxy.forget()

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Git, Result
+from tests.conftest import Git, Mreg, Result
 from tests.faults.proxy import Proxy
 from tests.s3 import BUCKET, KEYS, S3
 
 __all__ = ["LARGE_SIZE", "Site", "make_model", "remote_of", "require"]
 
+ADMIN = {"AWS_ACCESS_KEY_ID": "mregkey", "AWS_SECRET_ACCESS_KEY": KEYS["mregkey"]}
 LARGE_SIZE = 9 << 20
 """Goes to S3 in two parts."""
 
@@ -37,6 +38,8 @@ class Site:
     """Of the commands, besides the test's own."""
     wrapper: tuple[str, ...] = ()
     """A program that runs the commands."""
+    is_apart: bool = False
+    """Each command runs in a process of its own: what it waits for may never come."""
 
     @property
     def out(self) -> Path:
@@ -44,13 +47,14 @@ class Site:
         return self.root.parent / "out"
 
     def mreg(self, *args: str) -> Result:
-        """Runs a command to its end, in a process of its own."""
-        return self.run(*self.wrapper, sys.executable, "-m", "mreg", *args)
+        """Runs a command to its end."""
+        if self.is_apart or self.wrapper:
+            return self.run(*self.wrapper, sys.executable, "-m", "mreg", *args)
+        return Mreg(self.git.clock, in_process=True)(*args, cwd=self.root, env={**ADMIN, **self.env})
 
     def run(self, *command: str) -> Result:
         """Runs a program, with the keys to the bucket."""
-        keys = {"AWS_ACCESS_KEY_ID": "mregkey", "AWS_SECRET_ACCESS_KEY": KEYS["mregkey"]}
-        env = {**os.environ, **keys, **self.git.clock.tick(), **self.env}
+        env = {**os.environ, **ADMIN, **self.git.clock.tick(), **self.env}
         done = subprocess.run(
             command, cwd=self.root, env=env, capture_output=True, encoding="utf-8", check=False, timeout=180
         )
