@@ -32,6 +32,7 @@ from mreg.stores.git.repository import GitRepository
 from mreg.stores.pointer import parse_directory
 from tests.conftest import Git
 from tests.registry.stock import Clone, Stock, make_stock, object_path
+from tests.sinks import http_sink
 
 MREG = f"{sys.executable} -m mreg"
 A, B, C, D = (letter.encode() * 1000 for letter in "abcd")
@@ -98,6 +99,21 @@ def test_gc_of_the_cache_without_a_remote_keeps_the_only_copies(repo: Path, git:
     assert object_path(ann.cache, a).exists()
     with pytest.raises(NotFoundError, match="no default DVC remote"):
         ann.registry.gc(remote=True, keep_newest=1)
+
+
+def test_gc_is_told_to_no_sink_version_by_version(tmp_path: Path, git: Git) -> None:
+    notify = "notify: [{to: webhook, url_env: HOOK}]\n"
+    ann = make_stock(tmp_path, git, settings=notify).ann
+    for content in (A, B, C):
+        ann.register("churn", content)
+    with http_sink() as sink:
+        environ = {"HOOK": f"http://{sink.address}/"}
+        ann.push()
+        ann.registry.sync(push=True, environ=environ)
+        assert names(sweep(ann)) == ["churn@v1.0.0", "churn@v2.0.0"]
+        ann.registry.archive("churn@v3", reason="r")
+        ann.registry.sync(push=True, environ=environ)
+        assert [post.json()["to"] for post in sink.posts] == ["v3.0.0"]
 
 
 def test_gc_finishes_what_was_given_up_before(stock: Stock) -> None:

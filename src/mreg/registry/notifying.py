@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from mreg.core.cases import find_actor, find_record
 from mreg.core.history import Timeline, Transition
+from mreg.core.names import ARCHIVED
 from mreg.core.notices import Notice, is_told, write_notice
 from mreg.core.results import Notification
 from mreg.core.sinks import Sink
@@ -132,6 +133,8 @@ class Notifying:
         evidence = StoredEvidence(reader, settings.policy.layout, settings.tip)
         found = []
         for move in moves:
+            if _is_collected(timeline, move):
+                continue
             record = find_record(timeline, move.model, move.target, evidence)
             notice = write_notice(move, actor=find_actor(settings.policy, move, record, evidence))
             for sink in settings.policy.notify:
@@ -147,3 +150,9 @@ class Notifying:
         except OutsideError as error:  # it is reported, and undoes nothing
             return Notification(sink.name, notice.transition, error.message, error.hint)
         return Notification(sink.name, notice.transition)
+
+
+def _is_collected(timeline: Timeline, move: Transition) -> bool:
+    """Returns whether a version was archived only because its bytes were given up: a collection brings hundreds."""
+    mark = timeline.archived.get(move.model, {}).get(move.target) if move.target and move.stage == ARCHIVED else None
+    return mark is not None and mark.deletion is not None and mark.deletion.at == mark.at
