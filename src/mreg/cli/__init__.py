@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"mreg {__version__}\n")
         return 0
+    # A command makes many values and few cycles: looking for those every 700 values is a tenth of a long history.
+    gc.set_threshold(50_000, 20, 50)
     from mreg.cli.app import build, run
     from mreg.cli.boundary import guarded
     from mreg.cli.signals import orderly_end

@@ -181,8 +181,10 @@ class Lane:
         self.current = target
         if target is None:
             return Action.CLEAR
+        # What was never here is not searched for: the stack of a stage may hold thousands.
+        was_here = target in self.held
         self.held.add(target)
-        if target in self.stack:
+        if was_here and target in self.stack:
             is_top = self.stack[-1] == target
             del self.stack[self.stack.index(target) + 1 :]
             # The version that a clear took out comes back: nothing is rolled back over.
@@ -192,7 +194,7 @@ class Lane:
 
     def would(self, target: Version | None) -> Action:
         """Returns which action a move to ``target`` would be; nothing moves."""
-        return Lane(stack=list(self.stack), current=self.current).apply(target)
+        return Lane(stack=list(self.stack), current=self.current, held=set(self.held)).apply(target)
 
     def last_good(self, skip: Container[Version]) -> Version | None:
         """Returns what a rollback puts back: the entry below the top, or the top itself where the stage was cleared."""
