@@ -87,8 +87,10 @@ class Version:
     @property
     def precedence(self) -> tuple[int, int, int, int, tuple[tuple[int, int, str], ...]]:
         """What versions are ordered by: as the key of a sort, quicker than comparing them."""
+        if not self.prerelease:
+            return (self.major, self.minor, self.patch, 1, ())
         identifiers = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in self.prerelease)
-        return (self.major, self.minor, self.patch, 0 if self.prerelease else 1, identifiers)
+        return (self.major, self.minor, self.patch, 0, identifiers)
 
     def bumped(self, bump: Bump) -> Version:
         """Returns the next release; a pre-release is followed by its own where that raises the part asked for.

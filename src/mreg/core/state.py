@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from operator import attrgetter
 
 from mreg.core.history import Finding
 from mreg.core.manifest import ArchivedMark, StageEntry
@@ -136,7 +137,7 @@ class RegistryState:
 
 def _newest(versions: Iterable[Version]) -> Version:
     versions = list(versions)
-    return max([version for version in versions if not version.prerelease] or versions)
+    return max([version for version in versions if not version.prerelease] or versions, key=attrgetter("precedence"))
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
