@@ -9,12 +9,16 @@ Rules:
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from mreg.core.names import WINDOWS_DEVICES
 
 __all__ = ["find_name_fault", "find_path_fault"]
 
+_PLAIN_PART = r"[A-Za-z0-9_+-][A-Za-z0-9_.+ -]*"
+_PLAIN = re.compile(rf"{_PLAIN_PART}(?:/{_PLAIN_PART})*")
+"""Most paths; none of the rules is about one of these, whose parts begin with no dot."""
 _REFUSED_PARTS = frozenset({".git", ".hg", ".dvc", ".dvcignore"})
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _REFUSED_CHARACTERS = frozenset("\ufeff\ufffe\uffff")
@@ -31,6 +35,8 @@ def find_name_fault(name: str) -> str | None:
 
 def find_path_fault(path: str) -> str | None:
     """Returns why an artifact may not hold this relative path, or have it for a name, or ``None`` where it may."""
+    if _PLAIN.fullmatch(path):
+        return None
     if not path.isascii() and not _REFUSED_CHARACTERS.isdisjoint(path):
         return "the name holds a byte order mark"
     if not path.isprintable() and any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in path):
