@@ -33,7 +33,7 @@ def find_name_fault(name: str) -> str | None:
     return find_path_fault(name)
 
 
-def find_path_fault(path: str) -> str | None:
+def find_path_fault(path: str) -> str | None:  # noqa: PLR0911 - a line a rule
     """Returns why an artifact may not hold this relative path, or have it for a name, or ``None`` where it may."""
     if _PLAIN.fullmatch(path):
         return None
