@@ -204,9 +204,6 @@ def test_fsck_and_gc_on_s3(tmp_path: Path, git: Git, s3: S3) -> None:
     assert "large@v1.0.0" in faults(ann.registry.fsck(remote=True))  # written whole, its ETag is an MD5 now
     mended = ann.registry.fsck(remote=True, repair=True)
     assert (mended.ok, mended.repaired) == (True, 4)
-    bob = stock.clone("bob")
-    (bob.path / ".dvc" / "config.local").write_text("")
-    assert bob.registry.fsck(remote=True, read_data=True).ok
     ann.register("churn", C)
     ann.register("dirs", {**members, "0": b"another"})
     ann.push()

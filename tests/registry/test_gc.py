@@ -368,7 +368,7 @@ def test_gc_that_is_killed_goes_on_where_it_was(stock: Stock, soak: bool) -> Non
     ann.push()
     before = stock.objects()
     command = [sys.executable, "-m", "mreg", "gc", "--remote", "--keep-newest", "1", "--delete"]
-    for seconds in [0.1 * number for number in range(3, 40)] if soak else (0.7, 1.1):
+    for seconds in [0.1 * number for number in range(3, 40)] if soak else (0.9,):
         process = subprocess.Popen(command, cwd=ann.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + seconds
         while process.poll() is None and time.monotonic() < deadline:
@@ -395,7 +395,7 @@ def play(stock: Stock, dice: random.Random) -> None:
     git = stock.git
     ann, contents = stock.ann, [A, B, C, D]
     names_of: dict[str, list[str]] = {"churn": [], "fraud": [], "dirs": []}
-    for _ in range(7):
+    for _ in range(6):
         model = dice.choice(sorted(names_of))
         picked = dice.sample(contents, dice.randint(1, 2))
         content = {f"{index}": each for index, each in enumerate(picked)} if model == "dirs" else picked[0]
