@@ -81,7 +81,7 @@ def test_watch_as_text_says_what_it_does_and_passes_on_what_the_command_writes(
     what = f"churn v2.0.0 of registry commit {git('rev-parse', 'main')[:12]} ({when}) at '{place}'"
     assert (process.returncode, line, out) == (130, f"{what}\n", "")
     lines = err.splitlines()
-    assert lines[0] == "told of v2.0.0 in production"
+    assert lines[:2] == ["note: following churn@production, about every 30 s", "told of v2.0.0 in production"]
     assert lines[-1] == f"note: ended by SIGINT; {what} stays"
 
 

@@ -69,6 +69,7 @@ def follow(request: Request, output: OutputFormat) -> int:
         on_news=listener.hear,
     )
     try:
+        listener.begin(request)
         for pulled in versions:
             listener.see(pulled)
     except KeyboardInterrupt as end:
@@ -84,6 +85,12 @@ class _Listener:
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._last: Pulled | None = None
+
+    def begin(self, request: Request) -> None:
+        """Says what is followed, since the first version may take a while."""
+        if not self._as_json:
+            sys.stderr.write(f"note: following {clean(request.selector)}, about every {request.every_s:g} s\n")
+            sys.stderr.flush()
 
     def see(self, pulled: Pulled) -> None:
         """Writes the line of a version."""
