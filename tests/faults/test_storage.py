@@ -322,3 +322,16 @@ def test_doctor_asks_the_remote(site: Site) -> None:
     site.is_apart = True
     site.proxy.suffer(Fault(swallows=True))
     assert "has not answered for 1 s" in site.mreg("doctor").out
+
+
+@pytest.mark.slow
+def test_several_large_files_at_once(site: Site) -> None:
+    model = make_model(site.root.parent / "model", 30 << 20)
+    for number in range(2):
+        (model / f"more{number}").write_bytes(os.urandom(30 << 20))
+    site.is_apart = True
+    site.set("mreg.storageTimeout", "20")
+    site.succeed(["register", "churn", os.fspath(model)])
+    site.forget()
+    site.succeed(["pull", "churn", "--output", os.fspath(site.out)])
+    check_pulled(site)
