@@ -325,10 +325,11 @@ def test_doctor_asks_the_remote(site: Site) -> None:
 
 
 @pytest.mark.slow
-def test_several_large_files_at_once(site: Site) -> None:
-    model = make_model(site.root.parent / "model", 30 << 20)
+def test_several_large_files_at_once(site: Site, *, soak: bool) -> None:
+    size = (100 if soak else 30) << 20
+    model = make_model(site.root.parent / "model", size)
     for number in range(2):
-        (model / f"more{number}").write_bytes(os.urandom(30 << 20))
+        (model / f"more{number}").write_bytes(os.urandom(size))
     site.is_apart = True
     site.set("mreg.storageTimeout", "20")
     site.succeed(["register", "churn", os.fspath(model)])
