@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 from typing import NewType
 
 from mreg.errors import NamingError
@@ -134,6 +134,12 @@ def parse_version(text: str) -> Version:
         NamingError: Not a semantic version, or one with leading zeros or build metadata.
     """
     _require_text("version", text)
+    return _parse_version(text)
+
+
+@lru_cache(maxsize=16384)
+def _parse_version(text: str) -> Version:
+    # A long history names few versions many times: each is there once.
     match = _VERSION.fullmatch(text) if len(text) <= MAX_NAME_LENGTH else None
     prerelease = tuple(match[4].split(".")) if match and match[4] else ()
     has_zeros = any(part.isdigit() and len(part) > 1 and part[0] == "0" for part in prerelease)

@@ -96,8 +96,8 @@ def test_kept_log_that_was_damaged_counts_for_nothing(repo: Path, git: Git) -> N
         whole.replace(b"Change", b"Chance", 1),
         head + b"\n",
         head.replace(tip.encode(), b"--output=/tmp/x") + b"\n" + body,
-        b"mreg-log-1 %s %s\n%s" % (tip.encode(), checksum, forged),
-        b"mreg-log-2" + whole[10:],
+        b"mreg-log-2 %s %s\n%s" % (tip.encode(), checksum, forged),
+        b"mreg-log-1" + whole[10:],
     ):
         entry.write_bytes(damaged)
         assert read_log(place, tip, FOLDERS, keep=False) == expected
@@ -117,7 +117,7 @@ def test_kept_log_of_a_commit_that_is_gone_counts_for_nothing(repo: Path, git: G
     tip = git("rev-parse", "HEAD")
     body = entry.read_bytes().partition(b"\n")[2]
     gone = b"0" * len(tip)
-    entry.write_bytes(b"mreg-log-1 %s %s\n%s" % (gone, log_cache._checksum(gone, body).encode(), body))
+    entry.write_bytes(b"mreg-log-2 %s %s\n%s" % (gone, log_cache._checksum(gone, body).encode(), body))
     assert read_log(place, base, FOLDERS, keep=False) == []
 
 

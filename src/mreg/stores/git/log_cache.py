@@ -22,6 +22,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from mreg.core.history import Commit, FileChange
@@ -37,8 +38,8 @@ SHORT = 1000
 BEHIND = 1000
 """New commits before such a one is made anew."""
 _FOLDER = "history"
-_HEAD = re.compile(rb"mreg-log-1 ([0-9a-f]{40,64}) ([0-9a-f]{64})")
-"""Form, tip, checksum; the rest of the file is the commits as JSON."""
+_HEAD = re.compile(rb"mreg-log-2 ([0-9a-f]{40,64}) ([0-9a-f]{64})")
+"""Form, tip, checksum; the rest of the file is the commits, each a line of JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +97,17 @@ def _load(path: Path) -> _Entry | None:
     said = _HEAD.fullmatch(head)
     if said is None or said[2].decode() != _checksum(said[1], body):
         return None
+    share: _Share = {}
     with suppress(ValueError, TypeError):  # written by a hand that knew the checksum
-        return _Entry(said[1].decode(), [_decode(*row) for row in json.loads(body)])
+        return _Entry(said[1].decode(), [_decode(share, *json.loads(line)) for line in BytesIO(body)])
     return None
 
 
 def _save(path: Path, entry: _Entry) -> None:
-    body = json.dumps([_encode(commit) for commit in entry.commits], separators=(",", ":")).encode("ascii")
+    encode = json.JSONEncoder(separators=(",", ":")).encode
+    body = "".join(f"{encode(_encode(commit))}\n" for commit in entry.commits).encode("ascii")
     tip = entry.tip.encode("ascii")
-    head = b"mreg-log-1 %s %s\n" % (tip, _checksum(tip, body).encode("ascii"))
+    head = b"mreg-log-2 %s %s\n" % (tip, _checksum(tip, body).encode("ascii"))
     with suppress(OSError):  # a disk that is full or may not be written to; readers need not write
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
@@ -121,30 +124,29 @@ def _checksum(tip: bytes, body: bytes) -> str:
     return hashlib.sha256(tip + b"\0" + body).hexdigest()
 
 
-Row = tuple[str, str, str, int, str, list[tuple[str, str | None, str | None]], list[tuple[str, str]]]
+_Share = dict[str, str]
+"""Each text once: a long history says the same names, paths and ids of blobs again and again."""
 
 
-def _encode(commit: Commit) -> Row:
+def _encode(commit: Commit) -> tuple[object, ...]:
     changes = [(change.path, change.old, change.new) for change in commit.changes]
     stamp = int(commit.time.timestamp())
-    return commit.oid, commit.author, commit.email, stamp, commit.subject, changes, list(commit.trailers)
+    return commit.oid, commit.author, commit.email, stamp, commit.subject, changes, commit.trailers
 
 
-def _decode(  # noqa: PLR0913, PLR0917 - one row
+def _decode(  # noqa: PLR0913, PLR0917 - one line of the file
+    share: _Share,
     oid: str,
     author: str,
     email: str,
     stamp: int,
     subject: str,
-    changes: list[list[str]],
-    trailers: list[list[str]],
+    changes: list[tuple[str, str | None, str | None]],
+    trailers: list[tuple[str, str]],
 ) -> Commit:
-    return Commit(
-        oid,
-        author,
-        email,
-        to_datetime(stamp),
-        subject,
-        tuple([FileChange(*change) for change in changes]),
-        tuple([(key, value) for key, value in trailers]),
-    )
+    def one(text: str) -> str:
+        return share.setdefault(text, text)
+
+    files = [FileChange(one(path), old and one(old), new and one(new)) for path, old, new in changes]
+    pairs = [(one(key), value) for key, value in trailers]
+    return Commit(oid, one(author), one(email), to_datetime(stamp), subject, tuple(files), tuple(pairs))
