@@ -20,7 +20,7 @@ from sklearn.model_selection import train_test_split
 
 from mreg import Registry
 from mreg.core.results import Check
-from mreg.registry.workflows import examine_workflows
+from mreg.registry.setup.workflows import examine_workflows
 from tests.conftest import Git, Mreg
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

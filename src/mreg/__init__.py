@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mreg.core.soundness import Soundness
     from mreg.core.swept import Sweep
     from mreg.registry.facade import Registry
-    from mreg.registry.serving import pull
-    from mreg.registry.watching import watch
+    from mreg.registry.serving.serving import pull
+    from mreg.registry.serving.watching import watch
 
 __version__ = "0.1.0"
 
@@ -73,8 +73,8 @@ _HOMES = {
     "mreg.core.soundness": ("Soundness",),
     "mreg.core.swept": ("Sweep",),
     "mreg.registry.facade": ("Registry",),
-    "mreg.registry.serving": ("pull",),
-    "mreg.registry.watching": ("watch",),
+    "mreg.registry.serving.serving": ("pull",),
+    "mreg.registry.serving.watching": ("watch",),
 }
 
 

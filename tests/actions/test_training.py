@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from mreg.core.hosting import Host
-from mreg.registry.hosting import open_hosting
-from mreg.registry.initialising import initialise
+from mreg.registry.setup.hosting import open_hosting
+from mreg.registry.setup.initialising import initialise
 from mreg.stores import yaml
 from tests import hosts
 from tests.actions.conftest import ROOT, SHA, Act, Api

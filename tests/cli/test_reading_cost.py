@@ -46,7 +46,7 @@ DECIDING = {
     "mreg.core.gates",
     "mreg.core.plan",
     "mreg.registry.facade",
-    "mreg.registry.writer",
+    "mreg.registry.writing.writer",
     "mreg.stores.artifact",
     "mreg.stores.dvc",
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import gto.api
 
 from mreg import Registry
-from mreg.registry.auditing import audit
+from mreg.registry.review.auditing import audit
 from tests.conftest import Git
 from tests.faults.writers import Deed
 

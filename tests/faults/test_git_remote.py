@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
-from mreg.registry import attempts
+from mreg.registry.writing import attempts
 from tests.conftest import Git, Mreg, Result
 from tests.faults.proof import check_clone, check_registry, refs
 from tests.faults.proxy import Fault, Proxy, open_proxy

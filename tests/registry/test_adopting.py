@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from mreg import Registry
 from mreg.core.results import Receipt
 from mreg.errors import IncompleteHistoryError, NotFoundError, RefusedError
-from mreg.registry.initialising import initialise
+from mreg.registry.setup.initialising import initialise
 from tests.conftest import START, Git, Mreg
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of GTO and DVC

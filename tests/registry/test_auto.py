@@ -10,7 +10,7 @@ import pytest
 from mreg import Registry
 from mreg.core.gates import Scan
 from mreg.core.record import Record
-from mreg.registry.syncing import Syncing
+from mreg.registry.sharing.syncing import Syncing
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git, Mreg
 from tests.registry.teams import Team, found

@@ -8,8 +8,8 @@ import pytest
 from dvc.repo import Repo as DvcRepo
 
 from mreg import Registry
-from mreg.registry.doctor import examine
-from mreg.registry.initialising import initialise
+from mreg.registry.setup.doctor import examine
+from mreg.registry.setup.initialising import initialise
 from tests.conftest import Git
 
 HIDING = "# mine\n**/artifact/*\n!**/artifact/*.dvc\n"

@@ -25,9 +25,9 @@ from mreg.errors import (
     StorageError,
     UsageError,
 )
-from mreg.registry.artifacts import open_store
-from mreg.registry.auditing import audit
-from mreg.registry.outlook import look_out
+from mreg.registry.reading.artifacts import open_store
+from mreg.registry.review.auditing import audit
+from mreg.registry.storage.outlook import look_out
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.pointer import parse_directory
 from tests.conftest import Git

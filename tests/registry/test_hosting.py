@@ -17,9 +17,9 @@ import pytest
 from mreg.core.hosting import Host, Source
 from mreg.core.results import Receipt
 from mreg.errors import DirtyFilesError, UsageError
-from mreg.registry.hosting import open_hosting
-from mreg.registry.initialising import initialise
-from mreg.registry.workflows import examine_workflows
+from mreg.registry.setup.hosting import open_hosting
+from mreg.registry.setup.initialising import initialise
+from mreg.registry.setup.workflows import examine_workflows
 from mreg.stores import yaml
 from tests.conftest import Git
 

@@ -9,7 +9,7 @@ import pytest
 
 from mreg import Registry
 from mreg.errors import DataError, NotARegistryError, RefusedError, StorageError, UsageError
-from mreg.registry.initialising import initialise
+from mreg.registry.setup.initialising import initialise
 from tests.conftest import Git, Mreg
 
 

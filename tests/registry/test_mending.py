@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
-from mreg.registry.doctor import examine
+from mreg.registry.setup.doctor import examine
 from tests.conftest import Git
 
 STAGE = "registry/churn/stages/production.yaml"

@@ -10,8 +10,8 @@ import pytest
 
 from mreg import Registry
 from mreg.errors import NotFoundError, PushRefusedError
-from mreg.registry.notifying import Notifying
-from mreg.registry.reader import Reader
+from mreg.registry.reading.reader import Reader
+from mreg.registry.sharing.notifying import Notifying
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git, Mreg
 from tests.registry.teams import Team, found

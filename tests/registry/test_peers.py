@@ -29,7 +29,7 @@ from mreg.core.gto import GtoAction, parse_gto_name
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from mreg.core.state import ModelState
 from mreg.errors import NotFoundError, RefusedError
-from mreg.registry.reader import Reader
+from mreg.registry.reading.reader import Reader
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import START, Mreg
 

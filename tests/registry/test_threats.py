@@ -11,7 +11,7 @@ import pytest
 from mreg import Registry
 from mreg.core.approvals import approval_id, format_approval
 from mreg.errors import IncompleteHistoryError, NotFoundError, OutsideError
-from mreg.registry.auditing import audit
+from mreg.registry.review.auditing import audit
 from mreg.stores import yaml
 from tests.conftest import Git
 from tests.registry.world import CHURN, LAYOUT, PRODUCTION, STAGING, World, Worlds

@@ -9,7 +9,7 @@ import pytest
 
 from mreg import Registry
 from mreg.errors import ConflictError, DirtyFilesError, OutsideError, PushRefusedError
-from mreg.registry import attempts
+from mreg.registry.writing import attempts
 from tests.conftest import Git, Mreg
 from tests.registry.teams import Team, found
 

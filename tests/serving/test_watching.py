@@ -16,7 +16,7 @@ import pytest
 import mreg
 from mreg.core.names import Version
 from mreg.errors import MregError, NotFoundError, RefusedError, UsageError
-from mreg.registry.watching import find_repo
+from mreg.registry.serving.watching import find_repo
 from tests.conftest import Git
 from tests.hosts import git_host
 from tests.serving.conftest import Far, connections

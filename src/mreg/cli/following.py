@@ -16,7 +16,7 @@ from mreg.cli.signals import Ended
 from mreg.core.following import News, describe
 from mreg.core.results import LinkMode, Pulled
 from mreg.errors import UsageError
-from mreg.registry.watching import find_repo, watch
+from mreg.registry.serving.watching import find_repo, watch
 from mreg.render.text import clean
 from mreg.render.watch import render_change, render_news
 

@@ -67,7 +67,7 @@ class Witness:
         """Returns what became of the change, as the refs tell; ``None`` where there was none."""
         if self._registry is None or self._landing is None or self._is_repeatable:
             return None
-        from mreg.registry.landing import Landed
+        from mreg.registry.writing.landing import Landed
 
         branch, commit, remote = self._landing
         short, details = commit[:12], {"branch": branch, "commit": commit}

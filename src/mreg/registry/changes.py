@@ -21,10 +21,10 @@ from mreg.core.transitions import plan_archive, plan_clear, plan_hold, plan_prom
 from mreg.core.watching import Watcher
 from mreg.errors import NamingError
 from mreg.registry.arguments import as_approvers, as_choice
-from mreg.registry.landing import Landed, find_landed
 from mreg.registry.queries import Queries
-from mreg.registry.view import View
-from mreg.registry.writer import Writer
+from mreg.registry.writing.landing import Landed, find_landed
+from mreg.registry.writing.view import View
+from mreg.registry.writing.writer import Writer
 
 __all__ = ["Changes", "parse_target"]
 
@@ -177,7 +177,7 @@ class Changes(Queries):
             RefusedError: The stage holds the version already, or who approves may not.
             IdentityError: The stage asks for signatures, and Git is not configured to sign with an SSH key.
         """
-        from mreg.registry.approving import Approving  # noqa: PLC0415 - a promotion does without
+        from mreg.registry.writing.approving import Approving  # noqa: PLC0415 - a promotion does without
 
         approving = Approving(parse_selector(selector), parse_target(stage, selector), check_text(reason, "reason"))
         return self._write(approving.selector.model, approving.build, branch, push=push, dry_run=dry_run)

@@ -61,7 +61,7 @@ class Registry(Upkeep):
             RefusedError: GTO has tagged models here, and ``adopt`` was not asked for.
             UsageError: The remote, or an option of it, must not be committed.
         """
-        from mreg.registry.initialising import initialise
+        from mreg.registry.setup.initialising import initialise
 
         initialise(Path(path), remote=remote, remote_options=remote_options, adopting=adopt, branch=branch)
         return cls.open(path)
@@ -120,7 +120,7 @@ class Registry(Upkeep):
             RefusedError: The version exists, the bytes are registered already, or the stage's rule says no.
             StorageError: The bytes could not be stored or uploaded.
         """
-        from mreg.registry.registering import Facts, Registering
+        from mreg.registry.writing.registering import Facts, Registering
         from mreg.stores.measures import as_metrics, as_params
 
         if stage is None and (reason or approved_by):
@@ -180,8 +180,8 @@ class Registry(Upkeep):
             RefusedError: The destination is not a version of this model.
             StorageError: The remote or the disk failed.
         """
-        from mreg.registry.pulling import Pulling, Source
-        from mreg.registry.wanted import find_wanted
+        from mreg.registry.serving.pulling import Pulling, Source
+        from mreg.registry.serving.wanted import find_wanted
 
         chosen, how = parse_selector(selector), as_choice(link, LinkMode, "link")
         target = as_path(output, "output") if output else None
@@ -214,7 +214,7 @@ class Registry(Upkeep):
             ConflictError: This clone and its remote have gone apart.
             PushRefusedError: The remote's rules say no.
         """
-        from mreg.registry.syncing import Syncing
+        from mreg.registry.sharing.syncing import Syncing
 
         syncing = Syncing(
             self._repo, push=push, auto=auto, dry_run=dry_run, environ=environ, resend=resend, scan=self._scan
@@ -248,7 +248,7 @@ class Registry(Upkeep):
             DirtyFilesError: A checked-out file that changes has changes that are not committed.
             PushRefusedError: The remote's own rules say no.
         """
-        from mreg.registry.pushing import Pushing
+        from mreg.registry.sharing.pushing import Pushing
 
         commits, choice = as_texts(drop, "drop"), (dry_run, self._scan, progress)
         pushing = Pushing(self._repo, branch, commits, renumber, *choice)

@@ -15,9 +15,9 @@ from mreg.core.record import Record
 from mreg.core.results import History, ModelList, VersionDetails, VersionList
 from mreg.core.state import RegistryState
 from mreg.errors import DataError, UsageError
-from mreg.registry import answers
 from mreg.registry.arguments import as_texts, as_when
-from mreg.registry.reader import Reader, Settings
+from mreg.registry.reading import answers
+from mreg.registry.reading.reader import Reader, Settings
 from mreg.stores.git.repository import GitRepository
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Queries:
             NotFoundError: The model is not registered, or the stage is neither declared nor ever used.
             IncompleteHistoryError: The clone is shallow, or lacks objects.
         """
-        from mreg.registry.auditing import Auditing  # noqa: PLC0415 - other readers do without what it needs
+        from mreg.registry.review.auditing import Auditing  # noqa: PLC0415 - other readers do without what it needs
 
         name = parse_model_name(model) if model is not None else None
         reader, state, settings = self._state([name] if name else ())
@@ -172,7 +172,7 @@ class Queries:
             NotFoundError: There is no such revision, or no such remote.
             OutsideError: The remote could not be asked.
         """
-        from mreg.registry.auditing import Auditing  # noqa: PLC0415 - other readers do without what it needs
+        from mreg.registry.review.auditing import Auditing  # noqa: PLC0415 - other readers do without what it needs
 
         return Auditing.of(self._reader()).verify(since=since, remote=remote)
 
@@ -253,7 +253,7 @@ class Queries:
             RefusedError: The two share no commit.
             ConflictError: The index holds conflicts that are not settled.
         """
-        from mreg.registry.reviewing import review_difference, review_index  # noqa: PLC0415 - readers do without
+        from mreg.registry.review.reviewing import review_difference, review_index  # noqa: PLC0415 - readers do without
 
         if not staged:
             return review_difference(self._repo, base, head, scan=self._scan)
@@ -269,7 +269,7 @@ class Queries:
         return self._kept or Reader(self._repo)
 
     def _scan(self, record: Record) -> Scan:
-        from mreg.registry.scanning import scan_artifact  # noqa: PLC0415 - it needs DVC
+        from mreg.registry.review.scanning import scan_artifact  # noqa: PLC0415 - it needs DVC
 
         return scan_artifact(self._repo, record)
 

@@ -47,7 +47,7 @@ class Upkeep(Changes):
             DataError: A record or a file list cannot be read.
             StorageError: The remote or the disk failed.
         """
-        from mreg.registry.soundness import Checking  # noqa: PLC0415 - writers do without
+        from mreg.registry.storage.soundness import Checking  # noqa: PLC0415 - writers do without
 
         names = as_texts(wanted, "wanted")
         return Checking(self._repo, names, remote, read_data, repair, progress).run()
@@ -85,7 +85,7 @@ class Upkeep(Changes):
             DataError: A record, a file list or a pointer cannot be read.
             OutsideError: The Git remote, the storage or the disk failed.
         """
-        from mreg.registry.collecting import Collecting  # noqa: PLC0415 - writers do without
+        from mreg.registry.storage.collecting import Collecting  # noqa: PLC0415 - writers do without
 
         collecting = Collecting(
             self._repo,

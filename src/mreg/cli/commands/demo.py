@@ -10,7 +10,7 @@ import typer
 
 from mreg.cli.app import run_command
 from mreg.cli.options import directory_of
-from mreg.registry.demonstration import prepare, train
+from mreg.registry.setup.demonstration import prepare, train
 
 __all__ = ["demo"]
 

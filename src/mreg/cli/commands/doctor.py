@@ -9,8 +9,8 @@ import typer
 from mreg.cli.exit_codes import ExitCode
 from mreg.cli.options import Format, OutputFormat, directory_of
 from mreg.cli.output import show_result
-from mreg.registry.doctor import examine
-from mreg.registry.workflows import examine_workflows
+from mreg.registry.setup.doctor import examine
+from mreg.registry.setup.workflows import examine_workflows
 
 __all__ = ["doctor"]
 

@@ -11,8 +11,8 @@ from mreg.cli.options import DryRun, Format, OutputFormat, directory_of
 from mreg.cli.output import show_result
 from mreg.core.hosting import Host
 from mreg.errors import UsageError
-from mreg.registry.hosting import open_hosting
-from mreg.registry.initialising import initialise
+from mreg.registry.setup.hosting import open_hosting
+from mreg.registry.setup.initialising import initialise
 
 __all__ = ["init"]
 

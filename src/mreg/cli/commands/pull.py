@@ -12,7 +12,7 @@ from mreg.cli.options import Format, OutputFormat, Selector, directory_of, parse
 from mreg.cli.output import show_notes, show_result, transfer_bar
 from mreg.core.results import LinkMode
 from mreg.errors import UsageError
-from mreg.registry.watching import EVERY_S, HOOK_TIMEOUT_S
+from mreg.registry.serving.watching import EVERY_S, HOOK_TIMEOUT_S
 
 __all__ = ["pull"]
 
@@ -72,7 +72,7 @@ def pull(
     place = here / target if target else None
     if watch:
         from mreg.cli.following import Request, follow
-        from mreg.registry.serving import locate_repo
+        from mreg.registry.serving.serving import locate_repo
 
         where = None if repo is None else locate_repo(repo, here)
         pace = (every or EVERY_S, command, command_timeout or HOOK_TIMEOUT_S)
@@ -94,7 +94,7 @@ def pull(
             registry = Registry.open(here)
             pulled = registry.pull(selector, place, into=here, link=link, force=force, progress=progress)
         else:
-            from mreg.registry.serving import Serving, locate_repo
+            from mreg.registry.serving.serving import Serving, locate_repo
 
             serving = Serving(locate_repo(repo, here), branch=branch, allow_older=allow_older)
             resolved = serving.resolve(selector)

@@ -9,7 +9,7 @@ import typer
 from mreg.cli.exit_codes import ExitCode
 from mreg.cli.options import Format, OutputFormat, directory_of
 from mreg.cli.output import show_result
-from mreg.registry.auditing import audit
+from mreg.registry.review.auditing import audit
 
 __all__ = ["verify"]
 

@@ -1,0 +1,1 @@
+"""What a registry says: settings, state, history, records as they were registered."""

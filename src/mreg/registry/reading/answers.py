@@ -1,0 +1,146 @@
+"""Answers of the readers, made from a state and a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+from mreg.core.history import Finding, Timeline, Transition
+from mreg.core.names import ARCHIVED, ModelName, StageName, Version
+from mreg.core.policy import Policy
+from mreg.core.record import Record
+from mreg.core.results import ModelList, ModelSummary, VersionDetails, VersionList, VersionSummary
+from mreg.core.state import ModelState, RegistryState
+from mreg.errors import DataError, IncompleteHistoryError
+from mreg.registry.reading.reader import Reader
+from mreg.stores import yaml
+
+__all__ = ["list_models", "list_versions", "name_approvers", "readable_records", "show_version", "transitions_of"]
+
+
+def list_models(state: RegistryState) -> ModelList:
+    """Returns one summary a model, from the manifest alone."""
+    summaries = tuple(_summarise(model, state.policy) for model in state.models.values() if model.records)
+    ghosts = [finding for model in state.models.values() for finding in _ghosts(model, state.policy)]
+    return ModelList(summaries, state.commit, (*state.findings, *ghosts))
+
+
+def list_versions(reader: Reader, state: RegistryState, model: ModelName) -> VersionList:
+    """Returns one summary a version, newest first; one Git call for all records.
+
+    Raises:
+        NotFoundError: The model is not registered.
+    """
+    found = state.model(model)
+    summaries, findings = [], [*state.findings, *_ghosts(found, state.policy)]
+    records = reader.records_of(state, [(model, version) for version in found.records])
+    for version, record in zip(found.records, records, strict=True):
+        if isinstance(record, DataError):
+            findings.append(Finding(record.code, state.policy.layout.record(model, version), record.message))
+        readable = None if isinstance(record, DataError) else record
+        summaries.append(VersionSummary(version, found.stages_of(version), version in found.archived, readable))
+    return VersionList(model, tuple(summaries[::-1]), state.commit, tuple(findings))
+
+
+def readable_records(versions: VersionList) -> dict[Version, Record]:
+    """Returns the records that can be read, versions ascending."""
+    return {each.version: each.record for each in reversed(versions.versions) if each.record}
+
+
+def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelName, version: Version) -> VersionDetails:
+    """Returns all that is known of one version.
+
+    In a shallow clone what only history knows is left empty, and a notice says so.
+    """
+    from mreg.core.tags import version_tag  # noqa: PLC0415 - the other answers need no tags
+
+    found = state.model(model)
+    record = reader.record(state, model, version)
+    layout = state.policy.layout
+    notices: tuple[str, ...] = ()
+    timeline = Timeline()
+    try:
+        timeline = reader.timeline(reader.commits(tip, layout, [model], remember=True), layout)
+    except IncompleteHistoryError as error:
+        notices = (f"{error.message}: {error.hint}",)
+    appearance = timeline.appearances.get((model, version))
+    if appearance and appearance.record != found.records[version]:
+        notices = (f"the record was changed after {appearance.commit.oid[:12]} registered it: mreg doctor",)
+    notices += tuple(finding.message for finding in found.unreadable.values())
+    tag = version_tag(model, version)
+    (oid,) = reader.repo.resolve([f"refs/tags/{tag}"])
+    return VersionDetails(
+        record=record,
+        stages=found.stages_of(version),
+        archived=found.archived.get(version),
+        commit=appearance.commit.oid if appearance else None,
+        tag=tag if oid else None,
+        registered_by=appearance.commit.email if appearance else "",
+        registered_at=appearance.commit.time if appearance else None,
+        transitions=name_approvers(
+            reader, (each for each in reversed(timeline.transitions) if version in {each.source, each.target})
+        ),
+        notices=notices,
+    )
+
+
+def transitions_of(timeline: Timeline, stage: StageName | None) -> tuple[Transition, ...]:
+    """Returns the transitions of one stage, or of all, newest first."""
+    return tuple(each for each in reversed(timeline.transitions) if stage is None or each.stage == stage)
+
+
+def name_approvers(reader: Reader, transitions: Iterable[Transition]) -> tuple[Transition, ...]:
+    """Returns transitions that name also those whose approval files were there; one Git call where there are any.
+
+    As claimed: whether an approval counts, the gates tell, and ``verify``.
+    """
+    moves = tuple(transitions)
+    files = {file.oid: file.path for each in moves for file in each.approvals}
+    contents = dict(zip(files, reader.repo.read(list(files)), strict=True))
+    return tuple(
+        replace(each, approved_by=tuple(dict.fromkeys((*each.approved_by, *_approvers(each, contents)))))
+        if each.approvals
+        else each
+        for each in moves
+    )
+
+
+def _approvers(move: Transition, contents: Mapping[str, bytes | None]) -> Iterator[str]:
+    from mreg.core.approvals import parse_approval  # noqa: PLC0415 - few histories have one
+
+    for file in sorted(move.approvals, key=lambda file: file.path):
+        with suppress(DataError):
+            approval = yaml.read(contents[file.oid] or b"", file.path, parse_approval)
+            if (approval.version, approval.replaces) == (move.target, move.source) and approval.by != move.by:
+                yield approval.by
+
+
+def _ghosts(model: ModelState, policy: Policy) -> Iterator[Finding]:
+    """Yields the stages that hold what was never registered: a hand edit, or a record that was deleted."""
+    for stage, entry in sorted(model.entries.items()):
+        if entry.version is not None and entry.version not in model.records:
+            place = policy.layout.stage(model.model, stage)
+            yield Finding("unknown-version", place, f"{model.model} {entry.version} is not registered")
+
+
+def _summarise(state: ModelState, policy: Policy) -> ModelSummary:
+    holders: dict[StageName, Version | None] = dict.fromkeys(policy.stages)
+    for stage, entry in sorted(state.entries.items()):
+        if stage in holders or entry.version is not None:
+            holders[stage] = entry.version
+    unreadable = tuple(sorted(state.unreadable))
+    holders |= dict.fromkeys(stage for stage in unreadable if stage != ARCHIVED)
+    return ModelSummary(
+        model=state.model,
+        latest=state.latest,
+        versions=len(state.records),
+        stages=holders,
+        archived=len(state.archived),
+        holds=_holds(state),
+        unreadable=unreadable,
+    )
+
+
+def _holds(state: ModelState) -> tuple[StageName, ...]:
+    return tuple(sorted(stage for stage, entry in state.entries.items() if entry.hold))

@@ -1,0 +1,311 @@
+"""Reading a registry: its settings, its state at a commit, its history; a fixed small number of Git calls each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, time, timezone
+from operator import attrgetter
+
+from mreg.core.fields import Fields
+from mreg.core.fold import fold
+from mreg.core.history import Commit, Finding, Timeline
+from mreg.core.layout import SETTINGS_FILE, Layout, PathKind, Place
+from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, parse_archived, parse_stage
+from mreg.core.names import ARCHIVED, ModelName, StageName, Version
+from mreg.core.policy import Policy
+from mreg.core.record import Record, parse_record
+from mreg.core.state import ModelState, RegistryState
+from mreg.errors import DataError, IncompleteHistoryError, NotFoundError
+from mreg.registry.reading.settings import Settings, parse_settings, read_settings, with_hint
+from mreg.stores import yaml
+from mreg.stores.git.log_cache import read_log
+from mreg.stores.git.repository import GitRepository, TreeFile
+
+__all__ = ["Reader", "Settings", "parse_manifest", "parse_settings"]
+
+_UNSHALLOW = "git fetch --unshallow   # in GitHub Actions: actions/checkout with fetch-depth: 0"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
+
+
+class Reader:
+    """Reads one repository; what it has read once it does not read again."""
+
+    def __init__(self, repo: GitRepository, settings: Settings | None = None) -> None:
+        """Keeps the repository, and its settings where they are known; nothing is read yet."""
+        self.repo = repo
+        self._manifests: dict[tuple[str, str], Manifest | DataError] = {}
+        self._records: dict[tuple[str, str], Record | DataError] = {}
+        self._settings = settings
+
+    def settings(self) -> Settings:
+        """Returns the settings at the tip of the registry branch.
+
+        The first ``registry.yaml`` found on ``main``, the checked-out commit or the remote's branches names the
+        registry branch; the settings are then those of that branch.
+
+        Raises:
+            NotARegistryError: There is none.
+            DataError: It cannot be read.
+        """
+        self._settings = self._settings or read_settings(self.repo)
+        return self._settings
+
+    def policy_at(self, commit: str) -> Policy:
+        """Returns the settings of one commit; the default ones where it has none.
+
+        Raises:
+            DataError: They cannot be read.
+        """
+        (data,) = self.repo.read([f"{commit}:{SETTINGS_FILE}"])
+        return Policy() if data is None else parse_settings(data)
+
+    def state(self, commit: str | None, policy: Policy, models: Sequence[ModelName] = ()) -> RegistryState:
+        """Returns what the registry says at a commit; two Git calls.
+
+        Args:
+            commit: ``None`` for a branch without commits.
+            policy: The settings that name the folder and the stages.
+            models: Only these; all where empty.
+        """
+        if commit is None:
+            return RegistryState(None, policy)
+        layout = policy.layout
+        files = self.repo.files(commit, [layout.model(model) for model in models] or [layout.root])
+        places = [layout.locate(file.path) for file in files]
+        self._prefetch(
+            (file.path, file.oid)
+            for file, place in zip(files, places, strict=True)
+            if place and place.kind is PathKind.STAGE
+        )
+        builders: dict[ModelName, _ModelBuilder] = {}
+        findings: list[Finding] = []
+        for file, place in zip(files, places, strict=True):
+            if place is None or place.kind is PathKind.STRAY:
+                if layout.is_stray(file.path):
+                    findings.append(Finding("stray-file", file.path, "this is no file of a registry"))
+                continue
+            builder = builders.get(place.model)
+            if builder is None:
+                builder = builders[place.model] = _ModelBuilder(place.model)
+            finding = builder.add(self, place, file)
+            if finding:
+                findings.append(finding)
+        states = {model: builders[model].build() for model in sorted(builders)}
+        return RegistryState(commit, policy, states, tuple(findings))
+
+    def commits(
+        self,
+        tip: str,
+        layout: Layout,
+        models: Sequence[ModelName] = (),
+        *,
+        since: str | None = None,
+        remember: bool = False,
+    ) -> list[Commit]:
+        """Returns the first-parent commits that touch some models, oldest first.
+
+        Args:
+            tip: The newest commit.
+            layout: Where the registry's files are.
+            models: All where empty.
+            since: Only what came after this commit.
+            remember: Take what an earlier command has read, and keep it for the next; not where something is proven.
+
+        Raises:
+            IncompleteHistoryError: The clone is shallow.
+        """
+        if self.repo.is_shallow and since is None:
+            raise IncompleteHistoryError(
+                "this clone is shallow and lacks history that the answer needs",
+                hint=_UNSHALLOW,
+            )
+        folders = [f"{layout.model(model)}/{part}" for model in models for part in ("versions", "stages", "approvals")]
+        if remember and since is None:
+            return read_log(self.repo, tip, folders or [layout.root], keep=self._is_landed(tip))
+        return self.repo.log(tip, folders or [layout.root], since=since)
+
+    def _is_landed(self, tip: str) -> bool:
+        return self._settings is not None and self._settings.tip == tip
+
+    def timeline(self, commits: Iterable[Commit], layout: Layout) -> Timeline:
+        """Returns the fold of commits; one Git call for all their manifest files."""
+        commits = list(commits)
+        blobs = []
+        for commit in commits:
+            for change in commit.changes:
+                place = layout.locate(change.path)
+                if change.new and place and place.kind is PathKind.STAGE:
+                    blobs.append((change.path, change.new))
+        self._prefetch(blobs)
+        return fold(commits, layout, self.manifest)
+
+    def manifest(self, path: str, oid: str) -> Manifest:
+        """Returns a parsed manifest file.
+
+        Raises:
+            DataError: It cannot be read; ``details`` names key and line.
+        """
+        if (path, oid) not in self._manifests:
+            self._prefetch([(path, oid)])
+        found = self._manifests[path, oid]
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+    def records(self, blobs: Sequence[tuple[str, str]]) -> list[Record | DataError]:
+        """Returns the records in some blobs (path, object id), or why one cannot be read; one Git call."""
+        missing = [key for key in dict.fromkeys(blobs) if key not in self._records]
+        for (path, oid), data in zip(missing, self.repo.read([oid for _, oid in missing]), strict=True):
+            try:
+                self._records[path, oid] = yaml.read(_required(data, path, oid), path, parse_record)
+            except DataError as error:
+                self._records[path, oid] = with_hint(error, path)
+        return [self._records[key] for key in blobs]
+
+    def record(self, state: RegistryState, model: ModelName, version: Version) -> Record:
+        """Returns one record.
+
+        Raises:
+            DataError: It cannot be read, or names another model or version than its path.
+        """
+        (found,) = self.records_of(state, [(model, version)])
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+    def records_of(self, state: RegistryState, wanted: Sequence[tuple[ModelName, Version]]) -> list[Record | DataError]:
+        """Returns the records of some versions, or why one cannot be read; one Git call.
+
+        A record that names another model or version than its path counts as one that cannot be read.
+        """
+        blobs = [(state.policy.layout.record(*key), state.models[key[0]].records[key[1]]) for key in wanted]
+        return [
+            record
+            if isinstance(record, DataError) or (record.model, record.version) == key
+            else _misplaced(record, path)
+            for record, (path, _), key in zip(self.records(blobs), blobs, wanted, strict=True)
+        ]
+
+    def commit_at(self, tip: str, text: str) -> str:
+        """Returns the commit that a date (the end of that day, UTC), a time or a revision names.
+
+        Raises:
+            NotFoundError: The registry branch is younger, or Git knows no such revision.
+            IncompleteHistoryError: The clone is shallow, and a time was asked for.
+        """
+        moment = _parse_moment(text)
+        if moment is None:
+            try:
+                return self.repo.commit_of(text)
+            except NotFoundError as error:
+                hint = "write a date as 2026-11-20, a time as 2026-11-20T09:12:00Z, a commit as Git names it"
+                raise NotFoundError(
+                    f"{text!r} is neither a date nor a commit", hint=hint, details=error.details
+                ) from None
+        if self.repo.is_shallow:
+            raise IncompleteHistoryError(
+                "this clone is shallow and lacks history that the answer needs", hint=_UNSHALLOW
+            )
+        commit = self.repo.commit_at(tip, moment)
+        if commit is None:
+            raise NotFoundError(f"the registry branch has no commit as old as {text}", hint="mreg history")
+        return commit
+
+    def _prefetch(self, blobs: Iterable[tuple[str, str]]) -> None:
+        missing = [key for key in dict.fromkeys(blobs) if key not in self._manifests]
+        for (path, oid), data in zip(missing, self.repo.read([oid for _, oid in missing]), strict=True):
+            try:
+                self._manifests[path, oid] = parse_manifest(path, _required(data, path, oid))
+            except DataError as error:
+                self._manifests[path, oid] = error
+
+
+class _ModelBuilder:
+    def __init__(self, model: ModelName) -> None:
+        self.model = model
+        self.records: dict[Version, str] = {}
+        self.file_lists: dict[Version, str] = {}
+        self.pointers: list[str] = []
+        self.entries: dict[StageName, StageEntry] = {}
+        self.archived: dict[Version, ArchivedMark] = {}
+        self.unreadable: dict[StageName, Finding] = {}
+
+    def add(self, reader: Reader, place: Place, file: TreeFile) -> Finding | None:
+        if place.kind is PathKind.RECORD and place.version:
+            self.records[place.version] = file.oid
+        elif place.kind is PathKind.FILE_LIST and place.version:
+            self.file_lists[place.version] = file.oid
+        elif place.kind is PathKind.POINTER:
+            self.pointers.append(file.path)
+        elif place.kind is PathKind.STAGE and place.stage:
+            return self._add_stage(reader, place.stage, file)
+        return None
+
+    def _add_stage(self, reader: Reader, stage: StageName, file: TreeFile) -> Finding | None:
+        try:
+            if file.is_submodule:
+                raise DataError(f"{file.path} is a submodule, and no file", details={"file": file.path})
+            manifest = reader.manifest(file.path, file.oid)
+        except DataError as error:
+            finding = Finding(error.code, file.path, error.message)
+            self.unreadable[stage] = finding
+            return finding
+        self.archived |= manifest.archived
+        if manifest.entry:
+            self.entries[stage] = manifest.entry
+        return None
+
+    def build(self) -> ModelState:
+        return ModelState(
+            model=self.model,
+            records={version: self.records[version] for version in sorted(self.records, key=_precedence)},
+            file_lists=self.file_lists,
+            pointers=tuple(self.pointers),
+            entries=self.entries,
+            archived=self.archived,
+            unreadable=self.unreadable,
+        )
+
+
+_precedence = attrgetter("precedence")
+
+
+def parse_manifest(path: str, data: bytes) -> Manifest:
+    """Returns what a file of ``stages/`` says.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    return yaml.read(data, path, _parse_marks if path.endswith(f"/{ARCHIVED}.yaml") else _parse_entry)
+
+
+def _parse_entry(fields: Fields) -> Manifest:
+    return Manifest(entry=parse_stage(fields))
+
+
+def _parse_marks(fields: Fields) -> Manifest:
+    return Manifest(archived=parse_archived(fields))
+
+
+def _required(data: bytes | None, path: str, oid: str) -> bytes:
+    if data is None:
+        raise DataError(f"{path}: object {oid} is missing from this clone", hint="git fsck", details={"file": path})
+    return data
+
+
+def _misplaced(record: Record, path: str) -> DataError:
+    details = {"file": path, "key": "version"}
+    return with_hint(DataError(f"{path} is the record of {record.model} {record.version}", details=details), path)
+
+
+def _parse_moment(text: str) -> datetime | None:
+    if not _DAY.match(text):  # Python 3.11 takes more for a date than 3.10, abbreviated commits among it
+        return None
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    if len(text) == len("2026-11-20"):
+        moment = datetime.combine(moment.date(), time(23, 59, 59))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -1,0 +1,158 @@
+"""Serving without a clone: from the URL of a registry to verified bytes in place.
+
+>>> import mreg
+>>> mreg.pull("churn@production", repo="https://git.example.com/registry.git", output="model.pkl").path
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from mreg.core.names import parse_selector
+from mreg.core.results import LinkMode, Pulled
+from mreg.errors import UsageError
+from mreg.registry.arguments import as_choice, as_path
+from mreg.registry.serving.pulling import Pulling, Source
+from mreg.registry.serving.remote_view import RemoteView, Resolved
+from mreg.stores.dvc import ServedStore
+from mreg.stores.git.shallow import Remote
+from mreg.stores.hashing import Progress
+from mreg.stores.serving import ServingCache
+
+__all__ = ["Resolved", "Serving", "locate_repo", "pull"]
+
+_BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//))[^\s~^:?*\[\\\x00-\x1f\x7f]+")
+
+
+def pull(  # noqa: PLR0913 - what one pull is told
+    selector: str,
+    *,
+    repo: str | PathLike[str],
+    output: str | PathLike[str] | None = None,
+    into: str | PathLike[str] = ".",
+    branch: str | None = None,
+    allow_older: bool = False,
+    link: LinkMode | str = LinkMode.AUTO,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Pulled:
+    """Puts the verified bytes of a version in place, on a machine without a clone of its registry.
+
+    Args:
+        selector: Which version.
+        repo: URL or path of the registry's Git repository.
+        output: Where to; by default the artifact's own name in ``into``.
+        into: A directory.
+        branch: The registry branch; by default what ``registry.yaml`` says.
+        allow_older: Take what is there now, even where this machine has seen a newer state.
+        link: Copy the bytes out of the serving cache, or link to them.
+        force: Replace what is there, be it not a version of this model.
+        progress: Called with bytes done and bytes in all.
+
+    Raises:
+        NotFoundError: The selector names nothing, there is no registry, or no remote has the bytes.
+        OlderStateError: The registry went back behind what this machine has seen of it.
+        CorruptArtifactError: The bytes found are not those of the record; the destination is as it was.
+        RefusedError: The destination is not a version of this model.
+        OutsideError: The registry, its storage or the disk failed.
+    """
+    serving = Serving(repo, branch=branch, allow_older=allow_older)
+    resolved = serving.resolve(selector)
+    return serving.place(resolved, output, into=into, link=link, force=force, progress=progress)
+
+
+class Serving:
+    """A registry elsewhere, for one that asks it again and again."""
+
+    def __init__(self, repo: str | PathLike[str], *, branch: str | None = None, allow_older: bool = False) -> None:
+        """Makes the serving cache where it is not there; asks nobody yet.
+
+        Raises:
+            UsageError: ``repo`` is empty, or ``branch`` is no name of a branch.
+            StorageError: The serving cache cannot be used.
+        """
+        text = os.fspath(repo)
+        if not text.strip():
+            raise UsageError("the URL of the registry may not be empty", hint="--repo URL")
+        if branch is not None and not _BRANCH.fullmatch(branch):
+            raise UsageError(f"{branch!r} is not a branch name", hint="--branch main", details={"branch": branch})
+        path = _find_path(text, Path())  # not its name: the working directory may be gone
+        self.remote = Remote(os.fspath(path) if path else text)
+        self._root = _find_root(path) if path else None
+        self._cache = ServingCache.find()
+        cache = self._cache.of(self.remote)
+        self._view = RemoteView(cache, self.remote, branch=branch or "", allow_older=allow_older)
+
+    def resolve(self, selector: str) -> Resolved:
+        """Asks the registry what a selector names now; one connection where nothing changed.
+
+        Raises:
+            NotFoundError: The selector names nothing, or there is no registry.
+            OlderStateError: The registry went back behind what this machine has seen of it.
+            DataError: A file there cannot be read, or a record was changed.
+            OutsideError: The registry does not answer.
+        """
+        return self._view.look(parse_selector(selector))
+
+    def recall(self, selector: str, *, commit: str = "") -> Resolved | None:
+        """Returns what a selector named when this machine last asked; ``None`` where that is not known.
+
+        Args:
+            selector: Which version.
+            commit: Which of the registry commits that were seen; by default the newest.
+        """
+        return self._view.recall(parse_selector(selector), commit)
+
+    def place(
+        self,
+        resolved: Resolved,
+        output: str | PathLike[str] | None = None,
+        *,
+        into: str | PathLike[str] = ".",
+        link: LinkMode | str = LinkMode.AUTO,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> Pulled:
+        """Puts the bytes in place, from the serving cache or else from the DVC remote; as ``pull``."""
+        how = as_choice(link, LinkMode, "link")
+        target = as_path(output, "output") if output else None
+        cache, label = self._cache.root, self.remote.label
+        store = ServedStore(cache, self._root, resolved.config, label)
+        inside = ((cache, "it belongs to mreg's serving cache"),)
+        source = Source(store, self._cache.stats, (cache, *([self._root] if self._root else [])), inside)
+        pulling = Pulling(resolved.selector, resolved.wanted, source, how, force, progress)
+        pulled = pulling.run(target, as_path(into, "into"))
+        return replace(
+            pulled,
+            commit=resolved.commit,
+            committed_at=resolved.committed_at,
+            branch=resolved.branch,
+            repo=label,
+            stages=resolved.stages,
+        )
+
+
+def locate_repo(repo: str, directory: Path) -> str:
+    """Returns what names a repository from anywhere: a path counts from ``directory``, a URL stays as it is."""
+    path = _find_path(repo, directory) if repo.strip() else None
+    return os.fspath(path) if path else repo
+
+
+def _find_path(text: str, directory: Path) -> Path | None:
+    """Returns where a repository on this machine is; ``None`` for one elsewhere."""
+    if text.lower().startswith("file://"):
+        return Path(unquote(urlsplit(text).path))
+    head = text.partition("/")[0]
+    if "://" in text or "::" in head or (":" in head and not (directory / text).exists()):
+        return None
+    return Path(os.path.abspath(directory / Path(text).expanduser()))  # noqa: PTH100 - links stay
+
+
+def _find_root(path: Path) -> Path:
+    """Returns what relative paths in ``.dvc/config`` count from, less that folder: as in a clone that is there."""
+    return path.parent if path.name == ".git" else path

@@ -1,0 +1,160 @@
+"""Watching a registry elsewhere: a version in place, and each that follows it.
+
+>>> import mreg
+>>> for pulled in mreg.watch("churn@production", repo="https://git.example.com/registry.git", output="model.pkl"):
+...     serve(pulled.path)
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from threading import Event
+
+from mreg.core.following import News, Pace
+from mreg.core.names import Selector, parse_selector, parse_version
+from mreg.core.results import LinkMode, Pulled
+from mreg.errors import MregError, UsageError
+from mreg.registry.arguments import as_choice, as_path
+from mreg.registry.reading.reader import Reader
+from mreg.registry.serving.following import Following
+from mreg.registry.serving.hooks import as_command, make_hook
+from mreg.registry.serving.serving import Resolved, Serving, locate_repo
+from mreg.stores.git.pushing import find_remote
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.marks import Mark, Marks
+from mreg.stores.serving import ServingCache
+
+__all__ = ["EVERY_S", "HOOK_TIMEOUT_S", "find_repo", "watch"]
+
+EVERY_S = 30.0
+HOOK_TIMEOUT_S = 60.0
+
+
+def watch(  # noqa: PLR0913 - what one watch is told
+    selector: str,
+    *,
+    repo: str | PathLike[str],
+    output: str | PathLike[str],
+    branch: str | None = None,
+    allow_older: bool = False,
+    every: float = EVERY_S,
+    link: LinkMode | str = LinkMode.AUTO,
+    force: bool = False,
+    command: str | Sequence[str] = (),
+    command_timeout: float = HOOK_TIMEOUT_S,
+    stop: Event | None = None,
+    on_news: Callable[[News], None] | None = None,
+) -> Iterator[Pulled]:
+    """Yields the version that is in place at the start, and each one that follows it.
+
+    Between two versions it waits, so give it a thread; while the caller has one in hand, nothing is moved.  A registry
+    or storage that fails later leaves the last good version in place, is told to ``on_news``, and tried again.
+
+    Args:
+        selector: Which version: mostly what a stage holds.
+        repo: URL or path of the registry's Git repository.
+        output: Where to: the path of the file or directory itself.
+        branch: The registry branch; by default what ``registry.yaml`` says.
+        allow_older: Follow a registry that goes back, too.
+        every: Seconds between two looks, about: they vary, and become more after failures.
+        link: Copy the bytes out of the serving cache, or link to them.
+        force: Replace what is there, be it not a version of this model.
+        command: Is run after each version, told of it by ``MREG_…`` variables; again at the next look where it fails.
+        command_timeout: Seconds after which the command is ended.
+        stop: Ends the watch when it is set, in the middle of a download too.
+        on_news: Is told when something begins to fail, and when that is over; in the caller's thread.
+
+    Raises:
+        UsageError: An argument makes no sense, or there is no such program.
+        MregError: At the start alone: there is nothing in place to stay with, and waiting does not mend it.
+    """
+    chosen, ended = parse_selector(selector), stop or Event()
+    place = Path(os.path.abspath(as_path(output, "output")))  # noqa: PTH100 - links stay; the process may move on
+    every_s, timeout_s = _as_seconds(every, "every"), _as_seconds(command_timeout, "command_timeout")
+    serving = Serving(repo, branch=branch, allow_older=allow_older)
+    marks = Marks(ServingCache.find().root, serving.remote.label, branch or "", str(chosen), str(place))
+    how = as_choice(link, LinkMode, "link")
+    source = _Source(serving, chosen, place, how, force, ended, marks)
+    is_stopped = ended.is_set
+    hook = make_hook(as_command(command), chosen, timeout_s=timeout_s, is_stopped=is_stopped) if command else None
+    return Following(source, Pace(every_s), ended, on_news or _ignore, hook).run()
+
+
+def find_repo(directory: Path) -> str:
+    """Returns what to watch for a clone: the URL of its remote, or its own path where it has none.
+
+    Raises:
+        NotARegistryError: There is no Git repository, or no registry in it.
+        OutsideError: Nothing tells which of its remotes.
+    """
+    repo = GitRepository(directory)
+    here = repo.worktree or repo.git_dir
+    if not repo.runner.text("remote").strip():
+        return os.fspath(here)
+    remote = find_remote(repo, Reader(repo).settings().branch)
+    return locate_repo(repo.runner.text("remote", "get-url", remote), here)
+
+
+class _StoppedError(MregError):
+    """The caller wants no more of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a watch looks, and how it gets what it finds."""
+
+    serving: Serving
+    selector: Selector
+    output: Path
+    link: LinkMode
+    force: bool
+    stop: Event
+    marks: Marks
+
+    def resolve(self) -> Resolved:
+        """Asks the registry what the selector names now."""
+        return self.serving.resolve(str(self.selector))
+
+    def place(self, resolved: Resolved) -> Pulled:
+        """Puts the bytes in place, and remembers which."""
+        pulled = self.serving.place(
+            resolved, self.output, link=self.link, force=self.force, progress=self._end_when_stopped
+        )
+        self.marks.save(Mark(str(pulled.version), pulled.commit))
+        return pulled
+
+    def recall(self) -> Iterator[Resolved]:
+        """Yields what this machine knew last, and what was in place last; asks nobody."""
+        known, mark = self.serving.recall(str(self.selector)), self.marks.load()
+        if known:
+            yield known
+        if mark is None:
+            return
+        then = self.serving.recall(str(self.selector), commit=mark.commit)
+        if then is None:  # that commit was dropped from the cache; the record may have stayed as it was
+            with suppress(MregError):
+                exact = Selector(self.selector.model, parse_version(mark.version))
+                now = self.serving.recall(str(exact))
+                then = replace(now, commit=mark.commit, committed_at=None) if now else None
+        if then:
+            yield then
+
+    def _end_when_stopped(self, done: int, total: int) -> None:
+        if self.stop.is_set():
+            raise _StoppedError("the watch was ended")
+
+
+def _as_seconds(value: object, what: str) -> float:
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise UsageError(f"{what} is to be a number of seconds, and is {value!r}", hint=f"{what}=30")
+    return float(value)
+
+
+def _ignore(_: News) -> None:
+    pass

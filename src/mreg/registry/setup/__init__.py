@@ -1,0 +1,1 @@
+"""Making a registry of a repository, and what is wrong with a clone."""

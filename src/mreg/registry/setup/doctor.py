@@ -1,0 +1,201 @@
+"""What is wrong with a clone, and the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from mreg.core.history import Finding
+from mreg.core.results import Check, Diagnosis
+from mreg.core.state import RegistryState
+from mreg.core.tags import find_blockers
+from mreg.errors import MregError
+from mreg.registry.reading.artifacts import open_store
+from mreg.registry.reading.reader import Reader, Settings
+from mreg.registry.setup.gitignore import ignore_text
+from mreg.registry.setup.mending import mend_file, mend_history, mend_tag
+from mreg.registry.setup.remote_checks import examine_remote
+from mreg.registry.writing.tagging import Tagger
+from mreg.stores.git.pending import find_writer
+from mreg.stores.git.publishing import Publisher
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.worktrees import find_held
+
+__all__ = ["examine"]
+
+_OLDEST_GIT = (2, 34)
+
+
+def examine(path: Path, *, remote: bool = False) -> Diagnosis:
+    """Returns everything that was looked at around a directory; nothing is changed.
+
+    Args:
+        path: The directory.
+        remote: Ask the Git remote too.
+    """
+    checks = [_attempt("git", _git_version, path)]
+    try:
+        repo = GitRepository(path)
+        checks += [_attempt("identity", _identity, repo), _attempt("complete history", _complete, repo)]
+        checks.append(_attempt("unfinished work", _unfinished, repo))
+        settings = Reader(repo).settings()
+    except MregError as error:
+        return Diagnosis((*checks, Check("registry", ok=False, message=error.message, fix=error.hint)))
+    checks.append(Check("registry", ok=True, message=f"branch {settings.branch}, folder {settings.policy.root}/"))
+    checks += _branches(repo, settings)
+    state = Reader(repo).state(settings.tip, settings.policy)
+    checks += _files(repo, settings, state)
+    checks += _tags(repo, settings, state)
+    checks.append(_attempt("dvc remote", _remote, repo))
+    if remote:
+        checks += examine_remote(repo, settings)
+    return Diagnosis(tuple(checks))
+
+
+def _attempt(name: str, look: Callable[..., Check], subject: object) -> Check:
+    try:
+        return look(subject)
+    except MregError as error:
+        return Check(name, ok=False, message=error.message, fix=error.hint)
+
+
+def _git_version(path: Path) -> Check:
+    from mreg.stores.git.runner import GitRunner  # noqa: PLC0415 - the rest needs a repository, this does not
+
+    words = GitRunner(path if path.is_dir() else Path.cwd()).text("version").split()
+    numbers = tuple(int(part) for part in words[2].split(".")[:2])
+    text = f"git {words[2]}, Python {sys.version.split()[0]}"
+    if numbers < _OLDEST_GIT:
+        return Check("git", ok=False, message=f"{text}: mreg needs git 2.34 or newer", fix="upgrade git")
+    return Check("git", ok=True, message=text)
+
+
+def _identity(repo: GitRepository) -> Check:
+    who = repo.author()
+    return Check("identity", ok=True, message=f"{who.name} <{who.email}>")
+
+
+def _complete(repo: GitRepository) -> Check:
+    if repo.is_shallow:
+        message = "this clone is shallow: history, promote and sync need all of it"
+        return Check("complete history", ok=False, message=message, fix="git fetch --unshallow --tags")
+    return Check("complete history", ok=True, message="the clone is not shallow")
+
+
+def _unfinished(repo: GitRepository) -> Check:
+    name, state = "unfinished work", repo.state_dir
+    note, lock = state / "pending.json", state / "lock"
+    if state.exists() and not state.is_dir():
+        message, here = f"{state} is a file, and mreg needs a folder there to write", shlex.quote(str(state))
+        return Check(name, ok=False, message=message, fix=f"mv {here} {shlex.quote(f'{state}.old')}")
+    for place in (state if state.exists() else repo.common_dir, *([lock] if lock.exists() else [])):
+        if not os.access(place, os.R_OK | os.W_OK):
+            message = f"{place} may not be written to, and without it mreg changes nothing"
+            return Check(name, ok=False, message=message, fix=f"ls -ld {shlex.quote(str(place))}   # shows who may")
+    writer = find_writer(lock)
+    if writer is not None:
+        return Check(name, ok=True, message=f"mreg is writing here now{f' (pid {writer})' if writer else ''}")
+    if note.exists():
+        message = "a mreg command was killed while it wrote; the next one completes or undoes it"
+        return Check(name, ok=False, message=message, fix="mreg sync")
+    held = find_held(repo, note)
+    if held:
+        message = f"a mreg command was killed, and left {held[0]}, which keeps git out"
+        return Check(name, ok=False, message=message, fix="mreg sync")
+    return Check(name, ok=True, message="none")
+
+
+def _branches(repo: GitRepository, settings: Settings) -> Iterator[Check]:
+    branch, name = settings.branch, shlex.quote(settings.branch)
+    local, remote = repo.resolve([f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"])
+    if remote is None or local is None or local == remote:
+        yield Check("registry branch", ok=True, message=f"{branch} is at {settings.tip[:12]}")
+        return
+    behind = _count(repo, f"{local}..{remote}")
+    ahead = _count(repo, f"{remote}..{local}")
+    if behind and ahead:
+        message = f"{branch} and origin/{branch} have diverged: {_amount(ahead, 'commit')} here, {behind} there"
+        # A merge would put the local commits before those that others have seen, and renumber their tags.
+        fix = "mreg push --dry-run   # then mreg push"
+        yield Check("registry branch", ok=False, message=message, fix=fix)
+    elif behind:
+        message = f"{branch} is {_amount(behind, 'commit')} behind origin/{branch}"
+        # Git does not fetch into a branch that is checked out.
+        checked_out = repo.head_branch() == branch
+        fix = f"git pull --ff-only origin {name}" if checked_out else f"git fetch origin {name}:{name}"
+        yield Check("registry branch", ok=False, message=message, fix=fix)
+    else:
+        lacking = f"{branch} has {_amount(ahead, 'commit')} that origin/{branch} lacks"
+        message = f"{lacking}: mreg push"
+        yield Check("registry branch", ok=True, message=message)
+
+
+def _amount(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _count(repo: GitRepository, commits: str) -> int:
+    return int(repo.runner.text("rev-list", "--count", commits))
+
+
+def _files(repo: GitRepository, settings: Settings, state: RegistryState) -> Iterator[Check]:
+    for finding in state.findings:
+        yield _fault("registry files", finding, mend_file(finding, settings.branch))
+    if not state.findings:
+        count = sum(len(model.records) for model in state.models.values())
+        message = f"{_amount(len(state.models), 'model')}, {_amount(count, 'version')}"
+        yield Check("registry files", ok=True, message=message)
+    ignore_path = f"{settings.policy.root}/.gitignore"
+    (data,) = repo.read([f"{settings.tip}:{ignore_path}"])
+    text = (data or b"").decode("utf-8", "replace")
+    if ignore_text(text) != text:
+        message = f"{ignore_path} hides the models from DVC, so that dvc pull and dvc gc pass them over"
+        yield Check("registry files", ok=False, message=message, fix="mreg init")
+
+
+def _tags(repo: GitRepository, settings: Settings, state: RegistryState) -> Iterator[Check]:
+    if repo.is_shallow:
+        return
+    reader, layout = Reader(repo), settings.policy.layout
+    timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
+    plan = Tagger(reader, Publisher(repo)).plan(timeline, layout)
+    if plan.missing:
+        verb = "is" if len(plan.missing) == 1 else "are"
+        message = f"{_amount(len(plan.missing), 'tag')} {verb} missing, first {plan.missing[0].name}"
+        yield Check("tags", ok=False, message=message, fix="git fetch --tags && mreg sync")
+    for finding in timeline.findings:
+        yield _fault("history", finding, mend_history(finding, timeline, state, settings.branch))
+    yield from _tag_faults(repo, plan.findings, settings.branch)
+    if not plan.missing and not plan.findings:
+        yield Check("tags", ok=True, message=f"all {plan.present} are there")
+
+
+def _tag_faults(repo: GitRepository, findings: Sequence[Finding], branch: str) -> Iterator[Check]:
+    if not findings:
+        return
+    (url,) = repo.config("remote.origin.url")
+    there = {ref.name for ref in repo.tags()}
+    for finding in findings:
+        name = finding.place.removeprefix("refs/tags/")
+        if name == finding.place:
+            yield _fault("tags", finding, mend_file(finding, branch))
+            continue
+        # Where the tag itself is not there, one whose name begins as its own, or is a part of it, is in the way.
+        blocker = find_blockers([name], there).get(name, name)
+        yield _fault("tags", finding, mend_tag(finding, blocker, remote="origin" if url else ""))
+
+
+def _fault(name: str, finding: Finding, fix: str) -> Check:
+    message = finding.message if finding.message.startswith(finding.place) else f"{finding.place}: {finding.message}"
+    return Check(name, ok=False, message=message, fix=fix)
+
+
+def _remote(repo: GitRepository) -> Check:
+    place = open_store(repo).ask_remote()
+    if place is None:
+        message = "no default DVC remote: the bytes of models are in this clone's cache alone"
+        return Check("dvc remote", ok=False, message=message, fix="mreg init --remote s3://bucket/path")
+    return Check("dvc remote", ok=True, message=f"{place} {'answers' if '://' in place.url else 'is there'}")

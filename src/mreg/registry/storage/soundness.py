@@ -1,0 +1,207 @@
+"""Looking whether the bytes of versions are where they should be, and putting right what can be.
+
+Rules:
+    * A store is looked at with one listing where there is much; every file of a directory is looked up.
+    * What a store says of bytes without reading them is a suspicion: the object is read before it counts as changed.
+    * An object is put right from a copy whose every byte was read and is as the record says; nothing else is sent.
+    * What is not in a cache is no fault where a remote is set: it can be had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mreg.core.names import Selector, Version, parse_model_name, parse_selector
+from mreg.core.objects import FaultKind, Found, StoredObject, VersionBytes, find_fault
+from mreg.core.record import Record
+from mreg.core.retention import Key
+from mreg.core.soundness import ByteFault, Depth, Soundness, VersionFault
+from mreg.core.state import RegistryState
+from mreg.errors import DataError, NotFoundError
+from mreg.registry.reading.artifacts import open_store
+from mreg.registry.reading.reader import Reader
+from mreg.registry.reading.seals import read_records
+from mreg.registry.storage.objects import describe, find_lists, read_file_lists
+from mreg.registry.storage.outlook import file_list_oids
+from mreg.stores.dvc import DvcStore
+from mreg.stores.dvc.shelf import Shelf
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.hashing import Progress
+
+__all__ = ["Checking"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is looked at."""
+
+    records: Mapping[Key, Record]
+    bytes: Mapping[Key, VersionBytes]
+    deleted: int
+    untracked: int
+    notices: tuple[str, ...]
+
+    @property
+    def items(self) -> dict[str, StoredObject]:
+        """The objects by name, each once."""
+        return {item.md5: item for each in self.bytes.values() for item in each.objects}
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """One look at the bytes of some versions: where, how closely, and whether it mends."""
+
+    repo: GitRepository
+    wanted: Sequence[str] = ()
+    """Models and selectors; all where empty."""
+    remote: bool = False
+    read_data: bool = False
+    repair: bool = False
+    progress: Progress | None = None
+
+    def run(self) -> Soundness:
+        """Looks, and with ``repair`` mends.
+
+        Raises:
+            NotFoundError: What is asked for is not registered, or there is no remote.
+            DataError: A record or a file list cannot be read.
+            StorageError: The remote or the disk failed.
+        """
+        store = open_store(self.repo)
+        shelf = store.remote_shelf() if self.remote else store.cache_shelf()
+        if shelf is None:
+            raise NotFoundError("no default DVC remote is set", hint="dvc remote add --default storage <url>")
+        other = store.cache_shelf() if self.remote else store.remote_shelf()
+        shelves = [each for each in (store.cache_shelf(), other if not self.remote else shelf) if each]
+        subject = self._subject(shelves)
+        items = subject.items
+        found = self._look(shelf, items)
+        bad = {md5: kind for md5, item in items.items() if (kind := find_fault(item, found.get(md5)))}
+        unlisted = {key for key, each in subject.bytes.items() if not each.is_listed}
+        absent: set[Key] = set()
+        if not self.remote and other is not None:
+            absent = {key for key, each in subject.bytes.items() if _lacks(each, bad)}
+            bad = {md5: kind for md5, kind in bad.items() if kind is not FaultKind.MISSING}
+        copies = self._find_copies(other, items, bad)
+        repaired: set[str] = set()
+        if self.repair and copies:
+            repaired = self._mend(store, shelf, items, {md5: bad[md5] for md5 in copies})
+            bad = {md5: kind for md5, kind in bad.items() if md5 not in repaired}
+        doubtful = unlisted - absent
+        judged = (self._fault(subject, key, bad, copies, doubtful) for key in sorted(subject.bytes))
+        return Soundness(
+            place=shelf.place.url,
+            remote=shelf.place.name if self.remote else "",
+            depth=Depth.READ if self.read_data else Depth.LISTED,
+            versions=len(subject.bytes),
+            objects=len(items),
+            size=sum(each.size for each in found.values()),
+            faults=tuple(filter(None, judged)),
+            repaired=len(repaired),
+            deleted=subject.deleted,
+            absent=len(absent),
+            untracked=subject.untracked,
+            notices=subject.notices,
+        )
+
+    def _subject(self, shelves: Sequence[Shelf]) -> _Subject:
+        reader = Reader(self.repo)
+        settings = reader.settings()
+        layout = settings.policy.layout
+        state = reader.state(settings.tip, settings.policy)
+        keys = self._choose(state)
+        given_up = {key for key in keys if (mark := state.models[key[0]].archived.get(key[1])) and mark.deletion}
+        kept = [key for key in keys if key not in given_up]
+        oids = {key: oid for key in kept if (oid := state.models[key[0]].file_lists.get(key[1]))}
+        notices: tuple[str, ...] = ()
+        if self.repo.is_shallow:
+            found: Mapping[Key, Record | DataError] = dict(zip(kept, reader.records_of(state, kept), strict=True))
+            notices = ("this clone is shallow: nothing shows here whether a record was changed since",)
+        else:
+            commits = reader.commits(settings.tip, layout)
+            found = read_records(reader, reader.timeline(commits, layout), layout, kept)
+            oids |= {key: oid for key, oid in file_list_oids(commits, layout).items() if key in oids}
+        records = {}
+        for key, record in found.items():
+            if isinstance(record, DataError):
+                raise record
+            records[key] = record
+        files = read_file_lists(self.repo, layout, records, oids)
+        lists = find_lists(
+            (each.artifact.md5 for each in records.values() if each.artifact.md5.endswith(".dir")), shelves
+        )
+        described = describe(records, files, lists)
+        return _Subject(records, described, len(given_up), len(records) - len(described), notices)
+
+    def _choose(self, state: RegistryState) -> list[Key]:
+        chosen: dict[Key, None] = {}
+        for text in self.wanted or [name for name, model in state.models.items() if model.records]:
+            for key in _select(state, text):
+                chosen[key] = None
+        return list(chosen)
+
+    def _look(self, shelf: Shelf, items: Mapping[str, StoredObject]) -> dict[str, Found]:
+        found = dict(shelf.look(items))
+        if self.read_data:
+            wanted = [md5 for md5, each in found.items() if find_fault(items[md5], replace(each, md5="")) is None]
+        else:
+            wanted = [md5 for md5, each in found.items() if find_fault(items[md5], each) is FaultKind.CHANGED]
+        size = sum(found[md5].size for md5 in wanted)
+        return found | shelf.hash_objects(wanted, size, self.progress)
+
+    def _find_copies(
+        self, other: Shelf | None, items: Mapping[str, StoredObject], bad: Collection[str]
+    ) -> frozenset[str]:
+        """Returns those of the faulty objects of which the other side has a good copy: each byte of it is read."""
+        if other is None or not bad:
+            return frozenset()
+        there = other.look(bad)
+        likely = [md5 for md5, each in there.items() if find_fault(items[md5], replace(each, md5="")) is None]
+        if not self.repair and self.remote is False:
+            return frozenset(likely)  # which would be downloaded only to be told of
+        read = other.hash_objects(likely, sum(there[md5].size for md5 in likely), self.progress)
+        return frozenset(md5 for md5, each in read.items() if find_fault(items[md5], each) is None)
+
+    def _mend(
+        self, store: DvcStore, shelf: Shelf, items: Mapping[str, StoredObject], bad: Mapping[str, FaultKind]
+    ) -> set[str]:
+        """Puts objects right from the other side, and returns those that are right now."""
+        shelf.delete([md5 for md5, kind in bad.items() if kind is not FaultKind.MISSING])
+        if self.remote:
+            store.send(bad, progress=self.progress)
+        else:
+            store.fetch(bad, size=sum(items[md5].size or 0 for md5 in bad), progress=self.progress)
+        found = shelf.look(bad)
+        return {md5 for md5 in bad if find_fault(items[md5], found.get(md5)) is None}
+
+    def _fault(
+        self,
+        subject: _Subject,
+        key: Key,
+        bad: Mapping[str, FaultKind],
+        copies: Collection[str],
+        unlisted: Collection[Key],
+    ) -> VersionFault | None:
+        each, artifact = subject.bytes[key], subject.records[key].artifact
+        faults = [
+            ByteFault(bad[item.md5], item.md5, item.path or artifact.path, item.md5 in copies)
+            for item in each.objects
+            if item.md5 in bad
+        ]
+        if key in unlisted:
+            faults.append(ByteFault(FaultKind.MISSING, "", artifact.path, has_copy=False))
+        return VersionFault(*key, len(each.objects), artifact.size, tuple(faults)) if faults else None
+
+
+def _lacks(each: VersionBytes, bad: Mapping[str, FaultKind]) -> bool:
+    return not each.is_listed or any(bad.get(item.md5) is FaultKind.MISSING for item in each.objects)
+
+
+def _select(state: RegistryState, text: str) -> Iterable[Key]:
+    if "@" not in text and "#" not in text:
+        name = parse_model_name(text)
+        versions: Iterable[Version] = state.model(name).versions
+        return [(name, version) for version in versions]
+    selector: Selector = parse_selector(text)
+    return [(selector.model, state.select(selector))]

@@ -1,0 +1,1 @@
+"""How a change becomes a commit with its tags, here and on the remote."""

@@ -1,0 +1,259 @@
+"""Registering: what is known is gathered, the bytes are stored, then one commit names them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from mreg.core.fields import Plain
+from mreg.core.filelist import format_file_list
+from mreg.core.formats import unsafe_reason
+from mreg.core.history import Lane
+from mreg.core.layout import DVC_FILE
+from mreg.core.names import Bump, ModelName, StageName, Version
+from mreg.core.plan import Plan, choose_version, tell_next
+from mreg.core.record import Artifact, Dataset, Record
+from mreg.core.registration import Content, check_new_model, plan_register, refuse_unchanged
+from mreg.core.results import Receipt
+from mreg.core.tags import version_tag
+from mreg.errors import DataError, NotFoundError, RefusedError, StorageError, UsageError
+from mreg.registry.reading.artifacts import open_stats, open_store
+from mreg.registry.reading.seals import dvc_entry, pointer_path
+from mreg.registry.writing.provenance import Provenance, gather
+from mreg.registry.writing.view import View
+from mreg.registry.writing.writer import Writer
+from mreg.stores.artifact import Ingested, ingest, ingest_cached
+from mreg.stores.dvc_yaml import set_artifact
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.hashing import Progress
+from mreg.stores.lineage import Tracked, find_tracked
+from mreg.stores.pointer import format_pointer
+from mreg.stores.survey import survey_artifact
+
+__all__ = ["Facts", "Registering"]
+
+
+_NAME_BYTES = 251
+"""What a file system takes as a name, less the ``.dvc`` of its pointer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the caller says of a new version; what is empty is filled in from the surroundings."""
+
+    metrics: Mapping[str, int | float] = field(default_factory=dict)
+    params: Mapping[str, Plain] = field(default_factory=dict)
+    dataset: Dataset | None = None
+    notes: str = ""
+    metadata: Mapping[str, Plain] = field(default_factory=dict)
+    trained_at: datetime | None = None
+    format: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registering:
+    """One registration: which model, which file, and how."""
+
+    repo: GitRepository
+    model: ModelName
+    source: Path
+    facts: Facts
+    version: Version | None = None
+    bump: Bump = Bump.MAJOR
+    stage: StageName | None = None
+    reason: str = ""
+    approved_by: Sequence[str] = ()
+    force: bool = False
+    upload: bool = True
+    progress: Progress | None = None
+    push: bool | None = None
+
+    def run(self, *, branch: str | None, dry_run: bool) -> Receipt:
+        """Stores the bytes and commits the version.
+
+        With ``dry_run`` nothing is hashed or stored: the record shown lacks the hashes.
+
+        Raises:
+            RefusedError: The version exists, the bytes are the newest version's, or the stage's rule says no.
+            NotFoundError: The artifact or the stage does not exist.
+            StorageError: The bytes could not be stored or uploaded.
+        """
+        writer = Writer(self.repo, push=self.push)
+        if not dry_run:
+            writer.recover()  # before anything is refused
+        tracked = find_tracked(self.repo.worktree, self.source) if self.repo.worktree else None
+        source = tracked.path if tracked else self.source
+        # What can be refused without reading a gigabyte is refused before.
+        plans = _Plans(self, self._survey(source, tracked), tracked)
+        receipt = writer.write(self.model, plans.build, branch=branch, dry_run=True)
+        if dry_run:
+            return replace(receipt, record=plans.record)
+        content = self._ingest(source, tracked)
+        fits = tracked is not None and tracked.md5 == content.artifact.md5
+        plans.content, plans.tracked = content, tracked if fits else None
+        writer.write(self.model, plans.build, branch=branch, dry_run=True)
+        notices = [*self._upload(content), *_warnings(content, tracked, source)]
+        receipt = writer.write(self.model, plans.build, branch=branch)
+        if plans.is_contested and receipt.commit:
+            notices += self._upload_again(content)
+        return replace(receipt, record=plans.record, notices=(*receipt.notices, *notices))
+
+    def _survey(self, source: Path, tracked: Tracked | None) -> Ingested:
+        if tracked and not source.exists():
+            if not tracked.md5:
+                raise NotFoundError(
+                    f"{source} is not here, and DVC 2 named its bytes in a way that DVC 3 does not read",
+                    hint=f"dvc pull {source} && dvc commit -f {source}",
+                    details={"path": str(source)},
+                )
+            return Ingested(Artifact(source.name, tracked.size or 0, tracked.md5, "", files=tracked.files), ())
+        survey = survey_artifact(source, open_store(self.repo).cache().root)
+        files = len(survey.files) if survey.is_directory else None
+        return Ingested(Artifact(survey.name, survey.size, "", "", files=files), ())
+
+    def _ingest(self, source: Path, tracked: Tracked | None) -> Ingested:
+        store, stats = open_store(self.repo), open_stats(self.repo)
+        cache = store.cache()
+        if tracked is None or source.exists():
+            known = tracked.md5 if tracked else ""
+            return ingest(source, cache, tracked=known, stats=stats, progress=self.progress)
+        # DVC knows it and it is not checked out: its bytes are in the cache, or else on the remote.
+        try:
+            return ingest_cached(source.name, tracked.md5, cache, stats=stats, progress=self.progress)
+        except NotFoundError:
+            store.download(tracked.md5, size=tracked.size or 0, progress=self.progress)
+            return ingest_cached(source.name, tracked.md5, cache, stats=stats, progress=self.progress)
+
+    def _upload(self, content: Ingested) -> Sequence[str]:
+        if not self.upload:
+            return ("the bytes were not uploaded: they are in this clone's DVC cache alone",)
+        if not open_store(self.repo).upload(content.artifact.md5, progress=self.progress).remote:
+            return ("no DVC remote is set, so the bytes are in this clone's cache alone: mreg init --remote URL",)
+        return ()
+
+    def _upload_again(self, content: Ingested) -> Sequence[str]:
+        """Sends what went meanwhile, if anything did.
+
+        A collection deletes what was given up; bytes that were among those, and that nobody named before this commit,
+        may have been there when it was looked, and gone when it landed.
+        """
+        try:
+            if self.upload:
+                self._upload(content)
+        except StorageError as error:  # the version is registered, and its bytes are most likely there
+            return (f"nobody knows whether the bytes are still on the remote: {error.message}; mreg fsck --remote",)
+        return ()
+
+
+@dataclass(slots=True)
+class _Plans:
+    """Builds the plan of one registration, as often as the branch moves."""
+
+    asked: Registering
+    content: Ingested
+    tracked: Tracked | None
+    record: Record | None = None
+    is_contested: bool = False
+    """True where bytes of the model were given up: a collection may be under way."""
+    _provenance: Provenance | None = None
+
+    def build(self, view: View) -> Plan:
+        asked, layout = self.asked, view.policy.layout
+        self.is_contested = any(mark.deletion for mark in view.model.archived.values())
+        _refuse_long_name(self.content.artifact.path)
+        if not view.model.records:
+            check_new_model(view.policy, asked.model, view.neighbours())
+        version = choose_version(view.model, asked.version, asked.bump, force=asked.force, once=view.once())
+        _refuse_foreign_tag(view, version)
+        record = self.record = self._describe(view, version)
+        if record.artifact.sha256:
+            refuse_unchanged(view.model, _newest(view), record, force=asked.force)
+        (dvc_yaml,) = asked.repo.read([f"{view.registry.commit}:{DVC_FILE}"])
+        files = self.content.files
+        content = Content(
+            pointer_path=pointer_path(layout, record),
+            pointer=format_pointer(record.artifact).encode(),
+            dvc_yaml=set_artifact(dvc_yaml, asked.model, dvc_entry(layout, record)),
+            file_list=format_file_list(files) if files else None,
+        )
+        lane = view.lane(asked.stage) if asked.stage else Lane()
+        statement = view.statement(asked.reason, asked.approved_by)
+        return plan_register(view.policy, view.model, lane, record, content, statement, stage=asked.stage)
+
+    def _describe(self, view: View, version: Version) -> Record:
+        facts, tracked = self.asked.facts, self.tracked
+        if self._provenance is None:
+            source = tracked.path if tracked else self.asked.source
+            self._provenance = gather(self.asked.repo, view.policy.root, source)
+        known = self._provenance
+        return Record(
+            model=self.asked.model,
+            version=version,
+            artifact=replace(self.content.artifact, format=_choose_format(facts.format, self.content.artifact)),
+            metrics={**(tracked.metrics if tracked else {}), **facts.metrics},
+            params={**(tracked.params if tracked else {}), **facts.params},
+            dataset=facts.dataset or (tracked.dataset if tracked else None),
+            code=known.code,
+            run=known.run,
+            trained_at=facts.trained_at or known.trained_at,
+            environment=known.environment,
+            notes=facts.notes,
+            metadata=facts.metadata,
+        )
+
+
+def _choose_format(named: str, artifact: Artifact) -> str:
+    danger = unsafe_reason(artifact.format)
+    if named and danger and not unsafe_reason(named):
+        raise UsageError(
+            f"{artifact.path} is not {named}: its bytes are {artifact.format}, and {danger}",
+            hint=f"leave --model-format out, or name what is in it: --model-format {named}-{artifact.format}",
+            details={"named": named, "format": artifact.format},
+        )
+    return named or artifact.format
+
+
+def _refuse_long_name(name: str) -> None:
+    length = len(os.fsencode(name))
+    if length > _NAME_BYTES:
+        raise UsageError(
+            f"the artifact's name is {length} bytes long, and {_NAME_BYTES} are the most: {name}",
+            hint="register it under a shorter name: cp -r, or ln -s",
+            details={"name": name, "bytes": length},
+        )
+
+
+def _newest(view: View) -> Record | None:
+    newest = max(view.model.records, default=None)
+    try:
+        return view.reader.record(view.registry, view.model.model, newest) if newest else None
+    except DataError:
+        return None  # a record that cannot be read hinders no new one
+
+
+def _refuse_foreign_tag(view: View, version: Version) -> None:
+    name = version_tag(view.model.model, version)
+    if view.reader.repo.resolve([f"refs/tags/{name}"])[0]:
+        other = f"--version {tell_next(version, Bump.MAJOR)}"
+        raise RefusedError(
+            f"the tag {name} is there already, and no record on this branch explains it",
+            hint=f"git tag -d {name}   # if nobody needs it, such as after git reset; or register another: {other}",
+            details={"tag": name},
+        )
+
+
+def _warnings(content: Ingested, tracked: Tracked | None, source: Path) -> list[str]:
+    found = []
+    reason = unsafe_reason(content.artifact.format)
+    if reason:
+        found.append(f"{content.artifact.path}: {reason}; load it only from people you trust")
+    if source.is_file() and source.stat().st_mode & stat.S_IXUSR:
+        found.append(f"{content.artifact.path} is executable here, and will not be where it is pulled: chmod +x there")
+    if tracked and tracked.md5 != content.artifact.md5:
+        why = "has changed since DVC tracked it" if tracked.md5 else "was tracked by DVC 2 (dvc commit renews that)"
+        found.append(f"{content.artifact.path} {why}, so its lineage was left out")
+    return found
