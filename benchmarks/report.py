@@ -45,8 +45,12 @@ def save(path: Path, machine: Mapping[str, str], results: Results) -> None:
 
 
 def merge(old: Results, new: Results) -> Results:
-    """Returns both; where both have a group of programs, the new one's."""
-    return {suite: {**old.get(suite, {}), **new.get(suite, {})} for suite in dict.fromkeys([*old, *new])}
+    """Returns both; where both have a program in the same group, the new one's."""
+    found = {suite: dict(groups) for suite, groups in old.items()}
+    for suite, groups in new.items():
+        kept = found.setdefault(suite, {})
+        kept.update({group: {**kept.get(group, {}), **costs} for group, costs in groups.items()})
+    return found
 
 
 def write_page(results: Results, page: Path = PAGE) -> None:

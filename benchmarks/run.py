@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=120, help="seconds after which a program is ended")
     parser.add_argument("--keep", type=Path, help="a folder for the registries, made once; else a temporary one")
     parser.add_argument("--without", default="", help="owners (gto, dvc, mlflow) or programs that are not run")
+    parser.add_argument("--only", default="", help="of the registries, only programs whose name holds this")
     parser.add_argument("--mib", type=int, default=1024, help="of the large file")
     parser.add_argument("--files", type=int, default=10_000, help="of the directory of small files")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -60,7 +61,7 @@ def _scale(arguments: argparse.Namespace) -> Iterator[Groups]:
     mlflow = None if "mlflow" in left_out else peers.install("mlflow-skinny", "sqlalchemy", "alembic") / "python"
     for size in map(int, arguments.sizes.split(",")):
         site = scale.prepare(arguments.keep / str(size), size, mlflow)
-        costs = scale.measure(site, arguments.repeat, arguments.limit, left_out)
+        costs = scale.measure(site, arguments.repeat, arguments.limit, left_out, arguments.only)
         left_out |= {name for name, cost in costs.items() if isinstance(cost, Failed)}
         print_costs(f"{size} versions in {scale.models_of(size)} models", costs)
         yield {str(size): costs}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection
@@ -9,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.measuring import ENV, Cost, Failed, run, take_turns
-from benchmarks.programs import MLFLOW, PROGRAMS, Program, stage_files
+from benchmarks.measuring import BIN, ENV, Cost, Failed, run, take_turns
+from benchmarks.programs import MLFLOW, MODEL, PROGRAMS, Program, stage_files
 
 __all__ = ["Site", "measure", "models_of", "prepare"]
 
@@ -42,6 +43,7 @@ def prepare(folder: Path, versions: int, mlflow: Path | None) -> Site:
         options = ["--versions", str(versions), "--models", str(models), "--share", str(max(50, versions // models))]
         subprocess.run([sys.executable, "-m", "benchmarks.generate", folder, *options], check=True, cwd=ROOT)
     stage_files(folder)
+    subprocess.run([BIN / "mreg", "-C", folder, "show", MODEL], check=True, env=ENV, stdout=subprocess.DEVNULL)
     database = folder.with_name(f"{folder.name}.db")
     if mlflow and not database.exists():
         subprocess.run(
@@ -50,7 +52,9 @@ def prepare(folder: Path, versions: int, mlflow: Path | None) -> Site:
     return Site(folder, database, mlflow)
 
 
-def measure(site: Site, repeat: int, limit_s: float, left_out: Collection[str]) -> dict[str, Cost | Failed]:
+def measure(
+    site: Site, repeat: int, limit_s: float, left_out: Collection[str], only: str = ""
+) -> dict[str, Cost | Failed]:
     """Returns what each program takes, in turns.
 
     Args:
@@ -58,11 +62,14 @@ def measure(site: Site, repeat: int, limit_s: float, left_out: Collection[str]) 
         repeat: How often each is run.
         limit_s: Seconds after which a program is ended.
         left_out: Names of programs or of their owners that are not run.
+        only: What the name of each program must hold.
     """
     steps: dict[str, Callable[[], Cost]] = {}
     given_up: dict[str, str] = {}
     for program in PROGRAMS:
         if {program.name, program.owner} & set(left_out) or (program.owner == "mlflow" and not site.mlflow):
+            continue
+        if only not in program.name:
             continue
         steps[program.name] = partial(_step, program, site, limit_s, given_up)
     return take_turns(steps, repeat)
@@ -74,6 +81,9 @@ def _step(program: Program, site: Site, limit_s: float, given_up: dict[str, str]
         raise Failed(f"not run: {given_up[program.owner]}")
     if program.before:
         program.before(site.folder)
+    known, aside = site.folder / ".git" / "mreg", site.folder / ".git" / "mreg-aside"
+    if program.is_cold and known.exists():
+        known.rename(aside)
     places = {"{mlflow}": site.mlflow, "{database}": site.database}
     command = [places.get(str(word)) or word for word in program.command]
     try:
@@ -82,3 +92,7 @@ def _step(program: Program, site: Site, limit_s: float, given_up: dict[str, str]
         if str(failure).startswith("not done") and program.owner != "mreg":
             given_up[program.owner] = f"{program.name} was {failure}"
         raise
+    finally:
+        if aside.exists():
+            shutil.rmtree(known, ignore_errors=True)
+            aside.rename(known)
