@@ -760,6 +760,17 @@ def test_writers_that_push_upload_what_was_registered_before(team: Team, made: P
     assert (stored / name[:2] / name[2:]).read_text() == text
 
 
+def test_writer_that_pushes_and_finds_nothing_to_do_says_what_the_remote_lacks(team: Team, git: Git) -> None:
+    ada = team.clone("ada")
+    promote(ada, 1)
+    receipt = Registry.open(ada).promote("churn@v1", "staging", reason="again", push=True)
+    assert not receipt.changed
+    [notice] = receipt.notices
+    assert notice == "origin lacks commits of main here, and does not say so yet: mreg push"
+    paste(notice.rpartition(": ")[2], ada, git)
+    assert Registry.open(ada).promote("churn@v1", "staging", reason="again", push=True).notices == ()
+
+
 def test_writers_that_push_take_no_merge_along_that_puts_this_clone_first(team: Team) -> None:
     ada, bo = team.clone("ada"), team.clone("bo")
     promote(ada, 1)

@@ -79,21 +79,27 @@ class Upstream:
             if self.is_registry and not is_on_top(self.repo, local, self.tip):
                 raise ConflictError(
                     f"a merge on {self.branch} puts commits of this clone before those of {self.remote}/{self.branch}",
-                    hint=f"{self._push()}   # puts them on top; then run this again",
+                    hint=f"{self._command()}   # puts them on top; then run this again",
                     details={"branch": self.branch, "remote": self.remote, "local": local, "there": self.tip},
                 )
             return
         if not is_ancestor(self.repo, local, self.tip):
             raise ConflictError(
                 f"{self.branch} and {self.remote}/{self.branch} have gone apart: each has commits that the other lacks",
-                hint=f"{self._push()}   # joins them; then run this again",
+                hint=f"{self._command()}   # joins them; then run this again",
                 details={"branch": self.branch, "remote": self.remote, "local": local, "there": self.tip},
             )
         paths = [change.path for change in self.repo.changes(local, self.tip)]
         update = RefUpdate(f"refs/heads/{self.branch}", self.tip, local)
         publisher.publish([update], paths=paths, reason=f"mreg: follow {self.remote}/{self.branch}")
 
-    def _push(self) -> str:
+    def tell_unpushed(self, local: str | None) -> tuple[str, ...]:
+        """Returns what to know where nothing is left to do, and the remote lacks what made it so."""
+        if local is None or local == self.tip:
+            return ()
+        return (f"{self.remote} lacks commits of {self.branch} here, and does not say so yet: {self._command()}",)
+
+    def _command(self) -> str:
         return "mreg push" if self.is_registry else f"mreg push --branch {shlex.quote(self.branch)}"
 
     def fetch_tags(self, names: Iterable[str]) -> None:

@@ -98,7 +98,8 @@ class Writer:
                 view = self._view(model, base)
                 plan, findings = self._judge(base, view, build(view))
                 if not plan.changed:
-                    return Receipt(plan, base.branch, None)
+                    notices = upstream.tell_unpushed(base.local) if upstream else ()
+                    return Receipt(plan, base.branch, None, notices=notices)
                 try:
                     receipt = self._land(Publisher(self._repo), base, view, plan, upstream)
                     return replace(receipt, findings=findings)
