@@ -51,6 +51,21 @@ def test_another_remote_takes_the_place_in_one_commit(repo: Path, mreg_here: Mre
     assert git("rev-list", "--count", "HEAD") == "3"
 
 
+def test_the_command_that_copies_from_the_remote_before_reaches_it_and_commits_nothing(
+    repo: Path, mreg_here: Mreg, git: Git
+) -> None:
+    mreg_here("init", *S3, "--endpoint-url", "https://minio.example.com", "--profile", "models", check=0)
+    said = mreg_here("init", "--remote", "gs://models", check=0)
+    [command] = re.findall(r"there alone, and (.*?) && dvc fetch .* copies them", said.out + said.err)
+    subprocess.run(["bash", "-c", command], check=True, cwd=repo)
+    assert ConfigObj((repo / ".dvc" / "config.local").read_text().splitlines())['remote "old"'] == {
+        "url": "s3://models/registry",
+        "endpointurl": "https://minio.example.com",
+        "profile": "models",
+    }
+    assert git("status", "--porcelain") == ""
+
+
 def test_dry_run_changes_nothing(repo: Path, mreg_here: Mreg, git: Git) -> None:
     before = git("rev-parse", "HEAD")
     mreg_here("init", *S3, "--profile", "models", "--dry-run", check=0)

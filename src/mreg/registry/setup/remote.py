@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mreg.core.plan import Document
 from mreg.errors import UsageError
-from mreg.stores.dvc import DvcStore, dvc_files
+from mreg.stores.dvc import DvcStore, dvc_files, read_options
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["CONFIG", "DVC_FILES", "Storage", "tell_remote"]
@@ -82,6 +82,16 @@ def tell_remote(repo: GitRepository, before: str | None, after: Document) -> tup
     old, new = (DvcStore(root / ".dvc", root, config_text=text).remote() for text in (before, after.decode()))
     if old is None or old == new:
         return ()
-    copy = f"dvc remote add old {shlex.quote(old.url)} && dvc fetch --all-commits --remote old"
-    copy += " && dvc push --all-commits"
+    # What DVC needs to get at the old one, in the file that Git ignores.
+    steps = [
+        f"dvc remote add --local old {shlex.quote(old.url)}",
+        *(
+            f"dvc remote modify --local old {name} {shlex.quote(value)}"
+            for name, value in read_options(before, old.name).items()
+            if name not in {"url", "verify"}
+        ),
+        "dvc fetch --all-commits --remote old",
+        "dvc push --all-commits",
+    ]
+    copy = " && ".join(steps)
     return (f"the default was {old}: older versions may be there alone, and {copy} copies them",)

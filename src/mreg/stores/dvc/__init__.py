@@ -5,7 +5,7 @@ else through DVC's file systems), ``store`` is what the rest of mreg uses.
 """
 
 from mreg.stores.dvc.served import ServedStore
-from mreg.stores.dvc.setup import dvc_files
+from mreg.stores.dvc.setup import dvc_files, read_options
 from mreg.stores.dvc.store import STALL_S, DvcStore, Uploaded
 
-__all__ = ["STALL_S", "DvcStore", "ServedStore", "Uploaded", "dvc_files"]
+__all__ = ["STALL_S", "DvcStore", "ServedStore", "Uploaded", "dvc_files", "read_options"]

@@ -15,7 +15,7 @@ from mreg.stores.dvc.options import check_options, check_url, scheme_of
 if TYPE_CHECKING:
     from configobj import ConfigObj
 
-__all__ = ["REMOTE_NAME", "dvc_files"]
+__all__ = ["REMOTE_NAME", "dvc_files", "read_options"]
 
 REMOTE_NAME = "storage"
 """What mreg calls the remote that it adds."""
@@ -62,7 +62,7 @@ def dvc_files(
 
 def _set_remote(text: str, remote_url: str | None, root: Path, options: Mapping[str, str]) -> str:
     name = REMOTE_NAME if remote_url is not None else _default_remote(text)
-    old = _read_remote(text, name)
+    old = read_options(text, name)
     url = _written_url(remote_url, root) if remote_url is not None else old.get("url", "")
     check_options(options, scheme_of(url), name)
     kept = old if scheme_of(old.get("url", url)) == scheme_of(url) else {}
@@ -81,7 +81,8 @@ def _default_remote(text: str) -> str:
     return name
 
 
-def _read_remote(text: str, name: str) -> dict[str, str]:
+def read_options(text: str, name: str) -> dict[str, str]:
+    """Returns the options of a remote in the text of ``.dvc/config``, its URL among them; empty where there is none."""
     return {key: str(value) for key, value in _parse(text).get(_section(name), {}).items()}
 
 
