@@ -310,6 +310,7 @@ def test_watch_what_no_patience_mends_ends_it_at_the_start(far: Far, place: Path
         {"command": "mreg-no-such-program"},
         {"command": "'unbalanced"},
         {"command": [""]},
+        {"command": ""},
         {"repo": ""},
         {"branch": ""},
         {"link": "teleport"},

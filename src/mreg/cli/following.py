@@ -64,7 +64,7 @@ def follow(request: Request, output: OutputFormat) -> int:
         every=request.every_s,
         link=request.link,
         force=request.force,
-        command=request.command or (),
+        command=() if request.command is None else request.command,
         command_timeout=request.command_timeout_s,
         on_news=listener.hear,
     )

@@ -82,7 +82,8 @@ def watch(  # noqa: PLR0913 - what one watch is told
     how = as_choice(link, LinkMode, "link")
     source = _Source(serving, chosen, place, how, force, ended, marks)
     is_stopped = ended.is_set
-    hook = make_hook(as_command(command), chosen, timeout_s=timeout_s, is_stopped=is_stopped) if command else None
+    is_asked = bool(command) or isinstance(command, str)  # an empty text is a slip: a variable that is not set
+    hook = make_hook(as_command(command), chosen, timeout_s=timeout_s, is_stopped=is_stopped) if is_asked else None
     return Following(source, Pace(every_s), ended, on_news or _ignore, hook).run()
 
 
