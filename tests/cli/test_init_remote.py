@@ -89,10 +89,21 @@ def test_secret_is_refused_and_the_hint_keeps_it_out_of_git(
     assert git("status", "--porcelain") == ""
 
 
-def test_url_with_a_password_is_refused(repo: Path, mreg_here: Mreg) -> None:
-    refused = mreg_here("init", "--remote", "https://ada:hush@example.com/models", check=2)
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [("https://ada:hush@example.com/models", "password"), ("s3://ada:hush@models/registry", "secret_access_key")],
+)
+def test_url_with_a_password_is_refused_and_the_hint_keeps_it_out_of_git(
+    repo: Path, mreg_here: Mreg, git: Git, url: str, name: str
+) -> None:
+    refused = mreg_here("init", "--remote", url, check=2)
     assert "holds a secret" in refused.err
     assert "hush" not in refused.err
+    mreg_here("init", "--remote", url.replace("ada:hush@", ""), check=0)
+    [command] = re.findall(r"then: (.*)", refused.err)
+    subprocess.run(["bash", "-c", command], input="hush\n", text=True, check=True, cwd=repo)
+    assert read_remote(repo, "config.local") == {name: "hush"}
+    assert git("status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize(

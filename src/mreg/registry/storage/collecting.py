@@ -71,7 +71,8 @@ class Collecting:
         """
         if self.branch is not None and not self.remote:
             raise UsageError(
-                "bytes are given up for all: on the remote", hint="mreg gc --remote --branch NAME --delete"
+                "--branch is about bytes on the remote, and --remote is not given",
+                hint="mreg gc --remote --branch NAME --delete",
             )
         return self._collect_remote() if self.remote else self._collect_cache()
 
@@ -127,7 +128,7 @@ class Collecting:
     def _remote_shelf(self) -> Shelf:
         shelf = open_store(self.repo).remote_shelf()
         if shelf is None:
-            raise NotFoundError("no default DVC remote is set", hint="dvc remote add --default storage <url>")
+            raise NotFoundError("no default DVC remote is set", hint="mreg init --remote s3://bucket/path")
         return shelf
 
     def _fetch(self) -> tuple[str, Refs]:

@@ -71,7 +71,7 @@ class Checking:
         store = open_store(self.repo)
         shelf = store.remote_shelf() if self.remote else store.cache_shelf()
         if shelf is None:
-            raise NotFoundError("no default DVC remote is set", hint="dvc remote add --default storage <url>")
+            raise NotFoundError("no default DVC remote is set", hint="mreg init --remote s3://bucket/path")
         other = store.cache_shelf() if self.remote else store.remote_shelf()
         shelves = [each for each in (store.cache_shelf(), other if not self.remote else shelf) if each]
         subject = self._subject(shelves)

@@ -85,7 +85,7 @@ def check_url(remote_url: str) -> None:
     if public != remote_url:
         raise UsageError(
             f"the URL of the DVC remote holds a secret, and would be committed: {public or scheme + '://…'}",
-            hint="leave the secret out here, then: dvc remote modify --local <remote> password <secret>",
+            hint=f'leave it out here, then: read -rs secret; {_modify("storage", _secret_of(scheme))} "$secret"',
         )
 
 
@@ -124,6 +124,11 @@ def check_options(options: Mapping[str, str], scheme: str, remote_name: str) -> 
                 details={"option": name},
             )
         _check_value(name, value)
+
+
+def _secret_of(scheme: str) -> str:
+    """Returns what DVC calls that which a URL of this kind has as its password."""
+    return {"s3": "secret_access_key", "azure": "account_key"}.get(scheme, "password")
 
 
 def _modify(remote_name: str, name: str) -> str:
