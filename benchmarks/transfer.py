@@ -161,17 +161,21 @@ class Bench:
 
     def dvc_pull(self, repository: Path) -> Cost:
         """Returns what ``dvc pull`` takes in a clone without a cache."""
-        _forget(repository)
-        pointer = f"registry/{MODEL}/artifact/{self.name}"
-        shutil.rmtree(repository / pointer, ignore_errors=True)
-        (repository / pointer).unlink(missing_ok=True)
-        return self.cost([DVC, "pull", "--quiet", f"{pointer}.dvc"], repository)
+        path = self._tracked(repository)
+        return self.cost([DVC, "pull", "--quiet", f"{path}.dvc"], repository)
 
     def dvc_get(self, repository: Path) -> Cost:
         """Returns what ``dvc get`` takes."""
-        path = f"registry/{MODEL}/artifact/{self.name}"
-        _forget(repository)
+        path = self._tracked(repository)
         return self.cost([DVC, "get", "--quiet", repository, path, "--out", self.fresh() / self.name])
+
+    def _tracked(self, repository: Path) -> str:
+        """Returns the path that DVC tracks, where nothing is in place: ``dvc get`` would copy it."""
+        _forget(repository)
+        path = f"registry/{MODEL}/artifact/{self.name}"
+        shutil.rmtree(repository / path, ignore_errors=True)
+        (repository / path).unlink(missing_ok=True)
+        return path
 
     def _boto(self, verb: str, path: Path, key: str, *threads: str) -> list[str | Path]:
         return [self.peers / "python", BOTO, verb, self.server.url, path, key, *threads]
