@@ -45,6 +45,7 @@ OUTSIDE = {
     "picklescan": {"mreg.stores.scanner"},
     "platformdirs": {"mreg.stores.dvc", "mreg.stores.serving"},
     "rich": {"mreg.cli", "mreg.render"},
+    "s3transfer": {"mreg.stores.dvc"},
     "subprocess": {"mreg.stores.git.programs", "mreg.stores.git.runner", "mreg.stores.hook"},
     "tomli": {"mreg.stores"},
     "typer": {"mreg.cli"},

@@ -1,4 +1,4 @@
-"""S3 by botocore: requests that are copies of one, parts that come side by side, on a real server behind a proxy."""
+"""S3 by botocore and s3transfer: what is asked, and what comes of it, on a real server behind a proxy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from mreg.errors import CorruptArtifactError
 from mreg.stores.cache import Cache
 from mreg.stores.dvc.errors import Place
 from mreg.stores.dvc.s3 import S3Remote
-from mreg.stores.dvc.s3_client import S3Client
 from mreg.stores.dvc.s3_options import client_options, open_session, read_extra
 from mreg.stores.dvc.traffic import Traffic
 from mreg.stores.hashing import Meter
@@ -47,7 +46,7 @@ class Yard:
         self.prefix = folder.name
         self.cache, self.other, self.s3 = Cache(folder / "cache"), Cache(folder / "other"), s3
         options = {**s3.options(self.prefix), "endpointurl": f"http://127.0.0.1:{proxy.port}", "region": "us-east-1"}
-        self.remote = S3Remote(S3Client(options, f"models/{self.prefix}", stall_s=5), PLACE)
+        self.remote = S3Remote(options, f"models/{self.prefix}", PLACE, stall_s=5)
 
     def add(self, content: bytes) -> str:
         md5 = hashlib.md5(content).hexdigest()
@@ -106,9 +105,8 @@ def test_small_objects_take_one_request_each(yard: Yard, proxy: Proxy) -> None:
 def test_what_goes_wrong_is_asked_again_by_botocore(yard: Yard, proxy: Proxy) -> None:
     names = [yard.add(os.urandom(100)) for _ in range(8)]
     yard.send(*names)
-    yard.fetch(names[0])  # the pattern of the others
     proxy.suffer(Fault(answers=b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n", times=2))
-    yard.fetch(*names[1:5])
+    yard.fetch(*names[:4])
     proxy.suffer(Fault(cut_down=40, times=2))
     yard.fetch(*names)
     assert all(yard.other.path(name).read_bytes() == yard.cache.path(name).read_bytes() for name in names)
@@ -121,9 +119,19 @@ def test_part_that_is_cut_off_goes_on_where_it_stopped(yard: Yard, proxy: Proxy)
     proxy.suffer(Fault(cut_down=PART // 2, times=1))
     proxy.forget()
     moved = yard.fetch(name)
-    assert 3 <= proxy.count()["GET"] <= 4  # another connection may have been open in time to suffer it
+    assert 3 <= proxy.count()["GET"] <= 6  # one to look, two parts; others may be open in time to suffer it
     assert moved[-1] == 2 * PART
     assert yard.other.path(name).read_bytes() == yard.cache.path(name).read_bytes()
+
+
+@pytest.mark.slow
+def test_object_of_more_parts_than_memory_holds_comes_back(yard: Yard) -> None:
+    name = yard.add(os.urandom(1 << 20) * 89 + b"end")  # s3transfer hangs here where it looks at the first part itself
+    yard.send(name)
+    with yard.remote:
+        moved = yard.fetch(name)
+    assert moved[-1] == (89 << 20) + 3
+    assert yard.other.path(name).stat().st_size == (89 << 20) + 3
 
 
 @pytest.mark.slow

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mreg.stores.dvc.clients import resolve
 from mreg.stores.dvc.cloud import CloudRemote
 from mreg.stores.dvc.config import Sections
@@ -11,8 +14,9 @@ from mreg.stores.dvc.traffic import Remote
 __all__ = ["open_remote"]
 
 
-def open_remote(sections: Sections, place: Place, *, stall_s: float) -> Remote:
-    """Prepares a connection; the first request makes it.
+@contextmanager
+def open_remote(sections: Sections, place: Place, *, stall_s: float) -> Iterator[Remote]:
+    """Prepares a connection, which the first request makes; gives up in the end what is still being moved.
 
     Args:
         sections: DVC's settings.
@@ -24,9 +28,13 @@ def open_remote(sections: Sections, place: Place, *, stall_s: float) -> Remote:
     """
     with remote_errors("opened", place):
         file_system, options, root = resolve(sections, place, stall_s)
-        if file_system.protocol == "s3":
+        is_s3 = file_system.protocol == "s3"
+        if is_s3:
             from mreg.stores.dvc.s3 import S3Remote  # noqa: PLC0415 - imports botocore
-            from mreg.stores.dvc.s3_client import S3Client  # noqa: PLC0415
 
-            return S3Remote(S3Client(options, root, stall_s=stall_s), place)
-    return CloudRemote(sections, place, stall_s=stall_s)
+            remote = S3Remote(options, root, place, stall_s=stall_s)
+    if is_s3:
+        with remote:
+            yield remote
+    else:
+        yield CloudRemote(sections, place, stall_s=stall_s)

@@ -245,7 +245,9 @@ class DvcStore:
         if _URL.match(options["url"]):
             from mreg.stores.dvc.remotes import open_remote  # noqa: PLC0415 - what follows imports DVC
 
-            yield Traffic(cache, open_remote(sections, place, stall_s=self._stall_s), place, jobs, self._stall_s)
+            stall_s = self._stall_s
+            with open_remote(sections, place, stall_s=stall_s) as remote:
+                yield Traffic(cache, remote, place, jobs, stall_s)
             return
         folder = Path(options["url"])
         if is_written:
