@@ -771,6 +771,19 @@ def test_writer_that_pushes_and_finds_nothing_to_do_says_what_the_remote_lacks(t
     assert Registry.open(ada).promote("churn@v1", "staging", reason="again", push=True).notices == ()
 
 
+def test_register_where_git_fetched_the_tag_of_a_version_that_is_not_here_yet(team: Team, git: Git) -> None:
+    ada, bo = team.clone("ada"), team.clone("bo")
+    for path in (ada, bo):
+        (path / "new.bin").write_text(path.name)
+    Registry.open(ada).register("churn", ada / "new.bin", push=True)
+    team.git("fetch", "--quiet", cwd=bo)
+    with pytest.raises(ConflictError, match=r"main is behind origin/main, which has churn v4\.0\.0 already") as caught:
+        Registry.open(bo).register("churn", bo / "new.bin", push=False)
+    assert str(Registry.open(bo).register("churn", bo / "new.bin", push=True).version) == "v5.0.0"
+    paste(caught.value.hint, bo, git)
+    check(team, bo)
+
+
 def test_writers_that_push_take_no_merge_along_that_puts_this_clone_first(team: Team) -> None:
     ada, bo = team.clone("ada"), team.clone("bo")
     promote(ada, 1)

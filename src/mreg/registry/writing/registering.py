@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from mreg.core.record import Artifact, Dataset, Record
 from mreg.core.registration import Content, check_new_model, plan_register, refuse_unchanged
 from mreg.core.results import Receipt
 from mreg.core.tags import version_tag
-from mreg.errors import DataError, NotFoundError, RefusedError, StorageError, UsageError
+from mreg.errors import ConflictError, DataError, NotFoundError, RefusedError, StorageError, UsageError
 from mreg.registry.reading.artifacts import open_stats, open_store
 from mreg.registry.reading.seals import dvc_entry, pointer_path
 from mreg.registry.writing.provenance import Provenance, gather
@@ -28,6 +29,7 @@ from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
 from mreg.stores.artifact import Ingested, ingest, ingest_cached
 from mreg.stores.dvc_yaml import set_artifact
+from mreg.stores.git.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.hashing import Progress
 from mreg.stores.lineage import Tracked, find_tracked
@@ -168,7 +170,8 @@ class _Plans:
         if not view.model.records:
             check_new_model(view.policy, asked.model, view.neighbours())
         version = choose_version(view.model, asked.version, asked.bump, force=asked.force, once=view.once())
-        _refuse_foreign_tag(view, version)
+        is_pushed = view.rules.push if asked.push is None else asked.push
+        _refuse_foreign_tag(view, version, is_pushed=is_pushed)
         record = self.record = self._describe(view, version)
         if record.artifact.sha256:
             refuse_unchanged(view.model, _newest(view), record, force=asked.force)
@@ -235,9 +238,20 @@ def _newest(view: View) -> Record | None:
         return None  # a record that cannot be read hinders no new one
 
 
-def _refuse_foreign_tag(view: View, version: Version) -> None:
+def _refuse_foreign_tag(view: View, version: Version, *, is_pushed: bool) -> None:
     name = version_tag(view.model.model, version)
-    if view.reader.repo.resolve([f"refs/tags/{name}"])[0]:
+    repo, branch = view.reader.repo, view.rules.branch
+    sealed, there = repo.resolve([f"refs/tags/{name}^{{commit}}", f"refs/remotes/origin/{branch}"])
+    if sealed and there and is_ancestor(repo, sealed, there) and not is_ancestor(repo, sealed, view.landed):
+        # Fetched with its tags, and not merged: somebody else's version, which what is pushed is put on top of.
+        if is_pushed:
+            return
+        raise ConflictError(
+            f"{branch} is behind origin/{branch}, which has {view.model.model} {version} already",
+            hint=f"git pull --ff-only origin {shlex.quote(branch)}   # or the same command with --push",
+            details={"tag": name, "branch": branch},
+        )
+    if repo.resolve([f"refs/tags/{name}"])[0]:
         other = f"--version {tell_next(version, Bump.MAJOR)}"
         raise RefusedError(
             f"the tag {name} is there already, and no record on this branch explains it",
