@@ -316,6 +316,18 @@ def test_gc_leaves_what_is_registered_between_its_commit_and_the_deletion(stock:
     assert stock.holds(a) == [True]
 
 
+def test_fsck_of_a_clone_that_is_behind_sends_nothing_back_that_was_given_up(stock: Stock) -> None:
+    ann = stock.ann
+    a, _ = (ann.register("churn", content) for content in (A, B))
+    ann.push()
+    bob = stock.clone("bob")
+    sweep(bob)
+    ann.git("fetch", "--quiet", cwd=ann.path)
+    found = ann.registry.fsck(remote=True, repair=True)
+    assert (found.ok, found.repaired, found.deleted) == (True, 0, 1)
+    assert stock.holds(a) == [False]
+
+
 def test_gc_brings_back_what_is_registered_while_it_deletes(stock: Stock, tmp_path: Path) -> None:
     ann = stock.ann
     a, b, _ = (ann.register("churn", content) for content in (A, B, C))

@@ -111,7 +111,11 @@ class Checking:
         layout = settings.policy.layout
         state = reader.state(settings.tip, settings.policy)
         keys = self._choose(state)
-        given_up = {key for key in keys if (mark := state.models[key[0]].archived.get(key[1])) and mark.deletion}
+        known = [state]
+        # What was given up stays so: a clone that is behind calls nothing missing for that, and sends nothing back.
+        if (there := self.repo.tracked_tip(settings.branch)) and there != settings.tip:
+            known.append(reader.state(there, settings.policy))
+        given_up = {key for key in keys if any(_is_given_up(each, key) for each in known)}
         kept = [key for key in keys if key not in given_up]
         oids = {key: oid for key in kept if (oid := state.models[key[0]].file_lists.get(key[1]))}
         notices: tuple[str, ...] = ()
@@ -192,6 +196,12 @@ class Checking:
         if key in unlisted:
             faults.append(ByteFault(FaultKind.MISSING, "", artifact.path, has_copy=False))
         return VersionFault(*key, len(each.objects), artifact.size, tuple(faults)) if faults else None
+
+
+def _is_given_up(state: RegistryState, key: Key) -> bool:
+    model = state.models.get(key[0])
+    mark = model.archived.get(key[1]) if model else None
+    return bool(mark and mark.deletion)
 
 
 def _lacks(each: VersionBytes, bad: Mapping[str, FaultKind]) -> bool:
