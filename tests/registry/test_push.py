@@ -23,6 +23,7 @@ from mreg.errors import (
     RefusedError,
     UsageError,
 )
+from mreg.registry.setup.doctor import examine
 from tests.conftest import Git, Mreg
 from tests.hosts import HOSTS, MERGER, GitHost, git_host
 from tests.registry.teams import Team, found
@@ -777,6 +778,8 @@ def test_register_where_git_fetched_the_tag_of_a_version_that_is_not_here_yet(te
         (path / "new.bin").write_text(path.name)
     Registry.open(ada).register("churn", ada / "new.bin", push=True)
     team.git("fetch", "--quiet", cwd=bo)
+    faults = [each for each in examine(bo).checks if not each.ok]
+    assert [each.fix for each in faults] == ["git pull --ff-only origin main"]
     with pytest.raises(ConflictError, match=r"main is behind origin/main, which has churn v4\.0\.0 already") as caught:
         Registry.open(bo).register("churn", bo / "new.bin", push=False)
     assert str(Registry.open(bo).register("churn", bo / "new.bin", push=True).version) == "v5.0.0"

@@ -21,6 +21,7 @@ from mreg.registry.setup.remote_checks import examine_remote
 from mreg.registry.writing.tagging import Tagger
 from mreg.stores.git.pending import find_writer
 from mreg.stores.git.publishing import Publisher
+from mreg.stores.git.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.worktrees import find_held
 
@@ -178,6 +179,7 @@ def _tag_faults(repo: GitRepository, findings: Sequence[Finding], branch: str) -
         return
     (url,) = repo.config("remote.origin.url")
     there = {ref.name for ref in repo.tags()}
+    ahead: list[str] = []
     for finding in findings:
         name = finding.place.removeprefix("refs/tags/")
         if name == finding.place:
@@ -185,7 +187,24 @@ def _tag_faults(repo: GitRepository, findings: Sequence[Finding], branch: str) -
             continue
         # Where the tag itself is not there, one whose name begins as its own, or is a part of it, is in the way.
         blocker = find_blockers([name], there).get(name, name)
+        if _is_ahead(repo, blocker, branch):
+            ahead.append(blocker)
+            continue
         yield _fault("tags", finding, mend_tag(finding, blocker, remote="origin" if url else ""))
+
+    if ahead:
+        message = (
+            f"{_amount(len(ahead), 'tag')} of commits that origin/{branch} has and {branch} lacks, first {ahead[0]}"
+        )
+        yield Check("tags", ok=True, message=message)
+
+
+def _is_ahead(repo: GitRepository, name: str, branch: str) -> bool:
+    """Returns whether a tag was fetched before the branch went to its commit: it is as it should be."""
+    sealed, here, there = repo.resolve(
+        [f"refs/tags/{name}^{{commit}}", f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"]
+    )
+    return bool(sealed and here and there and is_ancestor(repo, sealed, there) and not is_ancestor(repo, sealed, here))
 
 
 def _fault(name: str, finding: Finding, fix: str) -> Check:
