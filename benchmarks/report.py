@@ -73,17 +73,23 @@ def write_pictures(results: Results, folder: Path = PAGE.parent) -> list[Path]:
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "mreg"  # the same figures give the same file
     from matplotlib import pyplot  # noqa: PLC0415
+    from matplotlib.lines import Line2D  # noqa: PLC0415
 
     made = []
     scale = results.get("scale", {})
     for kind, label in (("cpu_s", "CPU, s"), ("peak_mib", "peak memory, MiB")):
         verbs = [verb for verb in dict.fromkeys(program.verb for program in PROGRAMS) if verb]
-        figure, panels = pyplot.subplots(2, -(-len(verbs) // 2), figsize=(16, 7), layout="constrained")
+        figure, panels = pyplot.subplots(
+            2, -(-len(verbs) // 2), figsize=(16, 7), layout="constrained", sharex=True, sharey=True
+        )
         for verb, panel in zip(verbs, panels.flat, strict=False):
             _draw(panel, verb, [each for each in PROGRAMS if each.verb == verb], scale, kind)
-            panel.set_ylabel(label)
         for panel in panels.flat[len(verbs) :]:
             panel.axis("off")
+        figure.supxlabel("versions")
+        figure.supylabel(label)
+        lines = [Line2D([], [], color=colour, marker="o", ms=3, label=owner) for owner, colour in _COLOURS.items()]
+        figure.legend(handles=lines, loc="outside upper right", ncols=len(lines))
         path = folder / f"growth-{'time' if kind == 'cpu_s' else 'memory'}.svg"
         figure.savefig(path, metadata={"Date": None})
         pyplot.close(figure)
@@ -94,6 +100,7 @@ def write_pictures(results: Results, folder: Path = PAGE.parent) -> list[Path]:
 def _draw(
     panel: Axes, verb: str, programs: Iterable[Program], scale: Mapping[str, Mapping[str, Cost | Failed]], kind: str
 ) -> None:
+    dashes = iter(("--", ":", "-."))
     for program in programs:
         points = [
             (int(size), getattr(cost, kind))
@@ -101,12 +108,14 @@ def _draw(
             if isinstance(cost := costs.get(program.name), Cost)
         ]
         if points:
-            style = "--" if program.owner == "floor" else "-"
-            panel.plot(
-                *zip(*points, strict=True), style, marker="o", ms=3, color=_COLOURS[program.owner], label=program.name
-            )
-    panel.set(xscale="log", yscale="log", title=verb, xlabel="versions")
-    panel.legend(fontsize=6)
+            is_floor = program.owner == "floor"
+            label = program.name if is_floor else None  # what it is; all else is said by the colour
+            colour = _COLOURS[program.owner]
+            style = next(dashes) if is_floor else "-"
+            panel.plot(*zip(*points, strict=True), style, marker="o", ms=3, color=colour, label=label)
+    panel.set(xscale="log", yscale="log", title=verb)
+    if panel.get_legend_handles_labels()[0]:
+        panel.legend(fontsize=7)
     panel.grid(alpha=0.3)
 
 
