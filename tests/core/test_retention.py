@@ -61,6 +61,7 @@ def test_retention_of_settings() -> None:
         ({"keep_newest": 0}, "the newest version of a model is always kept"),
         ({"keep_newest": "5"}, "keep_newest"),
         ({"keep_within": "soon"}, "'soon' is not a duration"),
+        ({"keep_within": 3}, "keep_within: 3d"),
         ({"keep_newset": 5}, "keep_newest"),
     ],
 )

@@ -75,13 +75,15 @@ class Fields:
         self._known[key] = None
         return self._data.get(key)
 
-    def text(self, key: str, default: str = "") -> str:
-        """Returns a text, or the default where the key is missing or null."""
+    def text(self, key: str, default: str = "", *, unit: str = "") -> str:
+        """Returns a text, or the default where the key is missing or null; ``unit`` is what a mere number may lack."""
         value = self.value(key)
         if value is None:
             return default
         if not isinstance(value, str):
             hint = f'write it in quotes: {key}: "{_spell(value)}"' if isinstance(value, int | float) else ""
+            if unit and type(value) is int and value > 0:
+                hint = f"{key}: {value}{unit}"
             raise self.error(key, f"text is needed here, and this is {_describe(value)}", hint=hint)
         return value
 

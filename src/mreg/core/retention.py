@@ -86,7 +86,7 @@ def parse_retention(fields: Fields | None) -> Retention:
     """
     if fields is None:
         return Retention()
-    newest, text = fields.integer("keep_newest"), fields.text("keep_within")
+    newest, text = fields.integer("keep_newest"), fields.text("keep_within", unit="d")
     if newest is not None and newest < 1:
         raise fields.error("keep_newest", "the newest version of a model is always kept", hint="keep_newest: 1")
     within_s = parse_duration(text) if text else None

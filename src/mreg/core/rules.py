@@ -301,7 +301,7 @@ def _parse_pickle(fields: Fields) -> PickleGate:
 
 
 def _parse_soak(fields: Fields) -> SoakGate:
-    stage, text = fields.required_text("was_in"), fields.text("for")
+    stage, text = fields.required_text("was_in"), fields.text("for", unit="h")
     seconds = parse_duration(text) if text else 0
     if seconds is None:
         raise fields.error("for", f"{text!r} is not a duration", hint="for: 24h, or for: 7d 12h")
