@@ -202,8 +202,9 @@ def test_settings_that_are_committed_may_not_name_programs(
     text = f"[core]\nremote = s\n['remote \"s\"']\nurl = s3://models\n{option} = {value}\n"
     store = DvcStore(root / ".dvc", root, config_text=text)
     if is_refused:
-        with pytest.raises(StorageError, match=f"sets {option} of remote 's', which can run a program"):
+        with pytest.raises(StorageError, match=f"sets {option} of remote 's', which can run a program") as caught:
             store.remote()
+        assert caught.value.hint.startswith(f"dvc remote modify --unset s {option}   #")
         write(root / ".dvc" / "config.local", text)
         store = DvcStore(root / ".dvc", root)
     assert store.remote() == Place("s", "s3://models")
@@ -425,7 +426,7 @@ def test_no_default_remote(repo: Path) -> None:
     assert store.upload(content.artifact.md5) == Uploaded("")
     with pytest.raises(NotFoundError, match="no default DVC remote is set") as caught:
         store.download(content.artifact.md5)
-    assert caught.value.hint.startswith("dvc remote add --default")
+    assert caught.value.hint == "mreg init --remote s3://bucket/path"
 
 
 def test_folder_that_is_not_mounted_is_not_made(site: Site) -> None:
@@ -705,6 +706,32 @@ def test_remote_errors_name_the_extra_that_brings_a_plugin(url: str, package: st
     with pytest.raises(StorageError) as caught, remote_errors("opened", Place("storage", url)):
         raise ImportError("it is supported, but requires something to be installed")
     assert caught.value.hint == f"pip install {package}"
+
+
+@pytest.mark.parametrize("url", ["s3://m", "gs://m", "azure://m", "ssh://ada@h:2222/m", "https://h/m"])
+@pytest.mark.parametrize("cause", ["NoSuchBucket", "NoCredentials", "CertificateError"])
+def test_remote_errors_hint_nothing_that_redirects_when_pasted(url: str, cause: str) -> None:
+    with pytest.raises(StorageError) as caught, remote_errors("read", Place("my storage", url)):
+        raise ValueError(cause)
+    hint = caught.value.hint
+    assert not set("<>") & set(hint)
+    if url.startswith("ssh") and cause == "CertificateError":
+        assert hint.startswith("ssh -p 2222 h   #")
+    if "dvc remote modify" in hint:
+        assert "'my storage' " in hint
+        scheme = url.partition(":")[0]
+        assert hint.partition("'my storage' ")[2].split()[0] in {"url", *_OPTIONS[scheme].split(), *_SECRETS, *_LOCAL}
+
+
+def test_remote_errors_hint_a_secret_that_stays_out_of_git(repo: Path) -> None:
+    for path, text in dvc_files("https://h/m", repo).items():
+        write(repo / path, text)
+    with pytest.raises(StorageError) as caught, remote_errors("read", Place("storage", "https://h/m")):
+        raise ValueError("NoCredentials")
+    path = f"{DVC.parent}:{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path}
+    subprocess.run(["bash", "-c", caught.value.hint], cwd=repo, input="hush\n", text=True, check=True, env=env)
+    assert "password = hush" in (repo / ".dvc" / "config.local").read_text()
 
 
 def test_remote_errors_find_the_cause_behind() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def remote_of(sections: Sections) -> tuple[str, dict[str, Any]] | None:
     if not options or not options.get("url"):
         raise DataError(
             f"the default DVC remote {name!r} has no URL in DVC's settings",
-            hint=f"dvc remote add --default --force {name} <url>",
+            hint=f"dvc remote add --default --force {shlex.quote(name)} s3://bucket/path",
             details={"remote": name},
         )
     return name, options
@@ -171,7 +172,7 @@ def _refuse_programs(committed: Sections, root: Path) -> None:
                 continue
             raise StorageError(
                 f"the committed .dvc/config sets {option} of remote {name!r}, which can run a program on this machine",
-                hint=f"dvc remote modify --unset {name} {option}; dvc remote modify --local {name} {option} <value>",
+                hint=f"dvc remote modify --unset {shlex.quote(name)} {option}   # commit that; --local may set it",
                 details={"remote": name, "option": option},
             )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from mreg.errors import MregError, StorageError
 from mreg.stores.disk import disk_error
@@ -58,7 +60,7 @@ _CAUSES = (
     _cause(
         "NoSuchBucket|bucket does not exist|ContainerNotFound|container does not exist",
         "the bucket does not exist",
-        "create the bucket, or correct the URL: dvc remote modify {name} url <url>",
+        "create the bucket, or correct the URL: dvc remote modify {name} url {kind}://bucket/path",
     ),
     _cause(
         "RequestTimeTooSkewed|RequestExpired|request time and the (?:current|server)|AuthenticationFailed.*not within",
@@ -129,12 +131,13 @@ _EXTRAS = {
     "webdav": "'mreg[webdav]'",
     "webdavs": "'mreg[webdav]'",
 }
+_TYPE_IN = 'read -rs secret; dvc remote modify --local {name} %s "$secret"'
+"""Keeps it out of Git, and of the shell's history."""
 _LOGINS = {
-    "s3": "aws configure   # or: dvc remote modify --local {name} access_key_id <id>, and secret_access_key",
-    "gs": "gcloud auth application-default login   # or: dvc remote modify --local {name} credentialpath <file>",
-    "azure": "az login   # or: dvc remote modify --local {name} connection_string <string>",
+    "s3": f"aws configure   # or set access_key_id, then: {_TYPE_IN % 'secret_access_key'}",
+    "gs": "gcloud auth application-default login   # or: dvc remote modify --local {name} credentialpath key.json",
+    "azure": f"az login   # or: {_TYPE_IN % 'connection_string'}",
 }
-_TRUST = {"ssh": "ssh <host>   # once: compare its key, and say yes"}
 
 
 @contextmanager
@@ -165,16 +168,29 @@ def _translate(error: Exception, verb: str, place: Place) -> MregError:
     kind = place.url.partition("://")[0].lower()
     for cause in _CAUSES:
         if cause.pattern.search(text):
-            hint = _hint(cause, kind, place.name)
+            hint = _hint(cause, kind, place)
             details["may_pass"] = cause.may_pass
             return StorageError(f"{place} cannot be {verb}: {cause.why} ({shown})", hint=hint, details=details)
     return StorageError(f"{place} cannot be {verb}: {shown}", hint="dvc doctor, dvc push --verbose", details=details)
 
 
-def _hint(cause: _Cause, kind: str, name: str) -> str:
-    log_in = _LOGINS.get(kind, "dvc remote modify --local {name} password <secret>").format(name=name)
-    trust = _TRUST.get(kind, f"dvc remote modify --local {name} ssl_verify <file of the certificate authority>")
-    return cause.hint.format(name=name, package=_EXTRAS.get(kind, f"dvc-{kind}"), login=log_in, trust=trust)
+def _hint(cause: _Cause, kind: str, place: Place) -> str:
+    name = shlex.quote(place.name)
+    log_in = _LOGINS.get(kind, _TYPE_IN % "password").format(name=name)
+    trust = f"dvc remote modify --local {name} ssl_verify /etc/ssl/ca.pem   # the file of its certificate authority"
+    if kind == "ssh":
+        trust = f"{_ssh(place.url)}   # once: compare its key, and say yes"
+    elif kind in {"gs", "azure", "oss"}:  # which have no such option
+        trust = "export SSL_CERT_FILE=/etc/ssl/ca.pem   # with its certificate authority"
+    return cause.hint.format(name=name, kind=kind, package=_EXTRAS.get(kind, f"dvc-{kind}"), login=log_in, trust=trust)
+
+
+def _ssh(url: str) -> str:
+    try:
+        host, port = urlsplit(url).hostname or "", urlsplit(url).port
+    except ValueError:
+        host, port = url, None
+    return f"ssh {f'-p {port} ' if port else ''}{shlex.quote(host)}"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

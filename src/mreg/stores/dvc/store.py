@@ -163,7 +163,7 @@ class DvcStore:
             if traffic is None:
                 raise NotFoundError(
                     f"object {md5} is not in the DVC cache, and no default DVC remote is set",
-                    hint="dvc remote add --default storage <url>",
+                    hint="mreg init --remote s3://bucket/path",
                     details={"md5": md5},
                 )
             try:
@@ -184,7 +184,7 @@ class DvcStore:
         """
         with self._traffic(None, is_written=True) as traffic:
             if traffic is None:
-                raise StorageError("no default DVC remote is set", hint="dvc remote add --default storage <url>")
+                raise StorageError("no default DVC remote is set", hint="mreg init --remote s3://bucket/path")
             sizes = _sizes(sorted(set(md5s)), traffic.cache)
             meter = Meter(progress, sum(sizes.values()))
             lists = {md5: size for md5, size in sizes.items() if md5.endswith(".dir")}
@@ -201,7 +201,7 @@ class DvcStore:
         """
         with self._traffic(None, is_written=False) as traffic:
             if traffic is None:
-                raise StorageError("no default DVC remote is set", hint="dvc remote add --default storage <url>")
+                raise StorageError("no default DVC remote is set", hint="mreg init --remote s3://bucket/path")
             with traffic.cache.scratch() as scratch:
                 traffic.fetch(md5s, scratch, Meter(progress, size))
 
