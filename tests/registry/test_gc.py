@@ -22,6 +22,7 @@ from mreg.errors import (
     IncompleteHistoryError,
     NotFoundError,
     OutsideError,
+    RefusedError,
     StorageError,
     UsageError,
 )
@@ -74,6 +75,22 @@ def test_gc_deletes_what_it_showed_and_says_so_to_everyone(stock: Stock, tmp_pat
     assert audit(bob.path).ok
     again = sweep(bob)
     assert (again.versions, again.commits) == ((), ())
+
+
+def test_push_of_a_promotion_of_what_was_given_up_meanwhile_says_so_once(stock: Stock) -> None:
+    ann = stock.ann
+    for content in (A, B):
+        ann.register("churn", content)
+    ann.push()
+    bob = stock.clone("bob")
+    bob.registry.promote("churn@v1", "staging", reason="r", push=False)
+    sweep(ann)
+    with pytest.raises(RefusedError, match=r"its bytes were deleted on purpose by ada@example") as caught:
+        bob.registry.push()
+    assert "archived" not in caught.value.message
+    (complaint,) = caught.value.details["complaints"]
+    assert complaint["code"] == "rule-deleted"
+    assert complaint["fix"].startswith("mreg register churn PATH ")
 
 
 def test_gc_of_the_cache_deletes_what_can_be_had_again(stock: Stock, tmp_path: Path) -> None:
@@ -316,16 +333,37 @@ def test_gc_leaves_what_is_registered_between_its_commit_and_the_deletion(stock:
     assert stock.holds(a) == [True]
 
 
-def test_fsck_of_a_clone_that_is_behind_sends_nothing_back_that_was_given_up(stock: Stock) -> None:
+@pytest.mark.parametrize("fetched", [False, True])
+def test_fsck_of_a_clone_that_is_behind_sends_nothing_back_that_was_given_up(stock: Stock, *, fetched: bool) -> None:
     ann = stock.ann
     a, _ = (ann.register("churn", content) for content in (A, B))
     ann.push()
     bob = stock.clone("bob")
     sweep(bob)
-    ann.git("fetch", "--quiet", cwd=ann.path)
+    if fetched:
+        ann.git("fetch", "--quiet", cwd=ann.path)
+    before = ann.git("rev-parse", "HEAD", "main", cwd=ann.path)
     found = ann.registry.fsck(remote=True, repair=True)
-    assert (found.ok, found.repaired, found.deleted) == (True, 0, 1)
+    assert (found.ok, found.repaired, found.deleted, found.notices) == (True, 0, 1, ())
     assert stock.holds(a) == [False]
+    assert ann.git("rev-parse", "HEAD", "main", cwd=ann.path) == before
+
+
+def test_fsck_where_git_does_not_answer_sends_nothing(stock: Stock) -> None:
+    ann = stock.ann
+    a = ann.register("churn", A)
+    ann.push()
+    object_path(stock.store, a).unlink()
+    shutil.move(stock.origin, stock.root / "gone")
+    with pytest.raises(OutsideError, match="nothing is repaired, since nobody knows here which bytes others gave up"):
+        ann.registry.fsck(remote=True, repair=True)
+    assert stock.holds(a) == [False]
+    found = ann.registry.fsck(remote=True)
+    assert "may be called missing: origin did not take part" in found.notices[0]
+    assert not found.ok
+    ann.git("remote", "remove", "origin", cwd=ann.path)
+    assert ann.registry.fsck(remote=True, repair=True).repaired == 1
+    assert stock.holds(a) == [True]
 
 
 def test_gc_brings_back_what_is_registered_while_it_deletes(stock: Stock, tmp_path: Path) -> None:

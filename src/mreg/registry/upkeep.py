@@ -45,7 +45,7 @@ class Upkeep(Changes):
         Raises:
             NotFoundError: What is asked for is not registered, or there is no remote.
             DataError: A record or a file list cannot be read.
-            StorageError: The remote or the disk failed.
+            OutsideError: The DVC remote or the disk failed; or, with ``remote`` and ``repair``, the Git remote.
         """
         from mreg.registry.storage.soundness import Checking  # noqa: PLC0415 - writers do without
 

@@ -5,6 +5,8 @@ Rules:
     * What a store says of bytes without reading them is a suspicion: the object is read before it counts as changed.
     * An object is put right from a copy whose every byte was read and is as the record says; nothing else is sent.
     * What is not in a cache is no fault where a remote is set: it can be had.
+    * What others gave up is no fault, and nothing sends it back: the Git remote is asked before the DVC remote is, and
+      where it does not answer, nothing is sent.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from mreg.core.record import Record
 from mreg.core.retention import Key
 from mreg.core.soundness import ByteFault, Depth, Soundness, VersionFault
 from mreg.core.state import RegistryState
-from mreg.errors import DataError, NotFoundError
+from mreg.errors import DataError, NotFoundError, OutsideError
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import read_records
@@ -26,6 +28,7 @@ from mreg.registry.storage.objects import describe, find_lists, read_file_lists
 from mreg.registry.storage.outlook import file_list_oids
 from mreg.stores.dvc import DvcStore
 from mreg.stores.dvc.shelf import Shelf
+from mreg.stores.git.pushing import fetch, find_remote
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.hashing import Progress
 
@@ -66,7 +69,7 @@ class Checking:
         Raises:
             NotFoundError: What is asked for is not registered, or there is no remote.
             DataError: A record or a file list cannot be read.
-            StorageError: The remote or the disk failed.
+            OutsideError: The DVC remote or the disk failed; or, with ``repair``, the Git remote does not answer.
         """
         store = open_store(self.repo)
         shelf = store.remote_shelf() if self.remote else store.cache_shelf()
@@ -111,17 +114,16 @@ class Checking:
         layout = settings.policy.layout
         state = reader.state(settings.tip, settings.policy)
         keys = self._choose(state)
-        known = [state]
+        asked, notices = self._ask(settings.branch)
         # What was given up stays so: a clone that is behind calls nothing missing for that, and sends nothing back.
-        if (there := self.repo.tracked_tip(settings.branch)) and there != settings.tip:
-            known.append(reader.state(there, settings.policy))
+        tips = {asked, self.repo.tracked_tip(settings.branch)} - {None, settings.tip}
+        known = [state, *(reader.state(there, settings.policy) for there in tips if there)]
         given_up = {key for key in keys if any(_is_given_up(each, key) for each in known)}
         kept = [key for key in keys if key not in given_up]
         oids = {key: oid for key in kept if (oid := state.models[key[0]].file_lists.get(key[1]))}
-        notices: tuple[str, ...] = ()
         if self.repo.is_shallow:
             found: Mapping[Key, Record | DataError] = dict(zip(kept, reader.records_of(state, kept), strict=True))
-            notices = ("this clone is shallow: nothing shows here whether a record was changed since",)
+            notices += ("this clone is shallow: nothing shows here whether a record was changed since",)
         else:
             commits = reader.commits(settings.tip, layout)
             found = read_records(reader, reader.timeline(commits, layout), layout, kept)
@@ -137,6 +139,25 @@ class Checking:
         )
         described = describe(records, files, lists)
         return _Subject(records, described, len(given_up), len(records) - len(described), notices)
+
+    def _ask(self, branch: str) -> tuple[str | None, tuple[str, ...]]:
+        """Returns where the Git remote has the registry branch, and what to know where it does not answer.
+
+        Raises:
+            OutsideError: It does not, and what would be sent may have been given up there.
+        """
+        if not self.remote or not self.repo.runner.text("remote"):
+            return None, ()
+        try:
+            return fetch(self.repo, find_remote(self.repo, branch), [branch])[0], ()
+        except OutsideError as error:
+            if not self.repair:
+                return None, (f"what others gave up since the last git fetch may be called missing: {error.message}",)
+            raise OutsideError(
+                f"nothing is repaired, since nobody knows here which bytes others gave up: {error.message}",
+                hint=error.hint,
+                details=error.details,
+            ) from error
 
     def _choose(self, state: RegistryState) -> list[Key]:
         chosen: dict[Key, None] = {}
