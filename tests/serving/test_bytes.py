@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import mreg
-from mreg.errors import CorruptArtifactError, MregError, RefusedError, StorageError
+from mreg.errors import CorruptArtifactError, MregError, RefusedError, StorageError, UsageError
 from tests.conftest import Git, Mreg
 from tests.hosts import HOSTS, git_host
 from tests.s3 import S3
@@ -200,6 +200,21 @@ def test_pull_whose_downloader_is_killed_goes_on_with_another(far: Far, storage:
     out, _ = second.communicate(timeout=60)
     assert (second.returncode, out) == (0, "v4.0.0\n")
     assert (len(storage.taken), (tmp_path / "first").exists()) == (2, False)
+
+
+@pytest.mark.slow
+def test_pull_gives_up_silent_storage_when_git_says_so(far: Far, storage: Storage, git: Git, tmp_path: Path) -> None:
+    stored_by_hand(far, os.urandom(1 << 20))
+    git("config", "--global", "mreg.storageTimeout", "1")
+    storage.stalls.set()
+    pulling = start(far.url, tmp_path / "out")
+    release(pulling)
+    _, said = pulling.communicate(timeout=60)  # which is what it would take for one try, by default
+    assert "stopped answering" in said or "has not answered for 1 s" in said
+    assert not (tmp_path / "out").exists()
+    git("config", "--global", "mreg.storageTimeout", "soon")
+    with pytest.raises(UsageError, match="no number of seconds"):
+        mreg.pull("churn@production", repo=far.url, output="out")
 
 
 @pytest.mark.parametrize("place", ["remote", "cache", "both"])

@@ -27,8 +27,10 @@ from mreg.errors import (
     OutsideError,
     StorageError,
 )
+from mreg.registry.reading.artifacts import read_stall
 from mreg.registry.serving.glance import Glance, Tip
 from mreg.registry.serving.wanted import Known, Wanted, check_bytes_named, find_deletion, hashes_of, read_files
+from mreg.stores.dvc import STALL_S
 from mreg.stores.git.shallow import BrokenCacheError, Remote, ShallowRepository
 from mreg.stores.serving import Failure, Memory, Pin, RemoteCache
 
@@ -123,6 +125,17 @@ class RemoteView:
                 return self._recall(repo, memory, selector, commit)[0]
             except MregError:
                 return None
+
+    def read_stall(self) -> float:
+        """Returns the seconds that storage may be silent, as Git's configuration says, in a repository of the cache.
+
+        Raises:
+            UsageError: It is no number of seconds.
+        """
+        try:
+            return read_stall(self._cache.open(self._cache.load()))
+        except BrokenCacheError:  # somebody deleted it meanwhile
+            return STALL_S
 
     def _recall(
         self, repo: ShallowRepository, memory: Memory, selector: Selector, commit: str = ""

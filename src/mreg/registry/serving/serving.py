@@ -122,7 +122,7 @@ class Serving:
         how = as_choice(link, LinkMode, "link")
         target = as_path(output, "output") if output else None
         cache, label = self._cache.root, self.remote.label
-        store = ServedStore(cache, self._root, resolved.config, label)
+        store = ServedStore(cache, self._root, resolved.config, label, stall_s=self._view.read_stall)
         inside = ((cache, "it belongs to mreg's serving cache"),)
         source = Source(store, self._cache.stats, (cache, *([self._root] if self._root else [])), inside)
         pulling = Pulling(resolved.selector, resolved.wanted, source, how, force, progress)

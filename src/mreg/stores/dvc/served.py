@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,9 @@ __all__ = ["ServedStore"]
 class ServedStore(DvcStore):
     """Objects of one repository in a cache that many processes fill; each is downloaded once."""
 
-    def __init__(self, cache: Path, root: Path | None, config_text: str, label: str) -> None:
+    def __init__(
+        self, cache: Path, root: Path | None, config_text: str, label: str, *, stall_s: float | Callable[[], float]
+    ) -> None:
         """Reads nothing yet.
 
         Args:
@@ -28,8 +30,9 @@ class ServedStore(DvcStore):
             root: The repository's root, where it is on this machine: a relative URL counts from there.
             config_text: The committed ``.dvc/config``.
             label: The repository, for messages.
+            stall_s: As that of every store.
         """
-        super().__init__(cache / "dvc", root or cache, config_text=config_text)
+        super().__init__(cache / "dvc", root or cache, config_text=config_text, stall_s=stall_s)
         self._served = cache
         self._relative = None if root else config_text
         self._label = label
