@@ -88,9 +88,10 @@ def test_push_of_a_promotion_of_what_was_given_up_meanwhile_says_so_once(stock: 
     with pytest.raises(RefusedError, match=r"its bytes were deleted on purpose by ada@example") as caught:
         bob.registry.push()
     assert "archived" not in caught.value.message
-    (complaint,) = caught.value.details["complaints"]
-    assert complaint["code"] == "rule-deleted"
-    assert complaint["fix"].startswith("mreg register churn PATH ")
+    complaints = caught.value.details["complaints"]
+    assert isinstance(complaints, list)
+    assert [each["code"] for each in complaints] == ["rule-deleted"]
+    assert complaints[0]["fix"].startswith("mreg register churn PATH ")
 
 
 def test_gc_of_the_cache_deletes_what_can_be_had_again(stock: Stock, tmp_path: Path) -> None:
@@ -152,6 +153,51 @@ def test_gc_finishes_what_was_given_up_before(stock: Stock) -> None:
     done = ann.registry.gc(remote=True, delete=True)  # no rule, and none is needed
     assert (names(done), done.objects) == (["dirs@v1.0.0"], 1)
     assert stock.holds(first, *shared, *gone) == [False, True, False]
+
+
+def test_gc_moves_a_clone_on_that_was_killed_after_its_commit_landed(stock: Stock) -> None:
+    ann = stock.ann
+    for content in (A, B):
+        ann.register("churn", content)
+    bob = stock.clone("bob")
+    sweep(bob)
+    there = bob.git("rev-parse", "main", cwd=stock.origin)
+    assert ann.registry.gc(remote=True, keep_newest=1).versions == ()
+    assert ann.git("rev-parse", "main", cwd=ann.path) != there  # without --delete, nothing moves
+    again = ann.registry.gc(remote=True, keep_newest=1, delete=True)
+    assert (again.versions, again.commits, again.notices) == ((), (), ())
+    assert ann.git("rev-parse", "main", cwd=ann.path) == there
+    assert ann.git("status", "--porcelain", "--untracked-files=no", cwd=ann.path) == ""
+
+
+def test_gc_of_a_clone_that_has_gone_apart_finishes_where_it_is(stock: Stock) -> None:
+    ann = stock.ann
+    a, _ = (ann.register("churn", content) for content in (A, B))
+    bob = stock.clone("bob")
+    sweep(bob, branch="give-up", push=True)
+    bob.git("push", "--quiet", "origin", "give-up:main", cwd=bob.path)
+    ann.register("other", C)
+    before = ann.git("rev-parse", "main", cwd=ann.path)
+    done = ann.registry.gc(remote=True, delete=True)
+    assert (names(done), stock.holds(a)) == (["churn@v1.0.0"], [False])
+    assert done.notices[0].startswith("main stays where it is: main and origin/main have gone apart")
+    assert ann.git("rev-parse", "main", cwd=ann.path) == before
+
+
+def test_gc_for_a_branch_with_nothing_to_give_up_names_no_branch(stock: Stock) -> None:
+    ann = stock.ann
+    a, _ = (ann.register("churn", content) for content in (A, B))
+    first = sweep(ann, branch="give-up", push=True)
+    assert (first.branch, len(first.commits), first.dry_run) == ("give-up", 1, False)
+    assert sweep(ann, branch="give-up", push=True).branch == "give-up"  # it waits to be merged
+    ann.git("push", "--quiet", "origin", "give-up:main", cwd=ann.path)
+    left = ann.registry.gc(remote=True, keep_newest=1, delete=True, branch="other", push=True)
+    assert (left.branch, names(left), left.dry_run) == ("", ["churn@v1.0.0"], True)
+    assert stock.holds(a) == [True]
+    ann.registry.gc(remote=True, delete=True)
+    none = sweep(ann, branch="other", push=True)
+    assert (none.branch, none.versions) == ("", ())
+    assert "other" not in ann.git("branch", "--all", cwd=ann.path)
 
 
 def test_gc_deletes_nothing_that_a_version_names_which_nobody_gave_up(stock: Stock) -> None:

@@ -23,14 +23,16 @@ from mreg.core.objects import Found
 from mreg.core.plan import Plan
 from mreg.core.retention import Retention, judge_versions
 from mreg.core.swept import Sweep, Swept
-from mreg.errors import ConflictError, NotFoundError, UsageError
+from mreg.errors import ConflictError, DirtyFilesError, NotFoundError, UsageError
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader
 from mreg.registry.storage.claims import Refs
 from mreg.registry.storage.outlook import Outlook, look_out, time_now
+from mreg.registry.writing.upstream import Upstream
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
 from mreg.stores.dvc.shelf import Shelf
+from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.pushing import fetch, fetch_object, find_remote, remote_refs
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.hashing import Progress
@@ -117,13 +119,16 @@ class Collecting:
             shelf.probe()  # whoever may not delete there gives nothing up
         commits = self._give_up(outlook)
         if self.branch is not None:
-            return replace(report, branch=self.branch, commits=commits)
+            is_proposed = any(verdict.deletion is None for verdict in outlook.dropped)
+            # Where all was given up before, there is no such branch, and nothing was deleted either.
+            return replace(report, branch=self.branch if is_proposed else "", commits=commits, dry_run=not is_proposed)
+        notices = () if commits else self._follow(tip)
         after, gone = self._delete(shelf, shelves, found)
         restored, lost = self._restore(shelves, gone)
         report = self._report(shelf, outlook, gone, remote=shelf.place.name)
         marks = {each.key: each.deletion for each in after.verdicts}
         rows = tuple(replace(row, deletion=marks.get((row.model, row.version))) for row in report.versions)
-        return replace(report, versions=rows, commits=commits, restored=restored, lost=tuple(lost))
+        return replace(report, versions=rows, commits=commits, restored=restored, lost=tuple(lost), notices=notices)
 
     def _remote_shelf(self) -> Shelf:
         shelf = open_store(self.repo).remote_shelf()
@@ -171,6 +176,19 @@ class Collecting:
             receipt = writer.write(model, self._planner(outlook, versions), branch=self.branch)
             commits += [receipt.commit] if receipt.commit else []
         return tuple(commits)
+
+    def _follow(self, tip: str) -> tuple[str, ...]:
+        """Moves this clone on to where the bytes were given up, as a run that was killed there had yet to.
+
+        What keeps it from that keeps no bytes from going.
+        """
+        branch, publisher = Reader(self.repo).settings().branch, Publisher(self.repo)
+        try:
+            with publisher.locked():
+                Upstream(self.repo, find_remote(self.repo, branch), branch, tip).follow(publisher)
+        except (ConflictError, DirtyFilesError) as error:
+            return (f"{branch} stays where it is: {error.message}",)
+        return ()
 
     def _planner(self, outlook: Outlook, versions: Collection[Version]) -> Callable[[View], Plan]:
         reason = self.reason or _DEFAULT_REASON.format(policy=outlook.retention)
