@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -288,6 +290,15 @@ def test_pull_from_storage_that_lost_the_bytes_names_them(far: Far) -> None:
     with pytest.raises(MregError, match="is not in remote 'storage'"):
         mreg.pull("churn@v2", repo=far.url, output="out")
     assert not Path("out").exists()
+
+
+def test_pull_of_deleted_bytes_hints_what_works_without_a_clone(far: Far, mreg_here: Mreg) -> None:
+    far.registry.gc(remote=True, keep_newest=1, delete=True)
+    refused = mreg_here("pull", "churn@v1", "--repo", far.url, check=4)
+    assert "were deleted on purpose" in refused.err
+    [command] = re.findall(r"hint: mreg (.*?)   #", refused.err)
+    mreg_here(*shlex.split(command), check=0)
+    assert Path("model.bin").read_bytes() == b"churn 3"
 
 
 @pytest.mark.parametrize("kind", HOSTS)  # nginx tells Git nothing of protocol 2

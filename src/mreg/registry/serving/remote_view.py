@@ -220,7 +220,8 @@ class RemoteView:
         notices, memory = self._check(glance, state, record, memory)
         known = Known(lambda: hashes_of(glance.reader, state, model.model))
         files = read_files(glance.reader, state, record)
-        wanted = Wanted(record, files, known, notices, find_deletion(state, record.model, version))
+        deletion = find_deletion(state, record.model, version)
+        wanted = Wanted(record, files, known, notices, deletion, self._remote.label)
         stages = model.stages_of(version)
         when = glance.repo.committed_at(tip.commit)
         return Resolved(glance.selector, tip.commit, tip.branch, wanted, stages, glance.config(tip), when), memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ class Wanted:
     notices: tuple[str, ...] = ()
     deletion: Deletion | None = None
     """Where the bytes were given up: somebody may still have them, and nobody need."""
+    repo: str = ""
+    """The registry's URL, where there is no clone of it."""
 
     def refuse_deleted(self) -> None:
         """Says of bytes that were not found that they were deleted on purpose, where they were.
@@ -54,9 +57,12 @@ class Wanted:
         """
         record, deletion = self.record, self.deletion
         if deletion:
+            hint = f"mreg list {record.model}   # the versions that still have theirs are not archived"
+            if self.repo:
+                hint = f"mreg pull {record.model}@latest --repo {shlex.quote(self.repo)}   # the newest"
             raise BytesDeletedError(
                 f"the bytes of {record.model} {record.version} were deleted {tell_deletion(deletion)}",
-                hint=f"mreg list {record.model}   # the versions that still have theirs are not archived",
+                hint=hint,
                 details={
                     "model": record.model,
                     "version": str(record.version),
