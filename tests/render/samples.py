@@ -141,7 +141,9 @@ def make_results(text: str = "retrained on October data") -> dict[str, Result]:
             versions, ["auc"], POLICY.metrics, [parse_constraint("latency_ms<=100")], stage=PRODUCTION
         ),
         **make_receipts(text),
-        "pulled": Pulled(CHURN, Version(2), Path("/models/model.pkl"), changed=True, sha256="2" * 64, size=96426),
+        "pulled": Pulled(
+            CHURN, Version(2), Path("/models/model.pkl"), True, "2" * 64, 96426, commit=TIP, branch="main"
+        ),
         "sync": SyncReport(
             ("churn@v2.0.0", "churn#production#1"), 3, (transition,), (Finding("tag-moved", text, text),)
         ),

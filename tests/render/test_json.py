@@ -111,7 +111,13 @@ def test_render_json_show() -> None:
         "tag": "churn@v2.0.0",
         "registered_by": JANE,
         "registered_at": "2026-11-20T12:00:00Z",
-        "archive": {"reason": text, "by": JANE, "at": "2026-11-20T12:00:00Z", "replaced_in": "production"},
+        "archive": {
+            "reason": text,
+            "by": JANE,
+            "at": "2026-11-20T12:00:00Z",
+            "replaced_in": "production",
+            "deletion": None,
+        },
         "adopted": {},
         "transitions": [TRANSITION],
         "notices": [text],
@@ -226,7 +232,7 @@ def test_render_json_writer_tells_hold_record_and_files() -> None:
 def test_render_json_pull_sync_and_doctor() -> None:
     assert read("pulled") == {
         "schema": 1, "changed": True, "model": "churn", "version": "v2.0.0", "path": "/models/model.pkl", "size": 96426,
-        "sha256": "2" * 64, "notices": [],
+        "sha256": "2" * 64, "notices": [], "branch": "main", "commit": TIP, "repo": None, "stages": [],
     }  # fmt: skip
     text = "retrained on October data"
     assert read("sync") == {
