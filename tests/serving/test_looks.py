@@ -325,9 +325,41 @@ def test_cache_is_private(shelf: Far, monkeypatch: pytest.MonkeyPatch, tmp_path:
         os.umask(old)
     for folder in (tmp_path / "cache", *(tmp_path / "cache").iterdir(), *(tmp_path / "cache" / "repos").iterdir()):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    (tmp_path / "cache" / "files").chmod(0o777)
+    for folder in (tmp_path / "cache", tmp_path / "cache" / "files"):
+        for mode in (0o777, 0o770, 0o1777):
+            folder.chmod(mode)
+            with pytest.raises(StorageError, match="is not yours alone"):
+                mreg.pull("churn", repo=shelf.url, output="out")
+        folder.chmod(0o755)
+        mreg.pull("churn", repo=shelf.url, output="out")
+    (tmp_path / "link").symlink_to("cache")
+    monkeypatch.setenv("MREG_CACHE_DIR", str(tmp_path / "link"))
+    mreg.pull("churn", repo=shelf.url, output="out")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder away, as root")
+def test_cache_of_somebody_else_is_refused(shelf: Far, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MREG_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir(mode=0o700)
+    os.chown(tmp_path / "cache", 10_001, 10_001)
     with pytest.raises(StorageError, match="is not yours alone"):
         mreg.pull("churn", repo=shelf.url, output="out")
+
+
+@pytest.mark.parametrize("path", ["file", "file/cache", "cache"])
+def test_cache_that_cannot_be_written_names_the_variable(
+    shelf: Far, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str
+) -> None:
+    monkeypatch.setenv("MREG_CACHE_DIR", str(tmp_path / path))
+    (tmp_path / "file").touch()
+    if path == "cache":
+        mreg.pull("churn", repo=shelf.url, output="out")
+        [lock] = (tmp_path / "cache" / "repos").glob("*/lock")
+        lock.unlink()
+        lock.mkdir()
+    with pytest.raises(StorageError, match=r"the serving cache: .* cannot be written") as caught:
+        mreg.pull("churn", repo=shelf.url, output="out")
+    assert caught.value.hint.startswith("export MREG_CACHE_DIR=")
 
 
 def test_recall_asks_nobody(far: Far) -> None:

@@ -9,13 +9,14 @@ cache in DVC's layout, shared by all registries; ``claims/`` what is being downl
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,9 @@ class RemoteCache:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps other processes away; waits for them."""
-        with lock_file(self._folder / "lock"):
+        with ExitStack() as stack:
+            with _writing(self._folder):
+                stack.enter_context(lock_file(self._folder / "lock"))
             yield
 
     def load(self) -> Memory:
@@ -111,7 +114,7 @@ class RemoteCache:
         """
         text = json.dumps({"schema": _SCHEMA, "url": self._remote.label, **asdict(memory)}, indent=1)
         place = self._folder / "state.json"
-        with scratch_folder(self._folder) as scratch, disk_errors("written", place):
+        with _writing(place), scratch_folder(self._folder) as scratch:
             (scratch / "state.json").write_text(text, encoding="utf-8")
             (scratch / "state.json").replace(place)
 
@@ -128,7 +131,7 @@ class RemoteCache:
     def create(self, number: int, kind: str, form: str) -> ShallowRepository:
         """Returns a new repository; one of that number is deleted first."""
         path = self._path(number)
-        with disk_errors("written", path):
+        with _writing(path):
             shutil.rmtree(path, ignore_errors=True)
             return ShallowRepository.create(path, self._remote, kind=kind, form=form)
 
@@ -163,8 +166,9 @@ class ServingCache:
             import platformdirs  # noqa: PLC0415 - 20 ms
 
             root = Path(platformdirs.user_cache_dir("mreg", appauthor=False))
-        with disk_errors("written", root):
-            root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        with _writing(root):
+            root.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(root, is_root=True)
         for name in ("repos", "files", "claims", "stat"):
             _make_private(root / name)
         return cls(root)
@@ -187,17 +191,35 @@ class ServingCache:
         return RemoteCache(self.root / "repos" / name, remote)
 
 
-def _make_private(folder: Path) -> None:
-    with disk_errors("written", folder):
+def _make_private(folder: Path, *, is_root: bool = False) -> None:
+    with _writing(folder):
         with suppress(FileExistsError):
             folder.mkdir(mode=_PRIVATE)
-        found = folder.lstat()
+        found = folder.stat() if is_root else folder.lstat()  # who sets a link as the cache means what it leads to
+        if is_root and not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(folder))
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise StorageError(
             f"the serving cache {os.fspath(folder)!r} is not yours alone: others could put other models there",
-            hint=f"{_VARIABLE}=~/.cache/mreg-2   # a folder of your own, where each user has one",
+            hint=f"export {_VARIABLE}=~/.cache/mreg-2   # a folder of your own, where each user has one",
             details={"path": os.fspath(folder)},
         )
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Names the variable that moves the cache, where it cannot be written; a disk that is full says so itself."""
+    try:
+        with disk_errors("written", path):
+            yield
+    except StorageError as error:
+        if error.details.get("errno") in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise StorageError(
+            f"the serving cache: {error.message}",
+            hint=f'export {_VARIABLE}="$(mktemp -d)"   # or another folder of your own, which can be written and stays',
+            details=error.details,
+        ) from error
 
 
 def _parse_memory(found: Mapping[str, Any]) -> Memory:
