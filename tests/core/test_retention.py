@@ -148,8 +148,31 @@ def test_judge_keeps_the_young() -> None:
 def test_judge_by_a_clock_that_is_years_ahead_makes_nothing_old() -> None:
     registry = simulate(V1, V2, V3)
     later = registry.now + timedelta(days=10_000)
-    assert reasons(registry, Retention(1, 90 * DAY), now=later)[V1] == "younger than 90d"
-    assert dropped(registry, Retention(1, 30 * DAY), now=later) == [V1, V2]
+    for days in (1, 7, 30, 90):
+        assert reasons(registry, Retention(1, days * DAY), now=later)[V1] == f"younger than {days}d"
+    registry.now += timedelta(days=20)
+    registry.register(V4)
+    assert dropped(registry, Retention(1, 30 * DAY), now=later) == [V1, V2, V3]  # by 20 days, and half of 30
+
+
+def test_judge_by_a_clock_that_is_years_ahead_and_has_committed_makes_nothing_old() -> None:
+    registry = simulate(V1, V2)
+    before = registry.now
+    registry.now += timedelta(days=7_300)
+    registry.register(V3)
+    found = reasons(registry, Retention(1, 30 * DAY), now=registry.now + timedelta(hours=1))
+    assert found[V1] == found[V2] == "younger than 30d"
+    registry.now = before + timedelta(minutes=1)  # by a clock that is right, and behind that one
+    registry.register(V4)
+    found = reasons(registry, Retention(1, 30 * DAY), now=before + timedelta(days=7_300, hours=1))
+    assert set(found.values()) == {"younger than 30d", "among the newest 1"}
+
+
+def test_judge_by_the_time_of_a_registry_that_rests_between_commits() -> None:
+    registry = simulate(V1, V2)
+    registry.now += timedelta(days=200)
+    registry.register(V3)
+    assert dropped(registry, Retention(1, 90 * DAY)) == [V1, V2]
 
 
 def test_judge_believes_no_commit_older_than_those_before_it() -> None:

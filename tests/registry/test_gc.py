@@ -351,6 +351,31 @@ def test_gc_goes_by_the_settings_and_the_clock(tmp_path: Path, git: Git, monkeyp
     assert names(ann.registry.gc(remote=True, delete=True)) == ["churn@v1.0.0", "churn@v2.0.0"]
 
 
+@pytest.mark.skipif(not shutil.which("faketime"), reason="faketime is not installed: apt-get install faketime")
+def test_gc_by_a_clock_that_is_years_ahead_keeps_what_was_registered_just_now(stock: Stock) -> None:
+    ann = stock.ann
+    for content in (A, B):
+        ann.register("churn", content)
+    ann.push()
+    env = {name: text for name, text in os.environ.items() if not name.endswith("_DATE")}
+    command = ["faketime", "-f", "+20y", sys.executable, "-m", "mreg", "gc", "--remote", "--keep-within", "30d"]
+    done = subprocess.run(command, cwd=ann.path, env=env, capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stdout.partition("\n")[0]) == (0, "nothing to delete"), done
+
+
+def test_gc_of_a_model_that_rests_gives_up_what_it_showed(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = stock.ann
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-01-02T00:00:00Z")
+    for content in (A, B):
+        ann.register("churn", content)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-05-01T00:00:00Z")
+    ann.register("other", C)
+    ann.push()
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-05-01T00:00:00Z")
+    done = ann.registry.gc(remote=True, keep_within="90d", delete=True)
+    assert (names(done), done.objects, len(done.commits)) == (["churn@v1.0.0"], 1, 1)
+
+
 def test_gc_where_nothing_can_be_deleted_gives_nothing_up(stock: Stock) -> None:
     ann = stock.ann
     ann.register("churn", A)

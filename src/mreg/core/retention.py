@@ -6,7 +6,9 @@ Rules:
     * The newest N versions of a model are kept by number, at least one; those given up already do not count.
     * What is younger than D is kept.  A commit cannot be older than those before it, so the latest time that was
       written up to it counts; one that lies in the future tells nothing, and its version counts as young.
-    * The time is no later than ``IDLE`` after the last commit: a clock that is years ahead makes nothing old.
+    * Time in which nothing is committed counts as ``IDLE`` at most, and as half of D: now, after the last commit, and
+      between two commits where it is years.  So a clock that is years ahead, of whoever asks or of a commit, makes
+      nothing old that is young.
     * What cannot be read is not decided on: a model whose stages cannot be read in some commit is kept whole, and so is
       a version whose record was changed or deleted.
     * Without settings nothing is given up.
@@ -30,6 +32,8 @@ __all__ = ["IDLE", "Key", "Retention", "Verdict", "judge_versions", "parse_reten
 Key = tuple[ModelName, Version]
 IDLE = timedelta(days=30)
 """So long a registry may rest before its versions stop to grow older."""
+_YEARS = timedelta(days=365)
+"""A rest between two commits that is longer may be that of a clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ def judge_versions(
 
     Args:
         timeline: The whole history.
-        commits: What it was folded from, oldest first.
+        commits: What it was folded from, oldest first; or all of the registry, where it was folded from some of them.
         layout: Where the registry's files are.
         retention: What is kept besides.
         now: The time.
@@ -117,9 +121,7 @@ def judge_versions(
     """
     reasons = _Reasons(timeline, layout)
     reasons.collect()
-    times = _believe(commits, now)
-    last = max(filter(None, times.values()), default=now)
-    now = min(now, last + IDLE)
+    ages = _ages(commits, retention, now)
     by_model: dict[ModelName, list[Version]] = {}
     for model, version in sorted(timeline.appearances):
         by_model.setdefault(model, []).append(version)
@@ -132,7 +134,7 @@ def judge_versions(
             appearance, deletion = timeline.appearances[model, version], given_up.get(version)
             why = reasons.found.get((model, version), "")
             if not why and deletion is None:
-                why = newest.get(version) or _young(times[appearance.commit.oid], retention, now)
+                why = newest.get(version) or _young(ages[appearance.commit.oid], retention)
             why = why or shielded.get((model, version), "")
             verdicts.append(Verdict(model, version, why, appearance.commit.time, deletion))
     return tuple(verdicts)
@@ -184,21 +186,29 @@ def _newest(versions: Iterable[Version], retention: Retention) -> dict[Version, 
     return dict.fromkeys([*ordered[:count], *releases[:1]], f"among the newest {count}")
 
 
-def _believe(commits: Iterable[Commit], now: datetime) -> dict[str, datetime | None]:
-    """Returns the time of each commit, as late as it may have been; ``None`` where nobody knows."""
-    latest: datetime | None = None
-    times: dict[str, datetime | None] = {}
+def _ages(commits: Sequence[Commit], retention: Retention, now: datetime) -> dict[str, timedelta | None]:
+    """Returns the age of each commit, as little as it may be; ``None`` where nobody knows."""
+    within = retention.within_s
+    rest = IDLE if within is None else min(IDLE, timedelta(seconds=within) / 2)
+    latest, elapsed = None, timedelta()
+    marks: dict[str, timedelta | None] = {}
     for commit in commits:
-        if commit.time <= now:
-            latest = max(latest or commit.time, commit.time)
-        times[commit.oid] = latest if commit.time <= now else None
-    return times
+        if commit.time > now:
+            marks[commit.oid] = None
+            continue
+        gap = max(commit.time - (latest or commit.time), timedelta())
+        elapsed += rest if gap > _YEARS else gap
+        latest = max(latest or commit.time, commit.time)
+        marks[commit.oid] = elapsed
+    if latest is not None:
+        elapsed += min(now - latest, rest)
+    return {oid: None if mark is None else elapsed - mark for oid, mark in marks.items()}
 
 
-def _young(moment: datetime | None, retention: Retention, now: datetime) -> str:
+def _young(age: timedelta | None, retention: Retention) -> str:
     if retention.within_s is None:
         return ""
-    if moment is None:
+    if age is None:
         return "its commit lies in the future, so nobody knows its age"
-    is_young = now - moment < timedelta(seconds=retention.within_s)
+    is_young = age < timedelta(seconds=retention.within_s)
     return f"younger than {format_duration(retention.within_s)}" if is_young else ""

@@ -196,10 +196,10 @@ class Collecting:
         def build(view: View) -> Plan:
             now, layout = time_now(self.repo), view.policy.layout
             shielded = outlook.claims.versions
-            # Somebody may have promoted one since, or registered a newer one.
-            verdicts = judge_versions(
-                view.timeline, view.commits, layout, outlook.retention, now=now, shielded=shielded
-            )
+            # Somebody may have promoted one since, or registered a newer one.  Time goes on by all that is committed.
+            tip = view.registry.commit
+            commits = view.reader.commits(tip, layout) if tip else view.commits
+            verdicts = judge_versions(view.timeline, commits, layout, outlook.retention, now=now, shielded=shielded)
             dropped = {each.version for each in verdicts if not each.is_kept and each.deletion is None}
             return plan_drop(layout, view.model, dropped.intersection(versions), view.statement(reason))
 
