@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from mreg.core.approvals import Vote
 from mreg.core.gates import Case, GateFinding, Judgement, Outcome, Scan, judge
 from mreg.core.history import Action, Stay
+from mreg.core.manifest import Deletion
 from mreg.core.names import ARCHIVED, StageName
 from mreg.core.people import Actor
 from mreg.core.policy import Policy, StageRule
 from mreg.core.record import Code, Dataset, Record
+from mreg.core.refusals import advise
 from mreg.core.rules import (
     FormatGate,
     FreezeGate,
@@ -96,6 +98,10 @@ def test_judge_asks_others_only_who_for_a_signature_and_whether_it_is_archived(a
     archived = judge(case_of(STRICT, action=action, target=target, actor=PROVEN, is_archived=True))
     assert refused(archived) == ["archived"]
     assert said(archived, "archived").why.startswith("take it out first: mreg archive churn@")
+    case = case_of(STRICT, action=action, target=target, actor=PROVEN, is_archived=True, deletion=Deletion("old"))
+    assert refused(judge(case)) == ["deleted"]
+    assert said(judge(case), "deleted").why == "its bytes were deleted on purpose (old)"
+    assert advise(case, said(judge(case), "deleted")).startswith("mreg register churn PATH ")
 
 
 def test_judge_of_a_stage_without_rules_finds_nothing() -> None:

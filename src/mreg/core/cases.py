@@ -115,6 +115,7 @@ def _open_case(
     return replace(
         case,
         is_archived=_is_archived(move, before),
+        deletion=mark.deletion if (mark := before.archived.get(move.target)) else None,
         origins=frozenset(stage for stage, version in before.holders.items() if version == move.target),
         holders={
             stage: find_record(timeline, move.model, before.holders[stage], evidence)

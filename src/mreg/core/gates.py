@@ -20,6 +20,7 @@ from mreg.core.approvals import Ballot, Tally, Vote, count_votes
 from mreg.core.fields import Plain, format_moment
 from mreg.core.formats import unsafe_reason
 from mreg.core.history import Action, Stay
+from mreg.core.manifest import Deletion, tell_deletion
 from mreg.core.metrics import Verdict as Comparison
 from mreg.core.metrics import format_metric, measure_delta
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
@@ -96,6 +97,8 @@ class Case:
     """Of ``target``; ``None`` where it cannot be read."""
     is_archived: bool = False
     """True where ``target`` was archived; of a rollback, where a person archived it."""
+    deletion: Deletion | None = None
+    """Who gave the bytes of ``target`` up; there is no way back from that."""
     origins: frozenset[StageName] = frozenset()
     """The stages that held ``target``."""
     holders: Mapping[StageName, Record | None] = field(default_factory=dict)
@@ -135,7 +138,10 @@ def judge(case: Case) -> Judgement:
     if rule is None or case.stage == ARCHIVED:
         return Judgement(())
     findings = [*_judge_actor(case, rule)]
-    if case.is_archived:
+    if case.deletion:
+        why = f"its bytes were deleted {tell_deletion(case.deletion)}"
+        findings.append(_answer("deleted", "its bytes are kept", False, "deleted", why))
+    elif case.is_archived:
         why = f"take it out first: mreg archive {case.model}@{case.target} --undo"
         findings.append(_answer("archived", "not archived", False, "archived", why))
     if case.action is not Action.PROMOTE or case.target is None:

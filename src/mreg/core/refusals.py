@@ -71,6 +71,7 @@ def advise(case: Case, first: GateFinding) -> str:
     again = others.get(case.action, f"promote {name} {case.stage}")
     hints = {
         "from": f"mreg promote {name} {' '.join(_way(case))}",
+        "deleted": f"mreg register {case.model} PATH   # where someone still has them: as a new version",
         "archived": f"mreg archive {name} --undo --reason 'why'",
         "approvals": f"mreg approve {name} {case.stage}   # by each approver; then promote again",
         "signature": "git config gpg.format ssh && git config user.signingkey ~/.ssh/id_ed25519.pub",

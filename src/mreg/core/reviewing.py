@@ -75,7 +75,7 @@ class _Reviewer:
         given = tuple(find_approvals(difference, before, timeline, policy, evidence, changes=changes))
         faults += [Fault(each.code, each.path, each.why) for each in given if each.code in _GRAVE]
         moved = {(each.transition.model, each.transition.stage) for each in changes}
-        faults += [*self._rewritten(before, moved), *self._clashes(before), *self._settings_faults(), *found]
+        faults += [*self._rewritten(before, moved), *self._clashes(before, changes), *self._settings_faults(), *found]
         made = Review(
             base=difference.base,
             head=difference.landing.oid,
@@ -181,9 +181,16 @@ class _Reviewer:
                 message = f"it tells anew who put {new.version or 'nothing'} there and why, and that was there before"
                 yield Fault("statement-changed", change.path, message, self.difference.lines.get(change.path))
 
-    def _clashes(self, before: Before) -> Iterator[Fault]:
-        for model, stage, version in sorted(set(find_clashes(self.timeline)) - before.clashes):
+    def _clashes(self, before: Before, changes: Iterable[ReviewedChange]) -> Iterator[Fault]:
+        told = {
+            (each.transition.model, each.transition.stage, each.transition.target)
+            for each in changes
+            if any(refusal.rule in {"archived", "deleted"} for refusal in each.judgement.refusals)
+        }
+        for model, stage, version in sorted(set(find_clashes(self.timeline)) - before.clashes - told):
             fix = f"mreg archive {model}@{version} --undo --reason 'why'"
+            if self.timeline.archived[model][version].deletion:
+                fix = f"mreg clear {model} {stage} --reason 'why'"
             path = self.policy.layout.stage(model, stage)
             yield Fault("archived-in-stage", path, f"{model} {version} is archived and in {stage}", fix=fix)
 
