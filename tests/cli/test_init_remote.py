@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -120,6 +121,45 @@ def test_url_with_a_password_is_refused_and_the_hint_keeps_it_out_of_git(
 def test_options_that_make_no_sense(repo: Path, mreg_here: Mreg, args: tuple[str, ...], says: str) -> None:
     assert says in mreg_here("init", *args, check=2).err
     assert not (repo / ".dvc").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--remote", "s3://"), "names no bucket: s3://"),
+        (("--remote", "s3:///models"), "names no bucket"),
+        (("--remote", "azure://"), "names no container"),
+        (("--remote", "ssh://ada@/srv/models"), "names no host"),
+        (("--remote", "s3:models/n"), "did you mean s3://models/n?"),
+        (("--remote", "S3:/models/n"), "did you mean s3://models/n?"),
+        (("--remote", "ada@host:/srv/models"), "did you mean ssh://ada@host/srv/models?"),
+        (("--remote", "--endpoint-url=https://minio.example.com"), "which is an option"),
+        (("--remote", "--endpoint-url"), "which is an option"),
+    ],
+)
+def test_half_a_url_is_refused_and_what_was_meant_is_named(
+    repo: Path, mreg_here: Mreg, git: Git, args: tuple[str, ...], says: str
+) -> None:
+    refused = mreg_here("init", *args, check=2)
+    assert says in refused.err
+    assert not (repo / ".dvc").exists()
+    assert git("status", "--porcelain") == ""
+    [command] = re.findall(r"hint: mreg (.*)", refused.err)
+    mreg_here(*shlex.split(command, comments=True), check=0)
+
+
+def test_password_of_half_a_url_is_not_shown(repo: Path, mreg_here: Mreg) -> None:
+    for url in ("ada:hush@host:/srv", "s3:ada:hush@models", "ssh:ada:hush@host/srv"):
+        assert "hush" not in mreg_here("init", "--remote", url, check=2).err
+
+
+def test_folder_whose_name_has_a_colon_is_one_where_it_is_there_or_said_to_be(
+    repo: Path, mreg_here: Mreg, tmp_path: Path
+) -> None:
+    mreg_here("init", "--remote", "./s3:models", check=0)
+    assert read_remote(repo)["url"] == "../s3:models"
+    mreg_here("init", "--remote", "s3:models", check=0)
+    assert read_remote(repo)["url"] == "../s3:models"
 
 
 def test_python_takes_the_options_too(repo: Path) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 from mreg.core.plan import Document
 from mreg.errors import UsageError
 from mreg.stores.dvc import DvcStore, dvc_files, read_options
+from mreg.stores.dvc.options import SCHEMES
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.surroundings import strip_credentials
 
 __all__ = ["CONFIG", "DVC_FILES", "Storage", "tell_remote"]
 
@@ -34,12 +36,13 @@ class Storage:
         """Returns what was asked for in a directory.
 
         Raises:
-            UsageError: The URL is empty, or holds a control character.
+            UsageError: The URL is empty, or holds a control character; or it is an option, or half a URL.
         """
         if url is not None and not (url.strip() and url.isprintable()):
             message = f"{url!r} is no URL or path of a DVC remote: it is empty, or holds a control character"
             raise UsageError(message, hint="mreg init --remote s3://bucket/path")
         if url is not None and not _URL.match(url):
+            _refuse_slips(url, directory)
             url = str((directory / url).absolute())
         return cls(url, dict(options))
 
@@ -72,6 +75,34 @@ class Storage:
         except OSError as error:
             return (f"{self.url} is not there and cannot be made here: {(error.strerror or str(error)).lower()}",)
         return ()
+
+
+def _refuse_slips(path: str, directory: Path) -> None:
+    """Refuses what would be a folder of a name that nobody gives one, unless it is there; ``./`` makes it one.
+
+    Raises:
+        UsageError: It looks like an option, a URL without its slashes, or a place as scp has it.
+    """
+    if path.startswith("-"):
+        raise UsageError(
+            f"--remote needs a URL or a path, and {path!r} follows it, which is an option",
+            hint="mreg init --remote s3://bucket/path",
+        )
+    first, slash, folders = path.partition("/")
+    if ":" not in first or (directory / path).exists():
+        return
+    kind, _, rest = path.partition(":")
+    if kind.lower() in SCHEMES:
+        meant = f"{kind.lower()}://{rest.lstrip('/')}"
+    else:
+        user, at, place = first.rpartition("@")
+        host, _, folder = place.partition(":")
+        meant = f"ssh://{user.partition(':')[0]}{at}{host}/{folder}{slash if folder else ''}{folders}"
+    meant = strip_credentials(meant) or "ssh://host/path"
+    raise UsageError(
+        f"the DVC remote is neither a URL nor a folder that is there: did you mean {meant}?",
+        hint=f"mreg init --remote {shlex.quote(meant)}   # a new folder of that name: ./ before it",
+    )
 
 
 def tell_remote(repo: GitRepository, before: str | None, after: Document) -> tuple[str, ...]:

@@ -60,6 +60,12 @@ _NUMBERS = frozenset(
     }
 )  # fmt: skip
 _FILES = frozenset({"cert_path", "key_path", "keyfile"})
+_PLACES = {
+    **dict.fromkeys(("gs", "oss", "s3"), "bucket"),
+    "azure": "container",
+    **dict.fromkeys(("http", "https", "ssh", "webdav", "webdavs", "webhdfs"), "host"),
+}
+"""What follows the kind in a URL, where DVC has no default for it."""
 SCHEMES = frozenset(_OPTIONS.keys() - {""} | {"remote"})
 """Kinds of URLs that DVC has remotes for."""
 
@@ -70,7 +76,7 @@ def scheme_of(url: str) -> str:
 
 
 def check_url(remote_url: str) -> None:
-    """Does nothing where DVC knows this kind of URL, and no secret is in it.
+    """Does nothing where DVC knows this kind of URL, it names a bucket or a host, and no secret is in it.
 
     Raises:
         UsageError: It does not, or there is one.
@@ -86,6 +92,12 @@ def check_url(remote_url: str) -> None:
         raise UsageError(
             f"the URL of the DVC remote holds a secret, and would be committed: {public or scheme + '://…'}",
             hint=f'leave it out here, then: read -rs secret; {_modify("storage", _secret_of(scheme))} "$secret"',
+        )
+    place = _PLACES.get(scheme)
+    if place and not urlsplit(remote_url).netloc.rpartition("@")[2]:
+        raise UsageError(
+            f"the URL of the DVC remote names no {place}: {remote_url}",
+            hint=f"mreg init --remote {scheme}://{place}/path",
         )
 
 
