@@ -11,7 +11,7 @@ import pytest
 from mreg import Registry
 from mreg.core.objects import FaultKind
 from mreg.core.soundness import Depth, Soundness
-from mreg.errors import DataError, NotFoundError, StorageError
+from mreg.errors import DataError, NotFoundError, StorageError, UnchangedArtifactError
 from tests.conftest import Git
 from tests.registry.stock import Clone, Stock, make_stock, object_path
 
@@ -79,6 +79,40 @@ def test_fsck_of_the_remote_finds_and_mends(stock: Stock, tmp_path: Path) -> Non
     assert bob.registry.fsck(remote=True, read_data=True).ok
     assert (bob.registry.pull("dirs", tmp_path / "dirs").path / "x").read_bytes() == C
     assert stock.holds(listing) == [True]
+
+
+def test_register_of_bytes_that_the_remote_lost_puts_them_back_and_still_refuses(stock: Stock) -> None:
+    ann = stock.ann
+    a = ann.register("churn", A)
+    listing = ann.register("dirs", {"x": B, "sub/y": C})
+    ann.push()
+    member = md5_of(stock.store, C)
+    for folder in (stock.store, ann.cache):
+        for md5 in (a, listing, member):
+            object_path(folder, md5).unlink()
+    with pytest.raises(UnchangedArtifactError) as caught:
+        ann.register("churn", A, force=False, upload=False)
+    assert (caught.value.message[-22:], stock.holds(a)) == ("nothing was registered", [False])
+    with pytest.raises(UnchangedArtifactError, match="storage had lost 1 object of it, sent again from here") as caught:
+        ann.register("churn", A, force=False)
+    assert caught.value.details["repaired"] == 1
+    with pytest.raises(UnchangedArtifactError, match="storage had lost 2 objects of it"):
+        ann.register("dirs", {"x": B, "sub/y": C}, force=False)
+    assert ann.registry.fsck(remote=True, read_data=True).ok
+    with pytest.raises(UnchangedArtifactError, match=r"nothing was registered$"):
+        ann.register("churn", A, force=False)
+
+
+def test_register_of_bytes_that_others_gave_up_sends_nothing_back(stock: Stock) -> None:
+    ann = stock.ann
+    a = ann.register("churn", A)
+    bob = stock.clone("bob")
+    bob.register("churn", B)
+    bob.push()
+    bob.registry.gc(remote=True, keep_newest=1, delete=True)
+    with pytest.raises(UnchangedArtifactError, match=r"nothing was registered$"):
+        ann.register("churn", A, force=False)
+    assert stock.holds(a) == [False]
 
 
 def test_fsck_mends_only_from_a_copy_that_is_good(stock: Stock) -> None:

@@ -21,10 +21,19 @@ from mreg.core.record import Artifact, Dataset, Record
 from mreg.core.registration import Content, check_new_model, plan_register, refuse_unchanged
 from mreg.core.results import Receipt
 from mreg.core.tags import version_tag
-from mreg.errors import ConflictError, DataError, NotFoundError, RefusedError, StorageError, UsageError
+from mreg.errors import (
+    ConflictError,
+    DataError,
+    NotFoundError,
+    RefusedError,
+    StorageError,
+    UnchangedArtifactError,
+    UsageError,
+)
 from mreg.registry.reading.artifacts import open_stats, open_store
 from mreg.registry.reading.seals import dvc_entry, pointer_path
 from mreg.registry.writing.provenance import Provenance, gather
+from mreg.registry.writing.resending import resend
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
 from mreg.stores.artifact import Ingested, ingest, ingest_cached
@@ -97,7 +106,12 @@ class Registering:
         content = self._ingest(source, tracked)
         fits = tracked is not None and tracked.md5 == content.artifact.md5
         plans.content, plans.tracked = content, tracked if fits else None
-        writer.write(self.model, plans.build, branch=branch, dry_run=True)
+        try:
+            writer.write(self.model, plans.build, branch=branch, dry_run=True)
+        except UnchangedArtifactError as refusal:
+            if self.upload:
+                resend(self.repo, refusal, self.progress)
+            raise
         notices = [*self._upload(content), *_warnings(content, tracked, source)]
         receipt = writer.write(self.model, plans.build, branch=branch)
         if plans.is_contested and receipt.commit:
