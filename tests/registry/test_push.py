@@ -553,6 +553,18 @@ def test_push_of_a_branch_joins_what_it_has_there(team: Team) -> None:
     assert team.git("rev-list", "--count", "main..try", cwd=bo) == "2"
 
 
+def test_push_of_a_branch_that_nobody_has_makes_none(team: Team) -> None:
+    ada = team.clone("ada")
+    Registry.open(ada).promote("churn@v1", "staging", reason="try", branch="topic", push=False)
+    before = team.refs()
+    with pytest.raises(NotFoundError, match="branch tpoic is neither here nor on origin, and nothing was") as caught:
+        push(ada, branch="tpoic")
+    assert caught.value.hint == "mreg push --branch topic   # if that was meant"
+    with pytest.raises(NotFoundError):
+        Registry.open(ada).push(branch="unlike", dry_run=True)
+    assert team.refs() == before
+
+
 def test_push_of_a_branch_settles_on_that_branch(team: Team) -> None:
     ada, bo = team.clone("ada"), team.clone("bo")
     for clone, version in ((ada, 1), (bo, 2)):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 
 from mreg.core.gates import Scan
@@ -30,6 +31,7 @@ from mreg.registry.sharing.retagging import Retagging, retag
 from mreg.registry.writing.attempts import attempts, given_up
 from mreg.registry.writing.uploading import new_records, upload_new
 from mreg.registry.writing.upstream import Upstream
+from mreg.stores.git.branches import branch_names
 from mreg.stores.git.joining import find_lost, find_movers, lacking_commits
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.pushing import is_ancestor
@@ -144,6 +146,8 @@ class Pushing:
         if proposal and there is None:
             there = main.tip if local is None else None
         locals_ = tuple(lacking_commits(self.repo, here, known))
+        if proposal and not (upstream.tip or local or locals_):
+            raise _no_branch(self.repo, upstream)
         ends = _Ends(settings, upstream, here, there, local, self._mark_named(locals_, settings.policy.layout))
         self._check(ends)
         return ends
@@ -298,6 +302,15 @@ class Pushing:
             dry_run=self.dry_run,
             notices=(*draft.notices, *(tags.notices if tags else ())),
         )
+
+
+def _no_branch(repo: GitRepository, upstream: Upstream) -> NotFoundError:
+    near = get_close_matches(upstream.branch, branch_names(repo, upstream.remote), n=1)
+    return NotFoundError(
+        f"branch {upstream.branch} is neither here nor on {upstream.remote}, and nothing was made here to push to it",
+        hint=f"mreg push --branch {shlex.quote(near[0])}   # if that was meant" if near else "git branch --all",
+        details={"branch": upstream.branch, "remote": upstream.remote},
+    )
 
 
 def _merge(ends: _Ends) -> str:

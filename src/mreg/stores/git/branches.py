@@ -14,7 +14,7 @@ from mreg.stores.git.parsing import LOG_FORMAT, parse_log
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import failure
 
-__all__ = ["changed_since", "code_commit", "index_tree", "merge_base", "now", "parse_commit"]
+__all__ = ["branch_names", "changed_since", "code_commit", "index_tree", "merge_base", "now", "parse_commit"]
 
 _FEW = 1000
 """So many commits of mreg's are passed over; beyond, its own will do."""
@@ -34,6 +34,13 @@ def code_commit(repo: GitRepository) -> str | None:
     lines = [line.partition(" ") for line in done.stdout.decode("utf-8", "replace").split("\0")]
     found = next((oid for oid, _, action in lines if oid and action.strip() in {"", "init"}), None)
     return found or repo.head()
+
+
+def branch_names(repo: GitRepository, remote: str) -> list[str]:
+    """Returns the names of the branches here, and of those that a remote had when it was last fetched."""
+    places = ("refs/heads/", f"refs/remotes/{remote}/")
+    refs = repo.runner.text("for-each-ref", "--format=%(refname)", *places).splitlines()
+    return sorted({ref.removeprefix(place) for ref in refs for place in places if ref.startswith(place)} - {"HEAD"})
 
 
 def merge_base(repo: GitRepository, one: str, other: str) -> str | None:
