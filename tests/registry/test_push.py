@@ -799,6 +799,26 @@ def test_register_where_git_fetched_the_tag_of_a_version_that_is_not_here_yet(te
     check(team, bo)
 
 
+def test_writer_where_git_fetched_the_tags_of_others_says_that_the_branch_is_behind(team: Team, git: Git) -> None:
+    ada, bo = team.clone("ada"), team.clone("bo")
+    Registry.open(ada).promote("churn@v2", "staging", reason="first", push=True)
+    team.git("fetch", "--quiet", cwd=bo)
+    # Nothing is wrong yet: what explains the tag is there, and not here.
+    assert (Registry.open(bo).sync(push=False).findings, Registry.open(bo).verify().faults) == ((), ())
+    (notice,) = Registry.open(bo).promote("churn@v1", "staging", reason="second", push=False).notices
+    advice = "main is behind origin/main, which made the tag churn#staging#1: mreg push"
+    assert notice == f"refs/tags/churn#staging#1: {advice}"
+    (finding,) = Registry.open(bo).sync(push=False).findings
+    assert (finding.code, finding.message) == ("fetched-tag", advice)
+    (fault,) = Registry.open(bo).verify().faults
+    assert (fault.code, fault.message.endswith(": mreg push")) == ("tag-fetched", True)
+    fixes = {each.fix for each in examine(bo).checks if not each.ok}
+    assert fixes == {"mreg push", "mreg push --dry-run   # then mreg push"}
+    (conflict,) = Registry.open(bo).push(dry_run=True).conflicts
+    paste(conflict.settle, bo, git)
+    check(team, bo)
+
+
 def test_writers_that_push_take_no_merge_along_that_puts_this_clone_first(team: Team) -> None:
     ada, bo = team.clone("ada"), team.clone("bo")
     promote(ada, 1)

@@ -22,6 +22,7 @@ from mreg.errors import DataError, GitError, IncompleteHistoryError, NotARegistr
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader, Settings, parse_manifest, parse_settings
 from mreg.registry.review.tag_audit import TagAudit
+from mreg.registry.writing.ahead import find_ahead
 from mreg.stores.git.disguises import find_grafts, find_replacements
 from mreg.stores.git.pushing import find_remote
 from mreg.stores.git.remotes import describe_tags, list_remote
@@ -86,7 +87,8 @@ class Auditing:
         with _uncollected():
             auditor = self._audit(commits, judged, evidence)
             auditor.finish()
-            tags = TagAudit(self.reader, auditor.timeline, self._layout, commits, evidence)
+            ahead = find_ahead(self.reader.repo, self.settings.branch, self.settings.tip)
+            tags = TagAudit(self.reader, auditor.timeline, self._layout, commits, evidence, ahead)
             verdict = tags.judge(self.reader.repo.tags())
         faults = [*auditor.faults, *verdict.faults, *self._disguises()]
         if remote:

@@ -19,7 +19,8 @@ from mreg.core.tags import DerivedTag, derive_tags
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import Key, version_commits
-from mreg.registry.writing.tagging import encode_derived, explain_tags, find_explained, says_right
+from mreg.registry.writing.ahead import Ahead
+from mreg.registry.writing.tagging import Tagger, encode_derived, explain_tags, find_explained, says_right
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import TagRef
 
@@ -54,7 +55,13 @@ class TagAudit:
     """Judges the tags of a repository, and those of its remote, by one history."""
 
     def __init__(
-        self, reader: Reader, timeline: Timeline, layout: Layout, commits: Sequence[Commit], evidence: StoredEvidence
+        self,
+        reader: Reader,
+        timeline: Timeline,
+        layout: Layout,
+        commits: Sequence[Commit],
+        evidence: StoredEvidence,
+        ahead: Ahead | None = None,
     ) -> None:
         """Keeps the history; nothing is read yet.
 
@@ -64,12 +71,14 @@ class TagAudit:
             layout: Where the registry's files are.
             commits: All commits of the history.
             evidence: Gives the records.
+            ahead: What is fetched of the branch and not merged; its tags are not wrong.
         """
         self._reader = reader
         self._timeline = timeline
         self._layout = layout
         self._branch = {commit.oid for commit in commits}
         self._evidence = evidence
+        self._ahead = ahead
 
     def judge(self, refs: Sequence[TagRef], *, until: Collection[str] | None = None, code: str = "tag") -> TagVerdict:
         """Returns what is wrong with some tags, and which are missing.
@@ -86,6 +95,10 @@ class TagAudit:
         for (ref, is_explained), content in zip(judged, contents, strict=True):
             wanted = self._wanted.get(ref.name)
             slug, message = self._find_fault(ref, content, wanted, is_explained=is_explained)
+            if slug and self._ahead and ref.name in self._fetched:
+                if wanted is None:
+                    continue
+                slug, message = "fetched", f"{self._ahead.what}, which made this tag: {self._ahead.command}"
             if slug:
                 commit = wanted.commit if wanted else ref.target or ref.oid
                 faults.append(AuditFault(f"{code}-{slug}", _PREFIX + ref.name, message, commit))
@@ -149,6 +162,11 @@ class TagAudit:
             elif not isinstance(event, Appearance) and event.adopted:
                 adopted = event.statement.adopted if event.statement else None
                 yield event.adopted, _Wanted(event.commit, (adopted.commit if adopted else "") or None)
+
+    @cached_property
+    def _fetched(self) -> set[str]:
+        tagger = Tagger(self._reader, Publisher(self._reader.repo))
+        return tagger.find_fetched(self._ahead, self._layout) if self._ahead else set()
 
     @cached_property
     def _records(self) -> Mapping[Key, Record]:

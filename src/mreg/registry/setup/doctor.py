@@ -18,10 +18,10 @@ from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.setup.gitignore import ignore_text
 from mreg.registry.setup.mending import mend_file, mend_history, mend_tag
 from mreg.registry.setup.remote_checks import examine_remote
+from mreg.registry.writing.ahead import Ahead, find_ahead
 from mreg.registry.writing.tagging import Tagger
 from mreg.stores.git.pending import find_writer
 from mreg.stores.git.publishing import Publisher
-from mreg.stores.git.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.worktrees import find_held
 
@@ -162,49 +162,39 @@ def _tags(repo: GitRepository, settings: Settings, state: RegistryState) -> Iter
         return
     reader, layout = Reader(repo), settings.policy.layout
     timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
-    plan = Tagger(reader, Publisher(repo)).plan(timeline, layout)
+    ahead = find_ahead(repo, settings.branch, settings.tip)
+    plan = Tagger(reader, Publisher(repo)).plan(timeline, layout, ahead=ahead)
     if plan.missing:
         verb = "is" if len(plan.missing) == 1 else "are"
         message = f"{_amount(len(plan.missing), 'tag')} {verb} missing, first {plan.missing[0].name}"
         yield Check("tags", ok=False, message=message, fix="git fetch --tags && mreg sync")
     for finding in timeline.findings:
         yield _fault("history", finding, mend_history(finding, timeline, state, settings.branch))
-    yield from _tag_faults(repo, plan.findings, settings.branch)
-    if not plan.missing and not plan.findings:
+    yield from _tag_faults(repo, plan.findings, settings.branch, ahead)
+    if ahead and plan.ahead:
+        count = _amount(len(plan.ahead), "tag")
+        message = f"{count} of commits that origin/{ahead.branch} has and {ahead.branch} lacks, first {plan.ahead[0]}"
+        yield Check("tags", ok=True, message=message)
+    if not plan.missing and not plan.findings and not plan.ahead:
         yield Check("tags", ok=True, message=f"all {plan.present} are there")
 
 
-def _tag_faults(repo: GitRepository, findings: Sequence[Finding], branch: str) -> Iterator[Check]:
+def _tag_faults(repo: GitRepository, findings: Sequence[Finding], branch: str, ahead: Ahead | None) -> Iterator[Check]:
     if not findings:
         return
     (url,) = repo.config("remote.origin.url")
     there = {ref.name for ref in repo.tags()}
-    ahead: list[str] = []
     for finding in findings:
         name = finding.place.removeprefix("refs/tags/")
         if name == finding.place:
             yield _fault("tags", finding, mend_file(finding, branch))
             continue
+        if ahead and finding.code == "fetched-tag":
+            yield _fault("tags", finding, ahead.command)
+            continue
         # Where the tag itself is not there, one whose name begins as its own, or is a part of it, is in the way.
         blocker = find_blockers([name], there).get(name, name)
-        if _is_ahead(repo, blocker, branch):
-            ahead.append(blocker)
-            continue
         yield _fault("tags", finding, mend_tag(finding, blocker, remote="origin" if url else ""))
-
-    if ahead:
-        message = (
-            f"{_amount(len(ahead), 'tag')} of commits that origin/{branch} has and {branch} lacks, first {ahead[0]}"
-        )
-        yield Check("tags", ok=True, message=message)
-
-
-def _is_ahead(repo: GitRepository, name: str, branch: str) -> bool:
-    """Returns whether a tag was fetched before the branch went to its commit: it is as it should be."""
-    sealed, here, there = repo.resolve(
-        [f"refs/tags/{name}^{{commit}}", f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"]
-    )
-    return bool(sealed and here and there and is_ancestor(repo, sealed, there) and not is_ancestor(repo, sealed, here))
 
 
 def _fault(name: str, finding: Finding, fix: str) -> Check:

@@ -26,6 +26,7 @@ from mreg.core.transitions import plan_promote
 from mreg.errors import DataError, IdentityError, PushRefusedError, RefusedError, UsageError
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.sharing.notifying import Notifying
+from mreg.registry.writing.ahead import find_ahead
 from mreg.registry.writing.attempts import attempts, given_up
 from mreg.registry.writing.tagging import Tagger
 from mreg.registry.writing.uploading import upload_new
@@ -119,7 +120,8 @@ class Syncing:
         if upstream:
             upstream.fetch_tags(names)
         tagger = Tagger(reader, publisher)
-        plan = tagger.plan(timeline, layout)
+        ahead = find_ahead(self.repo, settings.branch, settings.tip)
+        plan = tagger.plan(timeline, layout, ahead=ahead)
         created = tuple(tag.name for tag in plan.missing)
         blocked: tuple[Finding, ...] = ()
         if not self.dry_run:

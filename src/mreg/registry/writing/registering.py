@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,13 +31,15 @@ from mreg.errors import (
 )
 from mreg.registry.reading.artifacts import open_stats, open_store
 from mreg.registry.reading.seals import dvc_entry, pointer_path
+from mreg.registry.writing.ahead import find_ahead
 from mreg.registry.writing.provenance import Provenance, gather
 from mreg.registry.writing.resending import resend
+from mreg.registry.writing.tagging import Tagger
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
 from mreg.stores.artifact import Ingested, ingest, ingest_cached
 from mreg.stores.dvc_yaml import set_artifact
-from mreg.stores.git.pushing import is_ancestor
+from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.hashing import Progress
 from mreg.stores.lineage import Tracked, find_tracked
@@ -254,24 +255,26 @@ def _newest(view: View) -> Record | None:
 
 def _refuse_foreign_tag(view: View, version: Version, *, is_pushed: bool) -> None:
     name = version_tag(view.model.model, version)
-    repo, branch = view.reader.repo, view.rules.branch
-    sealed, there = repo.resolve([f"refs/tags/{name}^{{commit}}", f"refs/remotes/origin/{branch}"])
-    if sealed and there and is_ancestor(repo, sealed, there) and not is_ancestor(repo, sealed, view.landed):
-        # Fetched with its tags, and not merged: somebody else's version, which what is pushed is put on top of.
+    repo = view.reader.repo
+    if not repo.resolve([f"refs/tags/{name}"])[0]:
+        return
+    ahead = find_ahead(repo, view.rules.branch, view.landed)
+    tagger = Tagger(view.reader, Publisher(repo))
+    if ahead and name in tagger.find_fetched(ahead, view.policy.layout, [view.model.model]):
+        # Somebody else's version, which what is pushed is put on top of.
         if is_pushed:
             return
         raise ConflictError(
-            f"{branch} is behind origin/{branch}, which has {view.model.model} {version} already",
-            hint=f"git pull --ff-only origin {shlex.quote(branch)}   # or the same command with --push",
-            details={"tag": name, "branch": branch},
+            f"{ahead.what}, which has {view.model.model} {version} already",
+            hint=f"{ahead.command}   # or the same command with --push",
+            details={"tag": name, "branch": ahead.branch},
         )
-    if repo.resolve([f"refs/tags/{name}"])[0]:
-        other = f"--version {tell_next(version, Bump.MAJOR)}"
-        raise RefusedError(
-            f"the tag {name} is there already, and no record on this branch explains it",
-            hint=f"git tag -d {name}   # if nobody needs it, such as after git reset; or register another: {other}",
-            details={"tag": name},
-        )
+    other = f"--version {tell_next(version, Bump.MAJOR)}"
+    raise RefusedError(
+        f"the tag {name} is there already, and no record on this branch explains it",
+        hint=f"git tag -d {name}   # if nobody needs it, such as after git reset; or register another: {other}",
+        details={"tag": name},
+    )
 
 
 def _warnings(content: Ingested, tracked: Tracked | None, source: Path) -> list[str]:

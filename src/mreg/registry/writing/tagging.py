@@ -7,7 +7,7 @@ what mreg would write, signed or not, on a commit of its version; else the name 
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mreg.core.gto import GtoAction, GtoName, find_deregistered, parse_gto_name
 from mreg.core.history import AdoptedTag, Appearance, Finding, Timeline, Transition
@@ -18,6 +18,7 @@ from mreg.core.tags import DerivedTag, derive_tags, find_blockers, folders_of, p
 from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import Key, is_seal, read_records, version_commits
+from mreg.registry.writing.ahead import Ahead
 from mreg.stores.git.objects import Identity, encode_tag
 from mreg.stores.git.publishing import NewTag, Publisher, RefUpdate
 from mreg.stores.git.repository import GitRepository, TagRef, tag_patterns
@@ -39,6 +40,8 @@ class TagPlan:
     findings: tuple[Finding, ...]
     records: Mapping[Key, Record] = field(default_factory=dict)
     """Of the versions that ``missing`` is about."""
+    ahead: tuple[str, ...] = ()
+    """Names of tags that are as they should be, of commits that are fetched and not merged."""
 
     @property
     def transitions(self) -> tuple[Transition, ...]:
@@ -55,7 +58,13 @@ class Tagger:
         self._publisher = publisher
 
     def plan(
-        self, timeline: Timeline, layout: Layout, models: Sequence[ModelName] = (), *, besides: Container[str] = ()
+        self,
+        timeline: Timeline,
+        layout: Layout,
+        models: Sequence[ModelName] = (),
+        *,
+        besides: Container[str] = (),
+        ahead: Ahead | None = None,
     ) -> TagPlan:
         """Returns which tags are missing; a fixed small number of Git calls, whatever their number.
 
@@ -64,6 +73,7 @@ class Tagger:
             layout: Where the registry's files are.
             models: Only these models' tags are read.
             besides: Names of tags that count as if they were not there.
+            ahead: What is fetched of the branch and not merged; its tags are not wrong.
         """
         found = self._reader.repo.tags(tag_patterns(models) if models else [_PREFIX])
         refs = {ref.name: ref for ref in found if ref.name not in besides}
@@ -91,7 +101,38 @@ class Tagger:
             else:
                 missing.append(tag)
         wanted = {key: readable[key] for key in map(_key, missing)}
-        return TagPlan(tuple(missing), len(there) - len(taken), tuple(dict.fromkeys(findings)), wanted)
+        plan = TagPlan(tuple(missing), len(there) - len(taken), tuple(dict.fromkeys(findings)), wanted)
+        return self._set_apart(plan, ahead, layout, models, blockers) if ahead and findings else plan
+
+    def find_fetched(self, ahead: Ahead, layout: Layout, models: Sequence[ModelName] = ()) -> set[str]:
+        """Returns the names of the tags that commits explain which are fetched and not merged."""
+        timeline = self._reader.timeline(self._reader.commits(ahead.tip, layout, models), layout)
+        wrong = {finding.place.removeprefix(_PREFIX) for finding in self.plan(timeline, layout, models).findings}
+        return {tag.name for tag in derive_tags(timeline)} - wrong
+
+    def _set_apart(
+        self,
+        plan: TagPlan,
+        ahead: Ahead,
+        layout: Layout,
+        models: Sequence[ModelName],
+        blockers: Mapping[str, str],
+    ) -> TagPlan:
+        """Returns a plan that takes no tag of the fetched branch for a wrong one."""
+        fetched = self.find_fetched(ahead, layout, models)
+        findings: list[Finding] = []
+        found: list[str] = []
+        for finding in plan.findings:
+            name = finding.place.removeprefix(_PREFIX)
+            name = blockers.get(name, name)
+            if name not in fetched:
+                findings.append(finding)
+                continue
+            found.append(name)
+            if finding.code == "taken-tag":
+                message = f"{ahead.what}, which made the tag {name}: {ahead.command}"
+                findings.append(replace(finding, code="fetched-tag", message=message))
+        return replace(plan, findings=tuple(findings), ahead=tuple(dict.fromkeys(found)))
 
     def build(self, plan: TagPlan, timeline: Timeline, layout: Layout) -> list[RefUpdate]:
         """Builds the missing tags, and returns the refs to be made for them."""

@@ -13,6 +13,7 @@ from mreg.core.record import Record
 from mreg.core.results import Receipt
 from mreg.core.state import ModelState
 from mreg.registry.reading.reader import Reader, Settings
+from mreg.registry.writing.ahead import find_ahead
 from mreg.registry.writing.attempts import TELLING, attempts, given_up
 from mreg.registry.writing.judging import Bench, judge_plan
 from mreg.registry.writing.signing import Signing
@@ -182,7 +183,8 @@ class Writer:
             new = view.reader.commits(commit, layout, [view.model.model], since=base.tip)
             timeline = view.reader.timeline([*view.commits, *new], layout)
             tagger = Tagger(view.reader, publisher)
-            tags = tagger.plan(timeline, layout, [view.model.model])
+            ahead = find_ahead(self._repo, base.branch, commit)
+            tags = tagger.plan(timeline, layout, [view.model.model], ahead=ahead)
             updates += tagger.build(tags, timeline, layout)
             notices = tuple(f"{finding.place}: {finding.message}" for finding in tags.findings)
         push = None
