@@ -205,8 +205,12 @@ def test_pull_whose_downloader_is_killed_goes_on_with_another(far: Far, storage:
 
 
 @pytest.mark.slow
-def test_pull_gives_up_silent_storage_when_git_says_so(far: Far, storage: Storage, git: Git, tmp_path: Path) -> None:
+def test_pull_gives_up_silent_storage_when_git_says_so(
+    far: Far, storage: Storage, git: Git, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     stored_by_hand(far, os.urandom(1 << 20))
+    own = shutil.copyfile(os.environ["GIT_CONFIG_GLOBAL"], tmp_path / "gitconfig")  # the other is of all tests
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(own))
     git("config", "--global", "mreg.storageTimeout", "1")
     storage.stalls.set()
     pulling = start(far.url, tmp_path / "out")
