@@ -286,6 +286,7 @@ def test_pull_of_a_relative_remote_by_url_says_that_it_is_elsewhere(far: Far, tm
     with git_host("python", far.bare, tmp_path / "host") as host, told as caught:
         mreg.pull("churn@v1", repo=host.url_of("ada"), output="out")
     assert "../../store" in caught.value.message
+    assert caught.value.hint.startswith("dvc remote modify storage url s3://bucket/path   #")
     assert "s3cret" not in str(caught.value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class ServedStore(DvcStore):
             raise StorageError(
                 f"remote {found[0]!r} of {self._label} is {found[1]!r}, a folder beside that repository, "
                 "and not on this machine",
-                hint=f"dvc remote modify {found[0]} url s3://…   # in a clone, and commit: where every machine gets to",
+                hint=f"dvc remote modify {shlex.quote(found[0])} url s3://bucket/path   # in a clone, and commit that",
                 details={"remote": found[0], "url": found[1]},
             )
         with super()._traffic(jobs, is_written=is_written) as traffic:
