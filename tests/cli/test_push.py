@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -87,8 +88,12 @@ def test_push_dry_run_shows_conflicts_in_each_format(form: str, sides: tuple[Tea
     elif form == "github":
         assert found.out.startswith("::error file=registry/churn/stages/staging.yaml,title=mreg push")
     else:
-        assert "2 commits of main cannot land on origin/main as they are" in found.out
-        assert f"mreg push --drop {oids(team, bo)[0]}" in found.out
+        assert "1 of 2 commits of main cannot land on origin/main, and so none does" in found.out
+        drop = f"mreg push --drop {oids(team, bo)[0]}"
+        again = "mreg promote churn@v2.0.0 staging --reason mine --push"
+        for label, command in (("either", drop), ("or", f"{drop} && {again}")):
+            assert re.search(rf"{label}\W+{re.escape(command)}\W*$", found.out, re.MULTILINE)
+        assert "next" not in found.out
 
 
 def test_push_of_several_reasons_lists_them(sides: tuple[Team, Path], mreg_here: Mreg) -> None:

@@ -6,12 +6,21 @@ import pytest
 
 from mreg.core.best import choose_best
 from mreg.core.compare import Subject, compare
+from mreg.core.joints import Matter
 from mreg.core.policy import Policy
 from mreg.core.results import Diagnosis, History, ModelList, Receipt, SyncReport, VersionDetails, VersionList
 from mreg.render.columns import render_columns
 from mreg.render.table import render_table
 from mreg.render.view import Result
-from tests.render.samples import HOSTILE, POLICY, make_bare_details, make_record, make_results, make_transition
+from tests.render.samples import (
+    HOSTILE,
+    POLICY,
+    make_bare_details,
+    make_pushed,
+    make_record,
+    make_results,
+    make_transition,
+)
 
 RESULTS = make_results()
 WIDE = 400
@@ -338,3 +347,14 @@ def test_render_columns_wide_and_combining_characters_stay_aligned() -> None:
 @pytest.mark.parametrize("result", [Diagnosis(()), History(())])
 def test_render_columns_and_table_without_rows_still_render(result: Result) -> None:
     assert render_columns(result, Policy()) == render_table(result, width=WIDE)
+
+
+def test_render_table_of_a_push_offers_another_number_instead_of_leaving_out() -> None:
+    pushed = make_pushed("x")
+    number = replace(pushed.conflicts[0], matter=Matter.VERSION, again="mreg push --renumber")
+    text = render_table(replace(pushed, conflicts=(*pushed.conflicts, number)), POLICY, width=WIDE)
+    assert [line.split(maxsplit=1) for line in text.splitlines() if line.startswith(("either ", "or ", "next "))] == [
+        ["either", "mreg push --drop a"],
+        ["or", "mreg push --drop a && mreg sync"],
+        ["or", "mreg push --renumber"],
+    ]

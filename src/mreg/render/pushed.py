@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mreg.core.history import Commit
-from mreg.core.joints import Way
+from mreg.core.joints import Matter, Way
 from mreg.core.policy import Policy
 from mreg.core.pushed import PushConflict, Pushed
 from mreg.render.documents import Document
@@ -44,7 +44,10 @@ def _head(result: Pushed) -> str:
     name, count = f"{result.remote}/{result.branch}", len(result.commits)
     what = f"{count} {'commit' if count == 1 else 'commits'}"
     if not result.ok:
-        return f"{what} of {result.branch} cannot land on {name} as they are"
+        stuck = sum(each.way is Way.CONFLICT for each in result.commits)
+        if 0 < stuck < count:
+            return f"{stuck} of {what} of {result.branch} cannot land on {name}, and so none does"
+        return f"{what} of {result.branch} cannot land on {name} as {'it is' if count == 1 else 'they are'}"
     if not result.changed:
         return f"nothing to push: {name} has it all"
     tags = f" and {len(result.tags)} {'tag' if len(result.tags) == 1 else 'tags'}" if result.tags else ""
@@ -62,10 +65,21 @@ def _facts(result: Pushed) -> Iterator[tuple[str, Cell]]:
         yield "uploaded", Cell(format_bytes(result.uploaded))
     for notice in result.notices:
         yield "note", Cell(notice)
+    ways = list(_ways(result))
+    for index, way in enumerate(ways):
+        yield "or" if index else "either" if ways[1:] else "next", Cell.command(way)
+
+
+def _ways(result: Pushed) -> Iterator[str]:
+    """Yields the commands that go on from what stands against it; any one of them does."""
     if result.settle:
-        yield "next", Cell.command(result.settle)
-    for again in dict.fromkeys(each.again for each in result.conflicts if each.again):
-        yield "next", Cell.command(again)
+        yield result.settle
+    again = {each.again: each.matter is Matter.VERSION for each in result.conflicts if each.again}
+    rest = [command for command, is_renumbering in again.items() if not is_renumbering]
+    if rest:
+        yield " && ".join([*filter(None, [result.settle]), *rest])
+    # What was left out has no number any more that could be another.
+    yield from (command for command, is_renumbering in again.items() if is_renumbering)
 
 
 def _conflict(each: PushConflict) -> tuple[Cell, ...]:
