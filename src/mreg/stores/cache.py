@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mreg.errors import CorruptArtifactError, DataError, NotFoundError
-from mreg.stores.disk import disk_errors, scratch_folder
+from mreg.stores.disk import disk_error, disk_errors, scratch_folder
 from mreg.stores.hashing import hash_bytes
 
 __all__ = ["OBJECT_MODE", "Cache", "create_object"]
@@ -76,16 +76,17 @@ class Cache:
             NotFoundError: It is not in the cache.
             StorageError: It cannot be read.
         """
-        path = self.path(md5)
+        place = self._place(md5)
         try:
-            with disk_errors("read", path):
-                file = os.open(path, os.O_RDONLY)
-        except NotFoundError as error:
+            file = os.open(place, os.O_RDONLY)
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise NotFoundError(
                 f"object {md5} is not in the DVC cache {os.fspath(self.root)!r}",
                 hint="dvc fetch, or pull from a repository whose remote holds it",
                 details={"md5": md5, "cache": os.fspath(self.root)},
             ) from error
+        except OSError as error:
+            raise disk_error(error, "read", place) from error
         try:
             yield file
         finally:
@@ -125,7 +126,7 @@ class Cache:
         try:
             os.rename(temporary, target)  # noqa: PTH104 - paths as text
         except FileNotFoundError:
-            self._make_folders(self.path(md5).parent)
+            self._make_folders(Path(target).parent)
             os.rename(temporary, target)  # noqa: PTH104
 
     def check(self, md5: str, found: str, file: int) -> None:

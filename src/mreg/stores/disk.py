@@ -89,9 +89,9 @@ def disk_error(error: OSError, verb: str, path: Path | str) -> MregError:
 
 def write_all(file: int, chunk: bytes | memoryview) -> None:
     """Writes the whole chunk; the system may take it in parts, most of all when the disk fills up."""
-    rest = memoryview(chunk)
-    while rest:
-        rest = rest[os.write(file, rest) :]
+    done = os.write(file, chunk)
+    while done < len(chunk):
+        done += os.write(file, memoryview(chunk)[done:])
 
 
 def clone(source: int, target: int) -> bool:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from mreg.core.paths import find_name_fault, find_path_fault
 from mreg.errors import ConflictError, NotFoundError, UsageError
-from mreg.stores.disk import disk_errors
+from mreg.stores.disk import disk_error, disk_errors
 from mreg.stores.statcache import Stamp
 
 __all__ = ["SourceFile", "Survey", "survey_artifact"]
@@ -46,8 +46,10 @@ class SourceFile:
         Raises:
             ConflictError: Its inode, size or time of change is another.
         """
-        with disk_errors("read", self.place):
+        try:  # no context manager: it is asked of each of 10 000 files
             now = os.lstat(self.place)
+        except OSError as error:
+            raise disk_error(error, "read", self.place) from error
         then = self.stamp
         if (now.st_ino, now.st_size, size, now.st_mtime_ns) != (then.inode, then.size, then.size, then.mtime_ns):
             raise _changed(self.place)

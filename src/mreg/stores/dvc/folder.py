@@ -9,10 +9,12 @@ from pathlib import Path
 
 from mreg.errors import NotFoundError
 from mreg.stores.cache import Cache, create_object
-from mreg.stores.disk import clone, disk_errors
+from mreg.stores.disk import clone, disk_error, disk_errors
 from mreg.stores.hashing import SMALL_SIZE, Meter, copy_hashed
 
 __all__ = ["FolderRemote"]
+
+_MD5 = ("md5",)
 
 
 class FolderRemote:
@@ -60,8 +62,11 @@ class FolderRemote:
     def _is_whole(self, md5: str, size: int, meter: Meter) -> bool:
         if self._store.size(md5) != size:
             return False
-        with self._store.open(md5) as file, disk_errors("read", self._store.path(md5)):
-            [found] = copy_hashed(file, None, ["md5"], size=size, meter=meter)
+        with self._store.open(md5) as file:
+            try:
+                [found] = copy_hashed(file, None, _MD5, size=size, meter=meter)
+            except OSError as error:
+                raise disk_error(error, "read", self._store.path(md5)) from error
         return found == md5.removesuffix(".dir")
 
 
@@ -71,7 +76,7 @@ def _copy(source: int, temporary: str, meter: Meter) -> str:
     try:
         cloned = size > SMALL_SIZE and clone(source, target)
         read, write = (target, None) if cloned else (source, target)
-        [md5] = copy_hashed(read, write, ["md5"], size=size, meter=meter)
+        [md5] = copy_hashed(read, write, _MD5, size=size, meter=meter)
     finally:
         os.close(target)
     return md5

@@ -26,6 +26,9 @@ _JOIN_S = 1.0
 """How long to wait, after a failure, for the transfers that are under way."""
 _TRIES = 3
 _PATIENCE_S = 10.0
+_REPORT_S = 0.05
+"""How long a thread may keep what it did to itself: waking the caller for each of 10 000 small files costs more than
+they do."""
 _PAUSE_S = 1.0
 """The longest pause before the second try; each one after may be twice as long."""
 
@@ -39,6 +42,10 @@ class Crew:
     """Seconds in which nothing comes from the remote and no task ends."""
     network_idle_s: Callable[[], float]
     """Seconds since the remote's connections last moved; infinite where nobody knows."""
+
+
+_Ended = tuple[int, Exception | None]
+"""How many tasks a thread ended since it last said so, and why the last of them could not be done."""
 
 
 def run_all(tasks: Sequence[Callable[[], None]], place: Place, crew: Crew, meter: Meter) -> None:
@@ -58,25 +65,33 @@ def run_all(tasks: Sequence[Callable[[], None]], place: Place, crew: Crew, meter
     todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     for task in tasks:
         todo.put(task)
-    ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
     stop = threading.Event()
 
     def work() -> None:
+        done, told_s = 0, time.monotonic()
         while not stop.is_set():
             try:
                 task = todo.get_nowait()
             except queue.Empty:
-                return
-            ended.put(_attempt(task, stop, crew, meter))
+                break
+            error = _attempt(task, stop, crew, meter)
+            done += 1
+            if error or time.monotonic() - told_s >= _REPORT_S:
+                ended.put((done, error))
+                done, told_s = 0, time.monotonic()
+        if done:
+            ended.put((done, None))
 
     threads = [threading.Thread(target=work, daemon=True) for _ in tasks[: crew.jobs]]
     meter.add(0)
     for thread in threads:
         thread.start()
     try:
-        for _ in tasks:
+        left = len(tasks)
+        while left:
             try:
-                error = _wait(ended, crew, meter)
+                done, error = _wait(ended, crew, meter)
             except queue.Empty:
                 raise StorageError(
                     f"{place} has not answered for {crew.stall_s:g} s",
@@ -86,6 +101,7 @@ def run_all(tasks: Sequence[Callable[[], None]], place: Place, crew: Crew, meter
             meter.add(0)
             if error:
                 raise error
+            left -= done
     finally:
         stop.set()
         deadline = time.monotonic() + _JOIN_S
@@ -112,7 +128,7 @@ def _attempt(task: Callable[[], None], stop: threading.Event, crew: Crew, meter:
     return None
 
 
-def _wait(ended: queue.SimpleQueue[Exception | None], crew: Crew, meter: Meter) -> Exception | None:
+def _wait(ended: queue.SimpleQueue[_Ended], crew: Crew, meter: Meter) -> _Ended:
     while True:
         try:
             return ended.get(timeout=min(1.0, crew.stall_s))
