@@ -30,6 +30,20 @@ ARROWS = {
 }
 """Layer → the layers below that it may import; its own modules it may always."""
 
+REGISTRY = {
+    "setup": {"reading", "writing"},
+    "storage": {"reading", "writing"},
+    "sharing": {"reading", "review", "writing"},
+    "review": {"reading", "writing"},
+    "serving": {"reading"},
+    "writing": {"reading"},
+    "reading": set(),
+}
+"""Package of ``mreg.registry`` → those that it may import; what lies beside them all may use, but for the facade."""
+
+FACADE = {"changes", "facade", "queries", "upkeep"}
+"""What the public class is made of, which nothing below it knows."""
+
 OUTSIDE = {
     "apprise": {"mreg.stores.notify"},
     "botocore": {"mreg.stores.dvc"},
@@ -133,6 +147,23 @@ def test_layers_arrows_point_down() -> None:
         for found in imports(module)
         if (target := _own_target(found.name)) and layers[target] not in {layer, *ARROWS[layer]}
     ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_layers_packages_of_the_registry_import_one_way() -> None:
+    def part(module: str) -> str:
+        return module.removeprefix("mreg.registry.").partition(".")[0]
+
+    inner = [module for module in modules() if _is_within(module, "mreg.registry") and part(module) in REGISTRY]
+    wrong = [
+        _place(module, found)
+        for module in inner
+        for found in imports(module)
+        if (target := _own_target(found.name)) and _is_within(target, "mreg.registry")
+        if part(target) in {*REGISTRY, *FACADE} - {part(module), *REGISTRY[part(module)]}
+    ]
+    folders = {path.name for path in (SRC / "mreg/registry").iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(REGISTRY)
     assert not wrong, "\n".join(wrong)
 
 

@@ -120,7 +120,7 @@ class Registry(Upkeep):
             RefusedError: The version exists, the bytes are registered already, or the stage's rule says no.
             StorageError: The bytes could not be stored or uploaded.
         """
-        from mreg.registry.writing.registering import Facts, Registering
+        from mreg.registry.storage.registering import Facts, Registering
         from mreg.stores.measures import as_metrics, as_params
 
         if stage is None and (reason or approved_by):

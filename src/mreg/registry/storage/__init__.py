@@ -1,1 +1,1 @@
-"""The upkeep of bytes: whether they are where they should be, and which may go."""
+"""The bytes of versions: taking them in, whether they are where they should be, and which may go."""

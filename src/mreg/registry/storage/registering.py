@@ -31,9 +31,9 @@ from mreg.errors import (
 )
 from mreg.registry.reading.artifacts import open_stats, open_store
 from mreg.registry.reading.seals import dvc_entry, pointer_path
+from mreg.registry.storage.provenance import Provenance, gather
+from mreg.registry.storage.resending import resend
 from mreg.registry.writing.ahead import find_ahead
-from mreg.registry.writing.provenance import Provenance, gather
-from mreg.registry.writing.resending import resend
 from mreg.registry.writing.tagging import Tagger
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
