@@ -1,4 +1,7 @@
-"""A DVC remote in a cloud other than S3, through the file systems of DVC's plugins; what they move is checked here."""
+"""A DVC remote in a cloud, through the file systems of DVC's plugins, which are all alike; what moves is checked.
+
+S3 is looked at this way too, and what is moved there goes by ``mreg.stores.dvc.s3``.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ import hashlib
 import math
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from mreg.core.objects import Found
 from mreg.stores.cache import OBJECT_MODE, Cache
 from mreg.stores.dvc.clients import connect
 from mreg.stores.dvc.config import Sections
 from mreg.stores.dvc.errors import Place, remote_errors
+from mreg.stores.dvc.shelf import as_md5
 from mreg.stores.dvc.sockets import watch_sockets
 from mreg.stores.dvc.tail import TailHash
 from mreg.stores.hashing import Meter
@@ -24,6 +29,9 @@ __all__ = ["CloudRemote"]
 _CHUNK_SIZE = 8 << 20
 _LIST_FROM = 200
 """So many objects are looked up by listing the remote, unless it holds very many more."""
+_LOOK_UPS_AT_ONCE = 16
+_WORTH = 20
+"""Objects in a page of a listing that take as long as one look-up."""
 _RENAMES = frozenset({"local", "ssh", "hdfs", "webhdfs", "webdav", "webdavs"})
 """File systems on which half an upload would be seen, and which can rename."""
 
@@ -50,12 +58,27 @@ class CloudRemote:
 
     def find_stored(self, sizes: Mapping[str, int], meter: Meter) -> set[str]:
         """Returns which objects are there with the right size; whoever reads one hashes it anyway."""
+        found = self.look(sizes)
+        return {md5 for md5, size in sizes.items() if md5 in found and found[md5].size == size}
+
+    def look(self, md5s: Collection[str]) -> Mapping[str, Found]:
+        """Returns what is there of some objects, with one listing where there are many."""
+        wanted = sorted(md5s)
         with remote_errors("read", self._place):
             self._fs.fs.invalidate_cache()
-            found = self._list(sizes) if len(sizes) >= _LIST_FROM else None
-            if found is None:
-                found = self._look_up(sizes)
-            return {md5 for md5, size in sizes.items() if found.get(md5, {}).get("size") == size}
+            infos = self._list(wanted) if len(wanted) >= _LIST_FROM else None
+            if infos is None:
+                infos = self._look_up(wanted)
+        return {md5: self._describe(infos[md5]) for md5 in wanted if infos.get(md5)}
+
+    def read(self, md5: str) -> Iterator[bytes] | None:
+        """Returns the bytes of one object in pieces; ``None`` where it is not there."""
+        with remote_errors("read", self._place):
+            try:
+                file = self._fs.open(self._path(md5), mode="rb")
+            except FileNotFoundError:
+                return None
+        return self._read_pieces(file)
 
     def send(self, md5: str, cache: Cache, meter: Meter) -> None:
         """Stores one object of ``cache``; ``find_stored`` tells afterwards whether it arrived."""
@@ -84,6 +107,19 @@ class CloudRemote:
         with remote_errors("written", self._place), suppress(FileNotFoundError):
             self._fs.remove(self._path(md5))
 
+    def delete_all(self, md5s: Sequence[str]) -> None:
+        """Takes objects away; one that is not there is no fault."""
+        with remote_errors("written", self._place), suppress(FileNotFoundError):
+            self._fs.fs.rm([self._path(md5) for md5 in md5s])
+
+    def probe(self) -> None:
+        """Writes a small file, and takes it away again."""
+        path = self._fs.join(self._root, f"mreg-{secrets.token_hex(8)}.tmp")
+        with remote_errors("written", self._place):
+            self._fs.makedirs(self._root)
+            self._fs.pipe_file(path, b"mreg gc")
+            self._fs.remove(path)
+
     def idle_s(self) -> float:
         """Returns the seconds since a connection of DVC's clients last moved; infinite where they use no event loop."""
         return self._watch.idle_s if self._watch else math.inf
@@ -106,25 +142,34 @@ class CloudRemote:
     def _path(self, md5: str) -> str:
         return str(self._fs.join(self._root, md5[:2], md5[2:]))
 
-    def _look_up(self, sizes: Mapping[str, int]) -> dict[str, Any]:
-        infos = self._fs.info([self._path(md5) for md5 in sizes], batch_size=16, return_exceptions=True)
+    def _read_pieces(self, file: Any) -> Iterator[bytes]:  # noqa: ANN401 - a file of fsspec's, which is not typed
+        with remote_errors("read", self._place), file:
+            while piece := file.read(_CHUNK_SIZE):
+                yield piece
+
+    def _look_up(self, md5s: Sequence[str]) -> dict[str, Any]:
+        paths = [self._path(md5) for md5 in md5s]
+        infos = self._fs.info(paths, batch_size=_LOOK_UPS_AT_ONCE, return_exceptions=True)
         for info in infos:
             if isinstance(info, Exception) and not isinstance(info, FileNotFoundError):
                 raise info
-        return {md5: info for md5, info in zip(sizes, infos, strict=True) if not isinstance(info, Exception)}
+        return {md5: info for md5, info in zip(md5s, infos, strict=True) if not isinstance(info, Exception)}
 
-    def _list(self, sizes: Mapping[str, int]) -> dict[str, Any] | None:
+    def _list(self, md5s: Sequence[str]) -> dict[str, Any] | None:
         """Returns all that the remote holds; ``None`` where it cannot list, or where that would take longer."""
         from dvc_objects.fs.base import ObjectFileSystem  # noqa: PLC0415 - comes with DVC
 
         if not isinstance(self._fs, ObjectFileSystem):
             return None
-        prefix = next(iter(sizes))[:2]
-        sample = self._fs.fs.find(self._fs.join(self._root, prefix))
-        if len(sample) * 256 > 20 * len(sizes):  # a page of a listing holds 1000, a look-up one
+        sample = self._fs.fs.find(self._fs.join(self._root, md5s[0][:2]))
+        if len(sample) * 256 > _WORTH * len(md5s):
             return None
         found = self._fs.fs.find(self._root, detail=True)
         return {"".join(path.rsplit("/", 2)[-2:]): info for path, info in found.items()}
+
+    def _describe(self, info: Mapping[str, Any]) -> Found:
+        md5 = as_md5(info.get("ETag")) if self._fs.protocol == "s3" else ""
+        return Found(int(info.get("size") or 0), md5)
 
 
 @contextmanager

@@ -222,9 +222,9 @@ class DvcStore:
             return None
         options = sections["remote"][place.name]
         if _URL.match(options["url"]):
-            from mreg.stores.dvc.cloud_shelf import CloudHoldings  # noqa: PLC0415 - what follows imports DVC
+            from mreg.stores.dvc.cloud import CloudRemote  # noqa: PLC0415 - what follows imports DVC
 
-            return Shelf(CloudHoldings(sections, place, stall_s=self._stall_s), place, _jobs(options), self._stall_s)
+            return Shelf(CloudRemote(sections, place, stall_s=self._stall_s), place, _jobs(options), self._stall_s)
         folder = Path(options["url"])
         _require_folder(folder, place)
         return Shelf(FolderHoldings(folder), place, _jobs(options), self._stall_s)
