@@ -73,7 +73,7 @@ def measure(registry: Path, folder: Path, repeat: int) -> dict[str, Cost | Faile
 
 
 def _prune(origin: Path) -> None:
-    """Deletes all stage tags but the newest ten of each model's: the history has what they say."""
+    """Deletes all stage tags but the newest ten of each model's: what there would be to gain."""
     names = _read(["git", "-C", str(origin), "for-each-ref", "--format=%(refname)", "refs/tags"]).splitlines()
     kept: dict[str, int] = {}
     gone = []
