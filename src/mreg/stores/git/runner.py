@@ -160,29 +160,40 @@ def _execute(
         if "Bad git executable" in str(error):
             raise _missing() from error
         raise GitError(f"this git cannot be used: {error}", hint="git version") from error
+    process: Popen[bytes] | None = None
     try:
         # It ends the process when it is collected, and is typed as the text that it is without `as_process`.
         started: Any = Git().execute(command, istream=PIPE, as_process=True, env=env, pass_fds=keep_open)
+        process = started.proc
+        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
     except GitCommandNotFound as error:
         raise _missing() from error
-    process: Popen[bytes] = started.proc
-    try:
-        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+    except KeyboardInterrupt:
+        if process is None:  # it was being started, and nobody knows its number yet
+            end_processes(find_descendants(os.getpid()))
+        else:
+            _end(process)
+        raise
     except BaseException:
-        # Ctrl-C, or a time-out: what follows must find a repository that nobody is writing to.
-        children = find_descendants(process.pid)  # Git leaves those behind that wait for a server
-        process.terminate()
-        end_processes(children)
-        with suppress(TimeoutExpired):
-            process.wait(_GRACE_S)
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            if stream:
-                with suppress(OSError):  # what is left of the input cannot be written
-                    stream.close()
+        if process is not None:
+            _end(process)
         raise
     return process.returncode, stdout, stderr
+
+
+def _end(process: Popen[bytes]) -> None:
+    """Ends a process with those that it started: what follows must find a repository that nobody is writing to."""
+    children = find_descendants(process.pid)  # Git leaves those behind that wait for a server
+    process.terminate()
+    end_processes(children)
+    with suppress(TimeoutExpired):
+        process.wait(_GRACE_S)
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            with suppress(OSError):  # what is left of the input cannot be written
+                stream.close()
 
 
 def _missing() -> GitError:
