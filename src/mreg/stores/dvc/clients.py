@@ -21,7 +21,7 @@ __all__ = ["connect", "resolve"]
 _CONNECT_S = "5"
 _TRIES = 3
 _BACKOFF_S = 1
-_LOUD = ("dvc", "dvc_objects", "adlfs", "asyncssh", "azure", "fsspec", "gcsfs", "s3fs", "sshfs", "urllib3")
+_LOUD = ("adlfs", "asyncssh", "azure", "fsspec", "gcsfs", "s3fs", "sshfs", "urllib3")
 """Loggers that would say on standard error, with a traceback, what is raised anyway."""
 
 
@@ -65,8 +65,12 @@ def _import_dvc() -> Any:  # noqa: ANN401 - DVC is not typed
         from dvc.fs import get_cloud_fs  # noqa: PLC0415 - 0.15 s
     finally:
         sys.stdout, sys.stderr = streams
-    for name in _LOUD:
+    for name in ("dvc", "dvc_objects"):  # which write by handlers of their own
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in _LOUD:
+        logger = logging.getLogger(name)
+        if not logger.handlers:  # those that the program around mreg has set up hear it all the same
+            logger.addHandler(logging.NullHandler())
     return get_cloud_fs
 
 
