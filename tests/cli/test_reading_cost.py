@@ -38,7 +38,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "doctor": ("doctor",),
     "sync": ("sync", "--dry-run"),
 }
-FEW = 12
+FEW = 13
 """More Git processes than this no reader may start, whatever there is to read."""
 FEW_TO_WRITE = 30
 DECIDING = {

@@ -74,7 +74,7 @@ def test_look_at_what_is_new_takes_few_connections(far: Far) -> None:
     far.promote("churn@v3")
     with connections() as made:
         assert serving.resolve("churn@production").commit == far.tip
-    assert made.count == 3  # the commit, the one between, the stage's file
+    assert made.count <= 3  # the commit, the stage's file, and the one between unless the server sent it along
 
 
 def test_look_lists_no_tags_and_no_other_branches(shelf: Far, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
