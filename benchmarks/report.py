@@ -59,6 +59,7 @@ def write_page(results: Results, page: Path = PAGE) -> None:
         "goals": _goals(results),
         "scale": _scale(results, "cpu_s", "{:.2f}"),
         "memory": _scale(results, "peak_mib", "{:.0f}"),
+        "artifact": _groups(results.get("artifact", {})),
         "push": _groups(results.get("push", {})),
         "transfer": _groups(results.get("transfer", {})),
     }
@@ -153,7 +154,15 @@ def _groups(groups: Mapping[str, Mapping[str, Cost | Failed]]) -> str:
                 rows.append([name, str(cost), "", "", ""])
                 continue
             ratio = f"{cost.wall_s / first.wall_s:.2f}"
-            rows.append([name, f"{cost.wall_s:.2f}", f"{cost.cpu_s:.2f}", f"{cost.peak_mib:.0f}", ratio])
+            rows.append(
+                [
+                    name,
+                    f"{cost.wall_s:.2f}",
+                    f"{cost.cpu_s:.2f}",
+                    f"{cost.peak_mib:.0f}" if cost.peak_mib else "–",
+                    ratio,
+                ]
+            )
     return _table(["", "wall s", "CPU s", "peak MiB", "× wall of the first"], rows)
 
 
