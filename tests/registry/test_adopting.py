@@ -530,7 +530,7 @@ def random_tags(chance: random.Random, commits: Sequence[str]) -> list[tuple[str
 
 
 @pytest.mark.slow
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=9, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
 def test_adopt_agrees_with_gto_on_any_tags(repo: Path, tmp_path: Path, git: Git, seed: int) -> None:
     chance = random.Random(seed)

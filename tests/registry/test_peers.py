@@ -409,7 +409,7 @@ def begin(base: Path, tmp_path: Path, patch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.mark.slow
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), length=st.integers(8, 25))
 def test_peers_agree_after_any_sequence(base: Path, tmp_path: Path, seed: int, length: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
