@@ -112,10 +112,7 @@ class Auditing:
         Raises:
             IncompleteHistoryError: The clone is shallow, or lacks objects.
         """
-        commits = self._log(models)
-        gaps = self._load(commits)
-        if gaps:
-            raise _gap(gaps)
+        commits = self._load_whole(models)
         with _uncollected():
             auditor = self._audit(commits, {commit.oid for commit in commits}, self._evidence(models))
         rows = (row for row in reversed(auditor.judged) if stage in {None, row.transition.stage})
@@ -131,13 +128,18 @@ class Auditing:
         Raises:
             IncompleteHistoryError: The clone is shallow, or lacks objects.
         """
+        commits = self._load_whole(models)
+        judged = {commit.oid for commit in commits if commit.oid in new}
+        with _uncollected():
+            return self._audit(commits, judged, self._evidence(models)).faults
+
+    def _load_whole(self, models: Sequence[ModelName]) -> list[Commit]:
+        """Returns the history of some models, or of all; no gap is passed over."""
         commits = self._log(models)
         gaps = self._load(commits)
         if gaps:
             raise _gap(gaps)
-        judged = {commit.oid for commit in commits if commit.oid in new}
-        with _uncollected():
-            return self._audit(commits, judged, self._evidence(models)).faults
+        return commits
 
     @property
     def _layout(self) -> Layout:

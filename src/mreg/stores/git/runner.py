@@ -168,15 +168,11 @@ def _execute(
         stdout, stderr = process.communicate(stdin, timeout=timeout_s)
     except GitCommandNotFound as error:
         raise _missing() from error
-    except KeyboardInterrupt:
-        if process is None:  # it was being started, and nobody knows its number yet
-            end_processes(find_descendants(os.getpid()))
-        else:
-            _end(process)
-        raise
-    except BaseException:
+    except BaseException as error:
         if process is not None:
             _end(process)
+        elif isinstance(error, KeyboardInterrupt):  # it was being started, and nobody knows its number yet
+            end_processes(find_descendants(os.getpid()))
         raise
     return process.returncode, stdout, stderr
 
