@@ -22,16 +22,13 @@ from mreg.stores.dvc.errors import Place, remote_errors
 from mreg.stores.dvc.shelf import as_md5
 from mreg.stores.dvc.sockets import watch_sockets
 from mreg.stores.dvc.tail import TailHash
+from mreg.stores.dvc.traffic import LIST_FROM, is_listing_worth
 from mreg.stores.hashing import Meter
 
 __all__ = ["CloudRemote"]
 
 _CHUNK_SIZE = 8 << 20
-_LIST_FROM = 200
-"""So many objects are looked up by listing the remote, unless it holds very many more."""
 _LOOK_UPS_AT_ONCE = 16
-_WORTH = 20
-"""Objects in a page of a listing that take as long as one look-up."""
 _RENAMES = frozenset({"local", "ssh", "hdfs", "webhdfs", "webdav", "webdavs"})
 """File systems on which half an upload would be seen, and which can rename."""
 
@@ -66,7 +63,7 @@ class CloudRemote:
         wanted = sorted(md5s)
         with remote_errors("read", self._place):
             self._fs.fs.invalidate_cache()
-            infos = self._list(wanted) if len(wanted) >= _LIST_FROM else None
+            infos = self._list(wanted) if len(wanted) >= LIST_FROM else None
             if infos is None:
                 infos = self._look_up(wanted)
         return {md5: self._describe(infos[md5]) for md5 in wanted if infos.get(md5)}
@@ -162,7 +159,7 @@ class CloudRemote:
         if not isinstance(self._fs, ObjectFileSystem):
             return None
         sample = self._fs.fs.find(self._fs.join(self._root, md5s[0][:2]))
-        if len(sample) * 256 > _WORTH * len(md5s):
+        if not is_listing_worth(len(sample), len(md5s)):
             return None
         found = self._fs.fs.find(self._root, detail=True)
         return {"".join(path.rsplit("/", 2)[-2:]): info for path, info in found.items()}

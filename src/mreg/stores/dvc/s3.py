@@ -27,6 +27,7 @@ from mreg.stores.dvc.daemons import Daemons
 from mreg.stores.dvc.errors import Place, remote_errors
 from mreg.stores.dvc.s3_options import client_options, open_session, read_extra
 from mreg.stores.dvc.s3_streams import Listener, Sink, Source
+from mreg.stores.dvc.traffic import LIST_FROM, is_listing_worth
 from mreg.stores.hashing import Meter
 
 __all__ = ["S3Remote"]
@@ -49,8 +50,6 @@ _TRANSFERS = {
 }
 _CLOSE_S = 1.0
 """How long to wait for transfers that were given up, so that they can take back what they began."""
-_LIST_FROM = 200
-"""So many objects are looked up by listing the remote, unless it holds very many more."""
 _LOOK_UPS_AT_ONCE = 8
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -112,7 +111,7 @@ class S3Remote:
         known of what was sent here.
         """
         with remote_errors("read", self._place):
-            found = self._list(sizes) if len(sizes) >= _LIST_FROM else None
+            found = self._list(sizes) if len(sizes) >= LIST_FROM else None
             if found is None:
                 found = self._look_up(sizes, meter)
             return {md5 for md5, size in sizes.items() if self._is_whole(md5, size, found.get(md5), meter)}
@@ -216,7 +215,7 @@ class S3Remote:
     def _list(self, sizes: Mapping[str, int]) -> dict[str, _Found] | None:
         """Returns all that the remote holds; ``None`` where listing that would take longer than to look up."""
         sample = sum(1 for _ in self._pages(self._key(next(iter(sizes)))[: len(self._key("ab"))]))
-        if sample * 256 > 20 * len(sizes):  # a page of a listing holds 1000, a look-up one
+        if not is_listing_worth(sample, len(sizes)):
             return None
         return {"".join(key.rsplit("/", 2)[-2:]): found for key, found in self._pages(f"{self._prefix}files/md5/")}
 

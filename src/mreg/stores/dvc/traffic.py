@@ -16,7 +16,13 @@ from mreg.stores.dvc.errors import Place
 from mreg.stores.dvc.pool import Crew, run_all
 from mreg.stores.hashing import Meter
 
-__all__ = ["Remote", "Traffic"]
+__all__ = ["LIST_FROM", "Remote", "Traffic", "is_listing_worth"]
+
+LIST_FROM = 200
+"""So many objects are looked up by listing the remote, unless it holds very many more."""
+_FOLDERS = 256
+_WORTH = 20
+"""Objects of a listing, whose pages hold 1000, that take as long as one look-up."""
 
 _EMPTY = "d41d8cd98f00b204e9800998ecf8427e"
 """The MD5 of no bytes."""
@@ -44,6 +50,16 @@ class Remote(Protocol):
     def idle_s(self) -> float:
         """Returns the seconds since a connection last moved; infinite where nobody knows."""
         ...
+
+
+def is_listing_worth(sampled: int, wanted: int) -> bool:
+    """Returns whether listing all of a remote is sooner done than looking up what is wanted.
+
+    Args:
+        sampled: How many objects one of the remote's folders holds.
+        wanted: How many would be looked up.
+    """
+    return sampled * _FOLDERS <= _WORTH * wanted
 
 
 @dataclass(frozen=True, slots=True)
