@@ -25,11 +25,6 @@ notify:
 MARK = "refs/mreg/notified"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("team")
-
-
 @pytest.fixture
 def team(made: Path, repo: Path, tmp_path: Path, git: Git) -> Team:
     team = found(made, repo, tmp_path, git)

@@ -32,11 +32,6 @@ from tests.registry.world import World, Worlds
 STAGING, PRODUCTION = (f"registry/churn/stages/{stage}.yaml" for stage in ("staging", "production"))
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("team")
-
-
 @pytest.fixture
 def team(made: Path, repo: Path, tmp_path: Path, git: Git) -> Team:
     return found(made, repo, tmp_path, git)

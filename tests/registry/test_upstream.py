@@ -16,11 +16,6 @@ from tests.registry.teams import Team, found
 STAGE = "registry/churn/stages/staging.yaml"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("team")
-
-
 @pytest.fixture
 def team(made: Path, repo: Path, tmp_path: Path, git: Git) -> Team:
     return found(made, repo, tmp_path, git)

@@ -15,6 +15,7 @@ from mreg.stores.git.objects import Identity
 from mreg.stores.git.publishing import NewTag, Publisher, RefUpdate
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git
+from tests.hosts import silent_server
 
 ADA = Identity("Ada Author", "ada@example.com", 1_767_300_000, "+0130")
 
@@ -133,3 +134,10 @@ def make_registry(repo: Path, git: Git) -> Path:
     git("add", ".", cwd=repo)
     git("commit", "--quiet", "--message=Registry", cwd=repo)
     return repo
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that takes connections, and says nothing."""
+    with silent_server() as port:
+        yield port

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import contextlib
 import socket
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -363,24 +360,6 @@ def test_is_ancestor(found: GitRepository, other: Path, git: Git) -> None:
 
 
 # Servers that do not take part.
-
-
-@pytest.fixture
-def silent() -> Iterator[int]:
-    """The port of a server that takes connections, and says nothing."""
-    taken: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    taken.append(server.accept()[0])
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield int(server.getsockname()[1])
-        server.shutdown(socket.SHUT_RDWR)
-    for connection in taken:
-        connection.close()
 
 
 @pytest.mark.parametrize("scheme", ["git", "http", "ssh"])

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,23 +55,6 @@ def test_list_remote_that_is_not_there_is_an_error_with_a_way_on(repo: Path, git
     with pytest.raises(GitError, match="origin did not take part") as caught:
         list_remote(GitRepository(repo), "origin", "main")
     assert "git ls-remote origin" in caught.value.hint
-
-
-@pytest.fixture
-def silent() -> Iterator[int]:
-    """The port of a server that takes connections, and never says a word."""
-    taken: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    taken.append(server.accept()[0])
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield int(server.getsockname()[1])
-    for connection in taken:
-        connection.close()
 
 
 def test_list_remote_that_says_nothing_is_left(repo: Path, git: Git, silent: int) -> None:
