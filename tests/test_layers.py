@@ -56,6 +56,7 @@ OUTSIDE = {
     "gcsfs": {"mreg.stores.dvc"},
     "filelock": {"mreg.stores"},
     "git": {"mreg.stores.git.runner"},
+    "msgspec": {"mreg"},
     "picklescan": {"mreg.stores.scanner"},
     "platformdirs": {"mreg.stores.dvc", "mreg.stores.serving"},
     "rich": {"mreg.cli", "mreg.render"},
@@ -210,7 +211,7 @@ def test_layers_core_imports_only_what_is_pure() -> None:
         for module in modules()
         if _is_within(module, "mreg.core")
         for found in imports(module)
-        if found.name.partition(".")[0] not in {"mreg", *PURE}
+        if found.name.partition(".")[0] not in {"mreg", "msgspec", *PURE}
         and found.name not in PURE_NAMES
         and not found.only_for_types
     ]

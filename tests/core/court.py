@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from mreg.core.approvals import Approval, approval_id, encode_approval, format_approval
 from mreg.core.gates import Case, GateFinding, Judgement, judge

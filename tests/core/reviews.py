@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from mreg.core.approvals import Approval, Vote, format_approval
 from mreg.core.difference import Difference, SettingsDifference
@@ -148,7 +150,7 @@ class Branch:
             base_name="main",
             branch="promote-churn",
         )
-        return replace(made, **values)  # type: ignore[arg-type]
+        return replace(made, **values)
 
     def review(
         self,

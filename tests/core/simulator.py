@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+
+from msgspec.structs import replace
 
 from mreg.core.approvals import Vote, encode_approval, parse_approval
 from mreg.core.cases import open_cases

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mreg.core.approvals import (
     Approval,
@@ -60,7 +60,7 @@ def vote(by: str = "bo", path: str = "a", *, signer: str | None = None, fault: s
     said = replace(GIVEN, by=email_of(by))
     proof = Proof(fault=fault) if fault else Proof(key_of(signer)) if signer else None
     made = Vote(path, said, authors=frozenset({email_of(by)}), proof=proof)
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def count(*votes: Vote, rule: ApprovalRule = ONE, signatures: Signatures = OPTIONAL, ballot: Ballot = BALLOT) -> Tally:
@@ -220,7 +220,7 @@ def test_votes_are_none() -> None:
 
 
 def said(**changes: object) -> Approval:
-    return replace(GIVEN, **changes)  # type: ignore[arg-type]
+    return replace(GIVEN, **changes)
 
 
 @pytest.mark.parametrize(

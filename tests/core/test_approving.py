@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from mreg.core.approvals import Approval, approval_id, format_approval, parse_approval
 from mreg.core.approving import plan_approve
@@ -173,7 +174,7 @@ def test_approve_twice_by_one_person_is_once(clerk: Clerk, email: str) -> None:
 )
 def test_approve_is_planned_beside_an_approval_of_something_else(clerk: Clerk, change: dict[str, object]) -> None:
     clerk.plan()
-    given = replace(clerk.signed[0], **change)  # type: ignore[arg-type]
+    given = replace(clerk.signed[0], **change)
     assert clerk.plan(given=[given]).changed
 
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mreg.core.approvals import Approval, Vote, approval_id, encode_approval, format_approval, parse_approval
 from mreg.core.audit import NO_RULES, Auditor

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mreg.core.auto import auto_stages, find_candidates
 from mreg.core.names import ARCHIVED, StageName, Version

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mreg.core.approvals import approval_id, format_approval
 from mreg.core.cases import open_cases
@@ -221,7 +221,7 @@ def test_signature_of_another_statement_proves_nothing(signed: Court) -> None:
         {"signature": "x"},
     ]
     for change in changes:
-        judgement = signed.land(replace(good, **change))  # type: ignore[arg-type]
+        judgement = signed.land(replace(good, **change))
         assert "signature" in refused(judgement), change
         signed.registry.revert()
     assert signed.land(signed.signed(signed.entry(V2), "ada")).tally.faults[0][0] == "approval-replayed"
@@ -273,7 +273,7 @@ def spent_statement(court: Court) -> StageEntry:
 def test_signature_of_an_earlier_promotion_does_not_promote_again(signed: Court, change: dict[str, object]) -> None:
     spent = spent_statement(signed)
     signed.approve(V2, is_signed=True)
-    judgement = signed.land(replace(spent, **change), email=email_of("eve"))  # type: ignore[arg-type]
+    judgement = signed.land(replace(spent, **change), email=email_of("eve"))
     assert refused(judgement) == ["who", "signature"]
     assert signed.cases[0].actor.email == email_of("eve")
 
@@ -293,7 +293,7 @@ def test_signature_of_the_first_promotion_does_not_roll_back_to_it(signed: Court
     signed.approve(V2, is_signed=True)
     assert signed.move(V2, is_signed=True).allowed
     for change in ({"has_replaces": False}, {"has_replaces": False, "hold": True}):
-        judgement = signed.land(replace(first, **change), email=email_of("eve"))  # type: ignore[arg-type]
+        judgement = signed.land(replace(first, **change), email=email_of("eve"))
         assert signed.cases[0].action is Action.ROLLBACK
         assert refused(judgement) == ["who", "signature"]
         signed.registry.revert()

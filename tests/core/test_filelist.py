@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mreg.core.filelist import find_path_fault, format_file_list, hash_file_list, parse_file_list
 from mreg.core.record import ArtifactFile

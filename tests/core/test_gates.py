@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mreg.core.approvals import Vote
 from mreg.core.gates import Case, GateFinding, Judgement, Outcome, Scan, judge
@@ -49,7 +49,7 @@ def case_of(rule: StageRule, **changes: object) -> Case:
         actor=CLAIMED,
         record=make_record(V2),
     )
-    return replace(case, **changes)  # type: ignore[arg-type]
+    return replace(case, **changes)
 
 
 def ask(gate: Gate, **changes: object) -> GateFinding:
@@ -497,7 +497,7 @@ def test_freeze_is_asked_of_the_time_of_the_commit() -> None:
 
 def vote(name: str, path: str = "a", **changes: object) -> Vote:
     approval = replace(Court.of(StageRule()).approval(V2, by=name), replaces=V1)
-    return replace(Vote(path, approval, authors=frozenset({approval.by})), **changes)  # type: ignore[arg-type]
+    return replace(Vote(path, approval, authors=frozenset({approval.by})), **changes)
 
 
 def test_approvals_are_counted_by_persons_and_say_what_is_missing() -> None:

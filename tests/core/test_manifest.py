@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
 from hypothesis import assume, given
+from msgspec.structs import replace
 
 from mreg.core.fields import Fields, Plain
 from mreg.core.manifest import (

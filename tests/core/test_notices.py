@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mreg.core.history import Action, Transition
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
@@ -90,7 +90,7 @@ def test_notice_of_names_that_nobody_proved_says_claimed() -> None:
     ],
 )
 def test_notice_titles_and_moves(change: dict[str, object], title: str, move: str) -> None:
-    notice = write_notice(replace(MOVE, **change))  # type: ignore[arg-type]
+    notice = write_notice(replace(MOVE, **change))
     assert (notice.title, notice.body.splitlines()[0]) == (title, move)
 
 
@@ -162,7 +162,7 @@ def test_notice_hostile_reason_is_inert(text: str, kept: str) -> None:
 @pytest.mark.parametrize("field", ["by", "author", "email", "commit", "model", "stage"])
 @pytest.mark.parametrize("text", [text for text, _ in HOSTILE])
 def test_notice_hostile_name_is_inert(field: str, text: str) -> None:
-    notice = write_notice(replace(MOVE, **{field: text}))  # type: ignore[arg-type]
+    notice = write_notice(replace(MOVE, **{field: text}))
     check_inert(notice)
     assert len(notice.body.split("\n")) == len(write_notice(MOVE).body.split("\n"))
 

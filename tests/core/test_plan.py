@@ -138,7 +138,8 @@ def test_with_approvers_names_each_once_and_changes_nothing_else(entry: StageEnt
     named = with_approvers(plan, Layout(), PRODUCTION, list(dict.fromkeys(who)))
     expected = (*entry.approved_by, *(each for each in dict.fromkeys(who) if each not in entry.approved_by))
     assert entry_in(named) == StageEntry(
-        **{name: getattr(entry, name) for name in StageEntry.__slots__ if name != "approved_by"}, approved_by=expected
+        **{name: getattr(entry, name) for name in StageEntry.__struct_fields__ if name != "approved_by"},
+        approved_by=expected,
     )
     assert named.documents["other"] == b"x"
     assert with_approvers(named, Layout(), PRODUCTION, who) is named

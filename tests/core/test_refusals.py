@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from mreg.core.gates import Case, GateFinding, Judgement, Outcome, judge
 from mreg.core.history import Action
@@ -22,7 +22,7 @@ EVE = Actor("eve@example.com")
 def case_of(rule: StageRule, **changes: object) -> Case:
     """Returns the promotion of version 2 over version 1, by Eve."""
     case = Case(make_policy(rule), CHURN, PRODUCTION, Action.PROMOTE, V1, V2, START, EVE, make_record(V2))
-    return replace(case, **changes)  # type: ignore[arg-type]
+    return replace(case, **changes)
 
 
 def finding(rule: str, outcome: Outcome = Outcome.FAIL) -> GateFinding:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mreg.core.audit import Auditor
 from mreg.core.difference import SettingsDifference
@@ -704,7 +705,9 @@ def test_review_of_each_commit_agrees_with_the_audit_of_the_history(edits: list[
     for end, commit in enumerate(commits, 1):
         told = len(auditor.faults)
         auditor.step(commit)
-        one = replace(branch, registry=replace(branch.registry, commits=commits[:end]), start=end - 1)
+        one = dataclasses.replace(
+            branch, registry=dataclasses.replace(branch.registry, commits=commits[:end]), start=end - 1
+        )
         review = one.review(at=commit.time)
         found = {fault.code for fault in auditor.faults[told:] if not fault.code.startswith("approval-")}
         asked = {code for code in codes(review) if not code.startswith("approval-")}
@@ -738,7 +741,7 @@ def test_review_judges_as_the_writer_does() -> None:
     registry = simulate(V1, V2, policy=replace(STRICT, people=PEOPLE))
     branch = Branch(registry, len(registry.commits))
     branch.promote(V1)
-    before = replace(registry, commits=registry.commits[:-1]).timeline()
+    before = dataclasses.replace(registry, commits=registry.commits[:-1]).timeline()
     (case,) = registry.cases(before, registry.commits[-1])
     assert branch.review().changes[0].judgement == judge(replace(case, at=case.at))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest  # noqa: TC002 - a test helper, beside what imports it anyway
+from msgspec.structs import replace
 
 from mreg import Registry
 from mreg.core.approvals import Approval, approval_id, encode_approval, format_approval

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from mreg.core.best import choose_best
 from mreg.core.compare import Subject, compare

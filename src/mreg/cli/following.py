@@ -6,8 +6,9 @@ import shlex
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.cli.exit_codes import ExitCode, signal_code
 from mreg.cli.options import OutputFormat
@@ -23,8 +24,7 @@ from mreg.render.watch import render_change, render_news
 __all__ = ["Request", "follow"]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What the command line asks a watch to do."""
 
     selector: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from typer.main import get_command
 
 from mreg.core.names import LATEST, parse_model_name, parse_stage_name, parse_version
@@ -17,8 +18,7 @@ __all__ = ["find_slip"]
 _DIRECTORY = ("-C", "--directory")
 
 
-@dataclass(frozen=True, slots=True)
-class _Typed:
+class _Typed(Struct, frozen=True):
     """A command line, its arguments apart from its options."""
 
     before: tuple[str, ...]

@@ -6,8 +6,9 @@ import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mreg.errors import MregError
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Testimony", "Witness"]
 
 
-@dataclass(frozen=True, slots=True)
-class Testimony:
+class Testimony(Struct, frozen=True):
     """What is to be said of a change after its command ended before its time."""
 
     fact: str

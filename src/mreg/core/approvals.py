@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from mreg.core.fields import Fields, Plain, format_moment
 from mreg.core.manifest import NO_VERSION, read_version
@@ -39,8 +40,7 @@ __all__ = [
 _ID_LENGTH = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(Struct, frozen=True):
     """What one approval file says."""
 
     model: ModelName
@@ -56,8 +56,7 @@ class Approval:
     signature: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(Struct, frozen=True):
     """One approval file as history has it."""
 
     path: str
@@ -75,8 +74,7 @@ class Vote:
     """True where a later commit changed the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ballot:
+class Ballot(Struct, frozen=True):
     """What votes are counted for."""
 
     model: ModelName
@@ -88,8 +86,7 @@ class Ballot:
     """Who proposes the promotion."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """The votes that count, and why the others do not."""
 
     approvers: tuple[Actor, ...] = ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec.structs import replace
 
 from mreg.core.approvals import Approval, approval_id, format_approval
 from mreg.core.manifest import NO_VERSION

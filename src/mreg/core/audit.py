@@ -11,7 +11,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mreg.core.approvals import Ballot, count_votes
 from mreg.core.audited import AuditFault, Judged

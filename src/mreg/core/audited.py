@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mreg.core.gates import Judgement
 from mreg.core.history import Finding, Transition
@@ -11,8 +11,7 @@ from mreg.core.people import Actor
 __all__ = ["Audit", "AuditFault", "Judged", "Report"]
 
 
-@dataclass(frozen=True, slots=True)
-class AuditFault:
+class AuditFault(Struct, frozen=True):
     """Something that is wrong, where, and since which commit."""
 
     code: str
@@ -24,8 +23,7 @@ class AuditFault:
     """Empty where no commit brought it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """One transition, and what the rules of its parent say to it."""
 
     transition: Transition
@@ -41,8 +39,7 @@ class Judged:
         return self.transition.statement is not None and self.transition.statement.signature != ""
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(Struct, frozen=True):
     """What an audit found."""
 
     tip: str
@@ -84,8 +81,7 @@ class Audit:
         return self.transitions - self.proven
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """The auditor's report: transitions with the answers of their rules, newest first."""
 
     rows: tuple[Judged, ...]

@@ -11,7 +11,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.compare import Comparison, Subject, compare
 from mreg.core.constraint import Constraint
@@ -27,8 +29,7 @@ _DIRECTIONS = frozenset(direction.value for direction in Direction)
 _MAX_LISTED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Criterion:
+class Criterion(Struct, frozen=True):
     """A metric that decides, and which way it is better."""
 
     metric: str
@@ -37,8 +38,7 @@ class Criterion:
     """How it is read, this direction included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(Struct, frozen=True):
     """One version that could be chosen."""
 
     rank: int
@@ -48,8 +48,7 @@ class Ranked:
     """In the order of the criteria."""
 
 
-@dataclass(frozen=True, slots=True)
-class Excluded:
+class Excluded(Struct, frozen=True):
     """One version that could not be chosen."""
 
     version: Version
@@ -57,8 +56,7 @@ class Excluded:
     """Such as ``missing auc``, or ``latency_ms 61.2 breaks latency_ms <= 50``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """The version that should go to a stage, and why."""
 
     model: ModelName

@@ -10,8 +10,10 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.approvals import Vote, encode_approval
 from mreg.core.fold import ManifestReader, advance
@@ -45,8 +47,7 @@ class Evidence(Protocol):
         """Returns what a scanner says of a version's bytes; ``None`` where nobody scans."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Before:
+class _Before(Struct, frozen=True):
     """One model just before a commit."""
 
     holders: dict[StageName, Version]

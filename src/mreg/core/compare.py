@@ -9,8 +9,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timezone
+
+from msgspec import Struct
 
 from mreg.core.fields import Plain
 from mreg.core.metrics import Delta, Number, check_metric, measure_delta, override_directions
@@ -22,8 +23,7 @@ from mreg.errors import UsageError
 __all__ = ["Comparison", "FactComparison", "MetricComparison", "Subject", "compare", "flatten_lineage"]
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """One version that is compared."""
 
     record: Record
@@ -32,8 +32,7 @@ class Subject:
     archived: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MetricComparison:
+class MetricComparison(Struct, frozen=True):
     """One metric of every version."""
 
     rule: MetricRule
@@ -53,8 +52,7 @@ class MetricComparison:
         return tuple(name for name, value in self.values.items() if value is None)
 
 
-@dataclass(frozen=True, slots=True)
-class FactComparison:
+class FactComparison(Struct, frozen=True):
     """Named facts, apart by whether the versions agree on them; sorted by name."""
 
     differ: Mapping[str, Mapping[str, Plain]]
@@ -62,8 +60,7 @@ class FactComparison:
     same: Mapping[str, Plain]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Versions side by side; every mapping by version keeps the order that was asked for."""
 
     versions: Mapping[str, Subject]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import operator
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from mreg.core.metrics import Number
 from mreg.errors import UsageError
@@ -44,8 +45,7 @@ _COMPARE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Constraint:
+class Constraint(Struct, frozen=True):
     """What a metric must keep to."""
 
     metric: str

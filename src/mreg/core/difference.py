@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mreg.core.fields import Plain
 from mreg.core.history import Commit, FileChange, Timeline
@@ -22,8 +23,7 @@ Clash = tuple[ModelName, StageName, Version]
 """A version that is archived and in a stage."""
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsDifference:
+class SettingsDifference(Struct, frozen=True):
     """``registry.yaml`` before and after."""
 
     old: Mapping[str, Plain] | None
@@ -34,8 +34,7 @@ class SettingsDifference:
     """Why the new one cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """What one commit, or the index, has that another lacks."""
 
     base: str
@@ -77,8 +76,7 @@ class Difference:
         return tuple(dict.fromkeys(identify(people, email, None) for email in emails))
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(Struct, frozen=True):
     """The stages as the base has them, whatever is added to the timeline later."""
 
     entries: Mapping[tuple[ModelName, StageName], StageEntry]

@@ -11,7 +11,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.history import Action
 from mreg.core.layout import Layout
@@ -28,8 +30,7 @@ _NAMED = 3
 """Versions that the subject of a commit names; more are counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What is needed by something that is kept: in either hash, since a record may know only one."""
 
     md5s: Collection[str] = frozenset()

@@ -8,8 +8,9 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from mreg.core.results import Pulled
 from mreg.errors import MregError
@@ -37,8 +38,7 @@ class NewsKind(str, Enum):
     """That command has done it now."""
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(Struct, frozen=True):
     """Something that whoever watches should know, told once."""
 
     kind: NewsKind
@@ -56,8 +56,7 @@ class News:
         return self.kind in {NewsKind.RECOVERED, NewsKind.HOOK_DONE}
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """How long to wait between two looks."""
 
     every_s: float

@@ -12,9 +12,10 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+
+from msgspec import Struct, field
 
 from mreg.core.approvals import Ballot, Tally, Vote, count_votes
 from mreg.core.fields import Plain, format_moment
@@ -53,8 +54,7 @@ class Outcome(str, Enum):
     """It could be answered then, and cannot be now."""
 
 
-@dataclass(frozen=True, slots=True)
-class GateFinding:
+class GateFinding(Struct, frozen=True):
     """One answer of one gate."""
 
     rule: str
@@ -68,8 +68,7 @@ class GateFinding:
     """What else a reader should know; of what fails, the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Struct, frozen=True):
     """What a scanner said of an artifact's bytes."""
 
     tool: str
@@ -79,8 +78,7 @@ class Scan:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """One transition, and all that its gates ask about, as of the commit that it builds on."""
 
     policy: Policy
@@ -111,8 +109,7 @@ class Case:
     """``None`` where nobody scans."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """All answers to one case."""
 
     findings: tuple[GateFinding, ...]

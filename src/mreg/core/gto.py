@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from mreg.core.names import ModelName, StageName, Version, parse_model_name, parse_stage_name, parse_version
 from mreg.errors import NamingError
@@ -53,8 +54,7 @@ class GtoAction(str, Enum):
     DEPRECATE = "deprecate"
 
 
-@dataclass(frozen=True, slots=True)
-class GtoName:
+class GtoName(Struct, frozen=True):
     """What the name of a tag of GTO's says."""
 
     model: ModelName
@@ -67,8 +67,7 @@ class GtoName:
     """0 where the name has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class GtoTag:
+class GtoTag(Struct, frozen=True):
     """A tag of GTO's, as far as it decides."""
 
     name: str
@@ -78,8 +77,7 @@ class GtoTag:
     """The tagger's, in seconds since 1970-01-01T00:00:00Z."""
 
 
-@dataclass(frozen=True, slots=True)
-class GtoStep:
+class GtoStep(Struct, frozen=True):
     """What one tag made of one stage; nothing, where source and target are the same."""
 
     tag: GtoTag
@@ -136,8 +134,7 @@ def find_assigned(tags: Iterable[GtoTag]) -> dict[tuple[ModelName, StageName], t
     return {(name, stage): model.find_assigned(stage) for name, model in models.items() for stage in model.assigned}
 
 
-@dataclass(slots=True)
-class _Registered:
+class _Registered(Struct):
     """The version of one commit."""
 
     version: Version
@@ -147,8 +144,7 @@ class _Registered:
     """Of the last registration."""
 
 
-@dataclass(slots=True)
-class _Model:
+class _Model(Struct):
     """One model while its tags are replayed; what was registered where is known from the start."""
 
     versions: dict[str, _Registered] = field(default_factory=dict)

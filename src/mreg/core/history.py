@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+
+from msgspec import Struct, field
 
 from mreg.core.manifest import ArchivedMark, StageEntry
 from mreg.core.names import ModelName, StageName, Version
@@ -37,8 +38,7 @@ class Action(str, Enum):
     ARCHIVE = "archive"
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """One file that a commit changed against its first parent."""
 
     path: str
@@ -48,8 +48,7 @@ class FileChange:
     """Object id of the blob after; ``None`` where it was deleted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """One commit of the first-parent history, with what it changed in the registry."""
 
     oid: str
@@ -64,8 +63,7 @@ class Commit:
     """Key and value of each trailer in its message, as Git finds them; nothing is decided by them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something that is wrong, and where."""
 
     code: str
@@ -73,8 +71,7 @@ class Finding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Appearance:
+class Appearance(Struct, frozen=True):
     """A version's record as it came onto the registry branch."""
 
     model: ModelName
@@ -84,8 +81,7 @@ class Appearance:
     """Object id of the record's blob."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalFile:
+class ApprovalFile(Struct, frozen=True):
     """One approval file that is there."""
 
     path: str
@@ -93,14 +89,13 @@ class ApprovalFile:
     """Object id of the blob as it was committed first."""
     commit: Commit
     """The first-parent commit that brought it."""
-    position: int = field(compare=False)
+    position: int
     """Of that commit in the history that was folded."""
     is_changed: bool = False
     """True where a later commit changed it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """One change of one stage of one model."""
 
     model: ModelName
@@ -130,8 +125,7 @@ class Transition:
     """The approvals of a promotion that were there and not spent; whether they count, gates tell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stay:
+class Stay(Struct, frozen=True):
     """A time that a version spent in a stage."""
 
     stage: StageName
@@ -140,8 +134,7 @@ class Stay:
     """``None`` where it is there still."""
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptedTag:
+class AdoptedTag(Struct, frozen=True):
     """A tag of GTO that a stage file names, and that changed no stage."""
 
     model: ModelName
@@ -154,8 +147,7 @@ class AdoptedTag:
     """What GTO would show one by one after that tag, were ``version`` taken back there."""
 
 
-@dataclass(slots=True)
-class Lane:
+class Lane(Struct):
     """One stage of one model while its history is replayed."""
 
     stack: list[Version] = field(default_factory=list)
@@ -169,7 +161,7 @@ class Lane:
     """Every version that the stage ever held."""
     adopted: set[str] = field(default_factory=set)
     """Tags of GTO that the stage file has named."""
-    position: int = field(default=-1, compare=False)
+    position: int = -1
     """Of the commit that changed the stage last."""
     entered: datetime | None = None
     """When ``current`` came."""
@@ -202,8 +194,7 @@ class Lane:
         return next((version for version in reversed(below) if version not in skip), None)
 
 
-@dataclass(slots=True)
-class Timeline:
+class Timeline(Struct):
     """What the history says."""
 
     appearances: dict[tuple[ModelName, Version], Appearance] = field(default_factory=dict)

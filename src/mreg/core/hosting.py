@@ -8,8 +8,9 @@ Rules:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from mreg.errors import UsageError
 
@@ -32,8 +33,7 @@ class Host(str, Enum):
     GITLAB = "gitlab"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A commit of mreg's repository, or a folder of this one that has a copy of mreg."""
 
     place: str

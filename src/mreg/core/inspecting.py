@@ -11,7 +11,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mreg.core.audited import AuditFault
 from mreg.core.history import Commit, FileChange, Lane, Timeline
@@ -27,8 +29,7 @@ _Clash = tuple[ModelName, StageName, Version]
 _EMPTY = Lane()
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """What the files that a commit changes said before."""
 
     places: tuple[tuple[FileChange, Place], ...]
@@ -39,8 +40,7 @@ class Snapshot:
     """Versions of the changed file lists that were there already."""
 
 
-@dataclass(slots=True)
-class Inspector:
+class Inspector(Struct):
     """Looks at each commit before and after it is folded."""
 
     layout: Layout

@@ -15,7 +15,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mreg.core.history import Commit, FileChange
 from mreg.core.joints import Clash, Contents, Join, Joint, Local, Matter, Way
@@ -52,8 +53,7 @@ def plan_join(
     return _Joiner(tip, dict(there), layout, contents, frozenset(drop)).run(locals_)
 
 
-@dataclass(slots=True)
-class _Joiner:
+class _Joiner(Struct):
     tip: str | None
     """``None`` once the new history has commits of its own."""
     tree: dict[str, str]

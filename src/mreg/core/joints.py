@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from mreg.core.history import Commit
 from mreg.core.manifest import ArchivedMark, StageEntry
@@ -42,8 +43,7 @@ class Contents(Protocol):
         """Returns whether two records are of the same artifact."""
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(Struct, frozen=True):
     """One commit of the first-parent history here that the remote lacks."""
 
     commit: Commit
@@ -95,8 +95,7 @@ class Matter(str, Enum):
     """Here alone; it builds on a change that is left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(Struct, frozen=True):
     """One thing that both sides changed."""
 
     matter: Matter
@@ -115,8 +114,7 @@ class Clash:
     """True where both registered the same bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Joint:
+class Joint(Struct, frozen=True):
     """One commit of the new history."""
 
     local: Local
@@ -135,8 +133,7 @@ class Joint:
     """The commits that a merge brings, this one included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Struct, frozen=True):
     """The new history on top of the base, and what stands against it."""
 
     joints: tuple[Joint, ...]

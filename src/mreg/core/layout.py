@@ -10,9 +10,10 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+
+from msgspec import Struct
 
 from mreg.core.names import (
     ARCHIVED,
@@ -43,8 +44,7 @@ class PathKind(str, Enum):
     STRAY = "stray"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What a path says about its file."""
 
     kind: PathKind
@@ -53,8 +53,7 @@ class Place:
     stage: StageName | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The paths of one registry, POSIX and relative to the repository root."""
 
     root: str = "registry"

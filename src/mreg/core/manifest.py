@@ -10,8 +10,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from mreg.core.fields import Fields, Plain, format_moment
 from mreg.core.names import StageName, Version, parse_stage_name, parse_version
@@ -36,8 +37,7 @@ NO_VERSION = "none"
 """What a stage file says instead of a version where the stage is empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(Struct, frozen=True):
     """Where a record or a stage came from in a repository that GTO had tagged before."""
 
     tag: str
@@ -47,8 +47,7 @@ class Adopted:
     """The commit that the tag points at."""
 
 
-@dataclass(frozen=True, slots=True)
-class StageEntry:
+class StageEntry(Struct, frozen=True):
     """What one stage file says."""
 
     version: Version | None
@@ -84,8 +83,7 @@ class StageEntry:
         return (self.reason, self.by, self.at, self.approved_by)
 
 
-@dataclass(frozen=True, slots=True)
-class Deletion:
+class Deletion(Struct, frozen=True):
     """Who gave a version's bytes up for deletion, and why; the record stays."""
 
     reason: str = ""
@@ -94,8 +92,7 @@ class Deletion:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedMark:
+class ArchivedMark(Struct, frozen=True):
     """Who marked a version as obsolete, and why."""
 
     reason: str = ""
@@ -107,8 +104,7 @@ class ArchivedMark:
     """``None`` where the version's bytes are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One parsed file of ``stages/``: either a stage's entry or the archived versions."""
 
     entry: StageEntry | None = None

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.policy import Direction, MetricRule
 from mreg.errors import NotFoundError, UsageError
@@ -35,8 +37,7 @@ class Verdict(str, Enum):
     """A value or the direction is missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """The difference of one metric from another version's."""
 
     absolute: Number | None

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache, total_ordering
+from functools import lru_cache
 from typing import NewType
+
+from msgspec import Struct
 
 from mreg.errors import NamingError
 
@@ -65,9 +66,7 @@ class Bump(str, Enum):
     PATCH = "patch"
 
 
-@total_ordering
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """A semantic version, ordered as https://semver.org/spec/v2.0.0.html section 11 says."""
 
     major: int
@@ -83,6 +82,18 @@ class Version:
     def __lt__(self, other: Version) -> bool:
         """Compares by precedence: numbers first, a pre-release before its release."""
         return self.precedence < other.precedence
+
+    def __le__(self, other: Version) -> bool:
+        """Compares by precedence."""
+        return self.precedence <= other.precedence
+
+    def __gt__(self, other: Version) -> bool:
+        """Compares by precedence."""
+        return self.precedence > other.precedence
+
+    def __ge__(self, other: Version) -> bool:
+        """Compares by precedence."""
+        return self.precedence >= other.precedence
 
     @property
     def precedence(self) -> tuple[int, int, int, int, tuple[tuple[int, int, str], ...]]:
@@ -109,8 +120,7 @@ class Version:
         return parse_version(str(following))
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(Struct, frozen=True):
     """One version of a model, named by number, by stage, or as the newest."""
 
     model: ModelName

@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timezone
+
+from msgspec import Struct
 
 from mreg.core.fields import Plain, format_moment
 from mreg.core.history import Action, Transition
@@ -40,8 +41,7 @@ _ACTIVE = re.compile(r"[@\]]")
 _APART = "\u200b"
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """What is said of one transition, in each form that a sink takes."""
 
     transition: Transition

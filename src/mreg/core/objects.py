@@ -8,8 +8,9 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from mreg.core.names import ModelName, Version
 
@@ -26,8 +27,7 @@ class FaultKind(str, Enum):
     """Its bytes are not those of the record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a store says of one object."""
 
     size: int
@@ -37,8 +37,7 @@ class Found:
     """Where the bytes were read."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
+class StoredObject(Struct, frozen=True):
     """One object of DVC's."""
 
     md5: str
@@ -56,8 +55,7 @@ class StoredObject:
         return self.md5.endswith(".dir")
 
 
-@dataclass(frozen=True, slots=True)
-class VersionBytes:
+class VersionBytes(Struct, frozen=True):
     """What one version's bytes are made of."""
 
     model: ModelName

@@ -12,7 +12,8 @@ Rules:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 __all__ = ["find_pattern_fault"]
 
@@ -27,8 +28,7 @@ _REPEATED = re.compile(r"[*+]|\{\d*,\d*\}")
 _EXACTLY = re.compile(r"\{\d+\}")
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     parts: list[str] = field(default_factory=list)
     is_varied: bool = False
     """True where something in it is repeated, optional or one of several."""

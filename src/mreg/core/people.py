@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mreg.core.fields import Fields
 
@@ -30,8 +31,7 @@ _KEY_KINDS = {  # a certificate is signed by an authority, and nobody's own
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """One human being, or one machine that acts for itself."""
 
     name: str
@@ -41,8 +41,7 @@ class Person:
     """SSH public keys, ``ssh-ed25519 AAAA…``, without comment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What a signature shows by itself: whose key made it over just these bytes, or why it shows nothing."""
 
     key: str = ""
@@ -50,8 +49,7 @@ class Proof:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who did something, and what that is worth."""
 
     email: str
@@ -81,8 +79,7 @@ class Actor:
         return f"{who} ({self.worth})"
 
 
-@dataclass(frozen=True, slots=True)
-class People:
+class People(Struct, frozen=True):
     """All persons, and the roles that they have."""
 
     persons: Mapping[str, Person] = field(default_factory=dict)

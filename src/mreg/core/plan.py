@@ -9,8 +9,10 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mreg.core.fields import Fields, Plain
 from mreg.core.history import Action
@@ -28,8 +30,7 @@ Document = Mapping[str, Plain] | bytes | None
 """A file's new content: a YAML document, plain bytes, or ``None`` to delete it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """Who wants a change, when and why."""
 
     reason: str
@@ -39,8 +40,7 @@ class Statement:
     approved_by: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedChange:
+class PlannedChange(Struct, frozen=True):
     """One change of one stage that a plan makes."""
 
     stage: StageName
@@ -49,8 +49,7 @@ class PlannedChange:
     target: Version | None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What one commit would do."""
 
     model: ModelName | None

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from mreg.core.fields import Fields
 from mreg.core.layout import DVC_FILE, SETTINGS_FILE, Layout
@@ -57,8 +58,7 @@ class OnReplace(str, Enum):
     ARCHIVE = "archive"
 
 
-@dataclass(frozen=True, slots=True)
-class MetricRule:
+class MetricRule(Struct, frozen=True):
     """How a metric is read."""
 
     direction: Direction | None = None
@@ -76,8 +76,7 @@ class Signatures(str, Enum):
     REQUIRED = "required"
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalRule:
+class ApprovalRule(Struct, frozen=True):
     """Who must agree before a version enters a stage."""
 
     count: int = 0
@@ -88,8 +87,7 @@ class ApprovalRule:
     """True where whoever proposes the promotion cannot approve it."""
 
 
-@dataclass(frozen=True, slots=True)
-class StageRule:
+class StageRule(Struct, frozen=True):
     """What one stage asks for."""
 
     origin: tuple[StageName, ...] = ()
@@ -104,8 +102,7 @@ class StageRule:
     """True where ``sync`` promotes what passes the gates."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """All settings."""
 
     root: str = "registry"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.history import Commit
 from mreg.core.joints import Matter, Way
@@ -13,8 +14,7 @@ from mreg.core.review import Fault
 __all__ = ["PushConflict", "Pushed", "PushedCommit", "settle_all"]
 
 
-@dataclass(frozen=True, slots=True)
-class PushedCommit:
+class PushedCommit(Struct, frozen=True):
     """What became of one commit that was made here."""
 
     commit: Commit
@@ -23,8 +23,7 @@ class PushedCommit:
     """The commit that brings it to the branch; ``None`` where none does, or is made yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class PushConflict:
+class PushConflict(Struct, frozen=True):
     """One thing that both sides changed."""
 
     matter: Matter
@@ -45,8 +44,7 @@ class PushConflict:
     stage: StageName | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(Struct, frozen=True):
     """What ``push`` did, or with ``dry_run`` would do."""
 
     branch: str

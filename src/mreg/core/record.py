@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from dataclasses import fields as dataclass_fields
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from mreg.core.fields import Fields, Plain, format_moment
 from mreg.core.manifest import Adopted, format_adopted, parse_adopted, read_version
@@ -39,8 +40,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactFile:
+class ArtifactFile(Struct, frozen=True):
     """One file of a directory artifact."""
 
     path: str
@@ -53,8 +53,7 @@ class ArtifactFile:
     """32 hex digits, DVC's name of the file; empty where only mreg's own list was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """A model's bytes: one file or one directory, by hash.
 
     For a directory ``sha256`` is the SHA-256 of the file list (``format_file_list``), ``md5`` is DVC's directory
@@ -78,8 +77,7 @@ class Artifact:
         return self.files is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(Struct, frozen=True):
     """What the version was trained on."""
 
     name: str = ""
@@ -88,8 +86,7 @@ class Dataset:
     md5: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """The code that trained the version."""
 
     commit: str = ""
@@ -99,24 +96,21 @@ class Code:
     entrypoint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """The CI run or tracking run that trained the version."""
 
     tool: str = ""
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """The interpreter and the packages that a loader will want."""
 
     python: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """All that is known of one version."""
 
     model: ModelName
@@ -188,12 +182,9 @@ def format_record(record: Record) -> dict[str, Plain]:
 
 def _present(section: Artifact | Dataset | Code | Run | Environment) -> dict[str, Plain]:
     document: dict[str, Plain] = {}
-    for item in dataclass_fields(section):
-        value = getattr(section, item.name)
-        if isinstance(value, Mapping):
-            value = dict(value)
+    for name, value in asdict(section).items():
         if value not in ("", None, {}):
-            document[item.name] = value
+            document[name] = dict(value) if isinstance(value, Mapping) else value
     return document
 
 

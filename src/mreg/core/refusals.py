@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
+
+from msgspec.structs import asdict
 
 from mreg.core.gates import Case, GateFinding, Judgement
 from mreg.core.history import Action
@@ -43,9 +44,7 @@ def format_finding(finding: GateFinding) -> str:
 
 
 def _plain(finding: GateFinding) -> dict[str, str]:
-    return {item.name: str(getattr(finding, item.name)) for item in fields(finding)} | {
-        "outcome": finding.outcome.value
-    }
+    return {name: str(value) for name, value in asdict(finding).items()} | {"outcome": finding.outcome.value}
 
 
 def _way(case: Case) -> list[str]:

@@ -10,7 +10,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.history import Lane
 from mreg.core.layout import DVC_FILE
@@ -25,8 +27,7 @@ from mreg.errors import NamingError, UnchangedArtifactError, UsageError
 __all__ = ["Content", "check_new_model", "plan_register", "refuse_unchanged"]
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """The files that come with a record."""
 
     pointer_path: str

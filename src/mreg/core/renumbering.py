@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mreg.core.history import FileChange
 from mreg.core.joints import Contents, Local
@@ -22,8 +24,7 @@ __all__ = ["Renamed", "rename_in", "renumber"]
 Names = Mapping[Version, Version]
 
 
-@dataclass(frozen=True, slots=True)
-class Renamed:
+class Renamed(Struct, frozen=True):
     """Commits with other numbers in them."""
 
     locals_: tuple[Local, ...]
@@ -95,8 +96,7 @@ def _places(locals_: Sequence[Local], layout: Layout) -> Iterator[tuple[Place, F
                 yield place, change
 
 
-@dataclass(slots=True)
-class _Renamer:
+class _Renamer(Struct):
     layout: Layout
     contents: Contents
     names: Mapping[ModelName, Names]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from mreg.core.history import Finding, Transition
 from mreg.core.manifest import ArchivedMark
@@ -37,8 +38,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSummary:
+class ModelSummary(Struct, frozen=True):
     """One line of ``list``."""
 
     model: ModelName
@@ -54,8 +54,7 @@ class ModelSummary:
     """Stages of which nobody knows what they hold, ``archived`` among them: their files cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelList:
+class ModelList(Struct, frozen=True):
     """All models at one commit."""
 
     models: tuple[ModelSummary, ...]
@@ -64,8 +63,7 @@ class ModelList:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class VersionSummary:
+class VersionSummary(Struct, frozen=True):
     """One line of ``list MODEL``."""
 
     version: Version
@@ -75,8 +73,7 @@ class VersionSummary:
     """``None`` where the record cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class VersionList:
+class VersionList(Struct, frozen=True):
     """All versions of one model at one commit."""
 
     model: ModelName
@@ -86,8 +83,7 @@ class VersionList:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class VersionDetails:
+class VersionDetails(Struct, frozen=True):
     """All that is known of one version."""
 
     record: Record
@@ -106,8 +102,7 @@ class VersionDetails:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """Transitions, newest first."""
 
     transitions: tuple[Transition, ...]
@@ -124,8 +119,7 @@ class History:
         return len(self.transitions)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What a writer did, or with ``dry_run`` would do."""
 
     plan: Plan
@@ -168,8 +162,7 @@ class LinkMode(str, Enum):
     SYMLINK = "symlink"
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(Struct, frozen=True):
     """Where ``pull`` put a version's bytes."""
 
     model: ModelName
@@ -195,8 +188,7 @@ class Pulled:
     """When the registry commit says that it was made; ``None`` where a clone was asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(Struct, frozen=True):
     """One sink that was told of one transition, or could not be."""
 
     sink: str
@@ -212,8 +204,7 @@ class Notification:
         return not self.error
 
 
-@dataclass(frozen=True, slots=True)
-class SyncReport:
+class SyncReport(Struct, frozen=True):
     """The tags that the history calls for and this clone lacked."""
 
     created: tuple[str, ...]
@@ -235,8 +226,7 @@ class SyncReport:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One thing that ``doctor`` looked at."""
 
     name: str
@@ -246,8 +236,7 @@ class Check:
     """The command that mends it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     """All that ``doctor`` looked at."""
 
     checks: tuple[Check, ...] = field(default_factory=tuple)

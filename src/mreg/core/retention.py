@@ -17,8 +17,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from mreg.core.fields import Fields
 from mreg.core.history import Commit, Timeline
@@ -36,8 +37,7 @@ _YEARS = timedelta(days=365)
 """A rest between two commits that is longer may be that of a clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
+class Retention(Struct, frozen=True):
     """What is kept besides what was in a stage."""
 
     newest: int | None = None
@@ -58,8 +58,7 @@ class Retention:
         return " and ".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Whether one version's bytes are kept."""
 
     model: ModelName
@@ -140,8 +139,7 @@ def judge_versions(
     return tuple(verdicts)
 
 
-@dataclass(slots=True)
-class _Reasons:
+class _Reasons(Struct):
     timeline: Timeline
     layout: Layout
     found: dict[Key, str] = field(default_factory=dict)

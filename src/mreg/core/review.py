@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mreg.core.compare import Comparison
 from mreg.core.gates import GateFinding, Judgement, Outcome
@@ -36,8 +37,7 @@ def name_able(policy: Policy, roles: Iterable[str]) -> str:
     return f"one of them may: {', '.join(names) or 'nobody'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One reason why a difference may not land, and what mends it."""
 
     code: str
@@ -51,8 +51,7 @@ class Fault:
     """A command that works when pasted, or advice; may be empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewedChange:
+class ReviewedChange(Struct, frozen=True):
     """One transition, and what the rules of the base say of it."""
 
     transition: Transition
@@ -96,8 +95,7 @@ class ReviewedChange:
         return f"{move.model} {move.stage}: {source} → {target} ({move.action.value})"
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(Struct, frozen=True):
     """One version whose record appears."""
 
     model: ModelName
@@ -107,8 +105,7 @@ class Registration:
     """``None`` where it cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsReview:
+class SettingsReview(Struct, frozen=True):
     """A change of ``registry.yaml``, judged by the settings that it would replace."""
 
     path: str
@@ -119,8 +116,7 @@ class SettingsReview:
     findings: tuple[GateFinding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GivenApproval:
+class GivenApproval(Struct, frozen=True):
     """One approval file that appears."""
 
     path: str
@@ -136,8 +132,7 @@ class GivenApproval:
     """The same in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class HoldChange:
+class HoldChange(Struct, frozen=True):
     """A stage that is held afterwards against automatic promotions, or no more."""
 
     path: str
@@ -149,8 +144,7 @@ class HoldChange:
     """Empty where it comes with a transition, which is asked itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
+class Review(Struct, frozen=True):
     """What a difference does to the registry, and whether it may land."""
 
     base: str

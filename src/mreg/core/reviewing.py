@@ -10,7 +10,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.ballots import find_approvals
 from mreg.core.cases import find_actor, find_record, open_cases
@@ -57,8 +59,7 @@ def review(
     return _Reviewer(difference, timeline, policy, read, evidence).run(found)
 
 
-@dataclass(slots=True)
-class _Reviewer:
+class _Reviewer(Struct):
     difference: Difference
     timeline: Timeline
     policy: Policy

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from fractions import Fraction
+
+from msgspec import Struct
 
 from mreg.core.fields import Fields, format_moment
 from mreg.core.names import StageName
@@ -56,8 +57,7 @@ class PickleMode(str, Enum):
     """A scanner looked at the bytes and found nothing; what it cannot read is no pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetricGate:
+class MetricGate(Struct, frozen=True):
     """A metric within bounds, or no worse than that of the version that a stage holds."""
 
     metric: str
@@ -84,8 +84,7 @@ class MetricGate:
         return abs(_exact(value) - _exact(other)) <= limit
 
 
-@dataclass(frozen=True, slots=True)
-class RequireGate:
+class RequireGate(Struct, frozen=True):
     """Fields of the record that must be there."""
 
     fields: tuple[str, ...]
@@ -95,8 +94,7 @@ class RequireGate:
         return f"the record has {', '.join(self.fields)}"
 
 
-@dataclass(frozen=True, slots=True)
-class FormatGate:
+class FormatGate(Struct, frozen=True):
     """Formats that the artifact may have; of a directory, all of its parts."""
 
     allowed: tuple[str, ...]
@@ -106,8 +104,7 @@ class FormatGate:
         return f"format is {' or '.join(self.allowed)}"
 
 
-@dataclass(frozen=True, slots=True)
-class SizeGate:
+class SizeGate(Struct, frozen=True):
     """The most bytes that the artifact may have."""
 
     max_bytes: int
@@ -117,8 +114,7 @@ class SizeGate:
         return f"size ≤ {self.max_bytes} bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class PickleGate:
+class PickleGate(Struct, frozen=True):
     """No artifact that runs code when it is loaded, or only one that a scanner found clean."""
 
     mode: PickleMode
@@ -128,8 +124,7 @@ class PickleGate:
         return "no pickle" if self.mode is PickleMode.FORBID else "a pickle is scanned and clean"
 
 
-@dataclass(frozen=True, slots=True)
-class SoakGate:
+class SoakGate(Struct, frozen=True):
     """The version was in another stage before, and for how long without a break."""
 
     stage: StageName
@@ -140,8 +135,7 @@ class SoakGate:
         return f"was in {self.stage}" + (f" for {format_duration(self.seconds)}" if self.seconds else "")
 
 
-@dataclass(frozen=True, slots=True)
-class FreezeGate:
+class FreezeGate(Struct, frozen=True):
     """A time in which nothing is promoted: between two moments, or on some days of the week, in UTC."""
 
     start: datetime | None = None

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
+
+from msgspec import Struct
 
 from mreg.core.fields import Plain
 
@@ -23,8 +24,7 @@ _LONG = 500
 """Items of a list that are compared in their order: that takes the square of the time."""
 
 
-@dataclass(frozen=True, slots=True)
-class SettingChange:
+class SettingChange(Struct, frozen=True):
     """One setting that is another one afterwards."""
 
     key: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from mreg.core.fields import Fields
 from mreg.core.names import ARCHIVED, StageName
@@ -28,8 +29,7 @@ class SinkKind(str, Enum):
     WEBHOOK = "webhook"
 
 
-@dataclass(frozen=True, slots=True)
-class Sink:
+class Sink(Struct, frozen=True):
     """One place that is told of transitions."""
 
     name: str

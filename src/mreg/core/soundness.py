@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from mreg.core.names import ModelName, Version
 from mreg.core.objects import FaultKind
@@ -20,8 +21,7 @@ class Depth(str, Enum):
     """Every byte was read, and its SHA-256 compared with the record."""
 
 
-@dataclass(frozen=True, slots=True)
-class ByteFault:
+class ByteFault(Struct, frozen=True):
     """One object that is not as it should be."""
 
     kind: FaultKind
@@ -33,8 +33,7 @@ class ByteFault:
     """True where a good copy is on the other side: in the cache for the remote, on the remote for the cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class VersionFault:
+class VersionFault(Struct, frozen=True):
     """One version that cannot be pulled from there."""
 
     model: ModelName
@@ -51,8 +50,7 @@ class VersionFault:
         return all(fault.has_copy for fault in self.faults)
 
 
-@dataclass(frozen=True, slots=True)
-class Soundness:
+class Soundness(Struct, frozen=True):
     """Whether the bytes of versions are where they should be."""
 
     place: str

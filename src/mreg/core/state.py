@@ -8,9 +8,10 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from operator import attrgetter
+
+from msgspec import Struct, field
 
 from mreg.core.history import Finding
 from mreg.core.manifest import ArchivedMark, StageEntry
@@ -21,8 +22,7 @@ from mreg.errors import DataError, NotFoundError
 __all__ = ["ModelState", "RegistryState"]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelState:
+class ModelState(Struct, frozen=True):
     """One model at one commit."""
 
     model: ModelName
@@ -89,8 +89,7 @@ class ModelState:
         return version
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryState:
+class RegistryState(Struct, frozen=True):
     """The whole registry, or some models of it, at one commit."""
 
     commit: str | None

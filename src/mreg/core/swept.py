@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from mreg.core.manifest import Deletion
 from mreg.core.names import ModelName, Version
@@ -12,8 +13,7 @@ from mreg.core.names import ModelName, Version
 __all__ = ["Sweep", "Swept"]
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
+class Swept(Struct, frozen=True):
     """One version whose bytes go."""
 
     model: ModelName
@@ -27,8 +27,7 @@ class Swept:
     """Who gave the bytes up; ``None`` where nobody did so far, or where only this clone's copy goes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Struct, frozen=True):
     """What went, or with ``dry_run`` would."""
 
     place: str

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 from mreg.core.gto import GtoAction, GtoName, parse_gto_name
 from mreg.core.history import Action, AdoptedTag, Appearance, Timeline, Transition
@@ -45,8 +46,7 @@ _LAST_SECOND = 253_370_764_800
 """9999-01-01: a wilder clock must not push the times of a model beyond what Python, and so GTO and DVC, can show."""
 
 
-@dataclass(frozen=True, slots=True)
-class TagName:
+class TagName(Struct, frozen=True):
     """What the name of a tag says."""
 
     model: ModelName
@@ -56,8 +56,7 @@ class TagName:
     is_clear: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DerivedTag:
+class DerivedTag(Struct, frozen=True):
     """One tag that the history calls for."""
 
     name: str
@@ -132,8 +131,7 @@ def folders_of(name: str) -> list[str]:
     return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
-@dataclass(slots=True)
-class _Series:
+class _Series(Struct):
     """The tags of one model so far."""
 
     number: int = 0

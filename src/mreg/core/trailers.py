@@ -9,7 +9,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.manifest import NO_VERSION
 from mreg.core.names import ModelName, StageName, Version, parse_version
@@ -21,8 +22,7 @@ _VERSION = "mreg-version"
 _KEYS = ("mreg-model", _VERSION, "mreg-stage")
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(Struct, frozen=True):
     """One thing that a commit does to the registry."""
 
     model: ModelName

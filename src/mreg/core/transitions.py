@@ -13,7 +13,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mreg.core.history import Action, Lane
 from mreg.core.layout import Layout

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from msgspec import Struct
 
 __all__ = ["Flaw", "examine_workflow"]
 
@@ -39,8 +40,7 @@ _TAGS = ("churn@v1.0.0", "churn#production#1", "churn#production!#2")
 """What mreg's tags look like."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(Struct, frozen=True):
     """One mistake in a workflow."""
 
     rule: str
@@ -53,8 +53,7 @@ class Flaw:
     """True for what is no mistake, but surprises."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(Struct, frozen=True):
     path: Path
     uses: str
     script: str
@@ -78,8 +77,7 @@ class _Step:
         return self.uses.startswith(_CHECKOUT)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(Struct, frozen=True):
     path: Path
     document: Section
     steps: tuple[_Step, ...]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from datetime import date, datetime
 from enum import Enum
 from os import PathLike
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import asdict
 
 from mreg.core.record import Dataset
 from mreg.core.text import check_line
@@ -100,10 +101,9 @@ def as_dataset(value: str | Dataset | None) -> Dataset | None:
     if value is None:
         return None
     if isinstance(value, Dataset):
-        for item in fields(value):
-            text = getattr(value, item.name)
+        for name, text in asdict(value).items():
             if text != "":
-                check_line(text, f"{item.name} of the dataset")
+                check_line(text, f"{name} of the dataset")
         return value
     name, _, version = check_line(value, "dataset").rpartition("@")
     return Dataset(name=name or version, version=version if name else "")

@@ -10,10 +10,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from mreg.core.names import Bump, parse_model_name, parse_selector, parse_version
 from mreg.core.pushed import Pushed

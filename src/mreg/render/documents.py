@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec.structs import asdict
 
 from mreg.core.history import Finding, Transition
 from mreg.core.record import Record
@@ -34,7 +35,7 @@ _Section: TypeAlias = (
 
 def section_document(section: _Section | None) -> Document:
     """Returns the fields of a value; an empty document for none, so that ``.code.commit`` never fails."""
-    values = {item.name: getattr(section, item.name) for item in fields(section)} if section else {}
+    values = asdict(section) if section else {}
     return {name: None if value == "" else value for name, value in values.items()}
 
 

@@ -13,9 +13,10 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from mreg.core.audited import Audit
 from mreg.core.history import Finding
@@ -68,8 +69,7 @@ class Level(str, Enum):
     NOTICE = "notice"
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
+class Annotation(Struct, frozen=True):
     """One remark, at a place of the repository or on the run as a whole."""
 
     level: Level
@@ -80,8 +80,7 @@ class Annotation:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What one step leaves."""
 
     log: str

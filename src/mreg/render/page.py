@@ -5,8 +5,9 @@ The text of a page is raw.  Making it harmless is the work of each format, which
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 __all__ = ["Block", "Cell", "Facts", "Grid", "Line", "Page", "Tone"]
 
@@ -20,8 +21,7 @@ class Tone(str, Enum):
     BAD = "bad"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One piece of text."""
 
     text: str
@@ -42,15 +42,13 @@ class Cell:
         return cls(text, is_code=True, is_command=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of its own."""
 
     cell: Cell
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """Names with their values."""
 
     title: str
@@ -58,8 +56,7 @@ class Facts:
     rows: tuple[tuple[str, Cell], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(Struct, frozen=True):
     """Rows under a header; all have its length."""
 
     title: str

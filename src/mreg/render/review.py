@@ -10,7 +10,8 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mreg.core.review import Review, ReviewedChange
 from mreg.render.blocks import escape, format_block, format_head, format_row

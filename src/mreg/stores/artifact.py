@@ -12,8 +12,9 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.core.filelist import hash_file_list
 from mreg.core.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recognise_file
@@ -32,8 +33,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 """A pipe that takes the file's place must not make mreg wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ingested:
+class Ingested(Struct, frozen=True):
     """An artifact whose bytes are in DVC's cache."""
 
     artifact: Artifact
@@ -41,8 +41,7 @@ class Ingested:
     """Of a directory, sorted by path; empty for a single file."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
+class _Taken(Struct, frozen=True):
     """One file whose bytes are in the cache."""
 
     path: str

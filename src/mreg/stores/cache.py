@@ -11,8 +11,9 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.errors import CorruptArtifactError, DataError, NotFoundError
 from mreg.stores.disk import disk_error, disk_errors, scratch_folder
@@ -38,8 +39,7 @@ def create_object(path: str) -> int:
     return file
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(Struct, frozen=True):
     """One DVC cache folder, which need not exist yet."""
 
     root: Path

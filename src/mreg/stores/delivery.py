@@ -14,8 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
+
+from msgspec import Struct
 
 from mreg.core.sinks import Sink
 
@@ -27,8 +28,7 @@ PAUSE_S = 0.5
 _HTTP_CLIENTS = ("requests", "urllib3")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why something was not delivered, without a word that may be secret."""
 
     why: str
@@ -109,8 +109,7 @@ def _overhearing() -> Iterator[_Ear]:
             logger.setLevel(level)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cause:
+class _Cause(Struct, frozen=True):
     """What errors of some kinds mean; the first that fits counts."""
 
     kinds: frozenset[str]

@@ -6,8 +6,9 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.core.filelist import hash_file_list
 from mreg.core.record import ArtifactFile
@@ -20,8 +21,7 @@ from mreg.stores.survey import SourceFile, Survey, survey_artifact
 __all__ = ["Destination", "Occupant"]
 
 
-@dataclass(frozen=True, slots=True)
-class Occupant:
+class Occupant(Struct, frozen=True):
     """What a destination holds."""
 
     is_directory: bool

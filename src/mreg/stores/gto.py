@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.gto import GtoTag, is_gto_name, parse_gto_name
 from mreg.core.manifest import Adopted
@@ -17,8 +18,7 @@ __all__ = ["GtoTags", "Said", "read_gto_tags"]
 _WRITTEN_BY_GTO = ("Registering artifact ", "Deregistering artifact ", "Assigning stage ", "Unassigning stage ")
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What a tag says besides its name."""
 
     by: str
@@ -28,8 +28,7 @@ class Said:
     """What a person wrote; empty where GTO wrote the message, or where it is not fit for a record."""
 
 
-@dataclass(frozen=True, slots=True)
-class GtoTags:
+class GtoTags(Struct, frozen=True):
     """All tags that GTO would read."""
 
     tags: tuple[GtoTag, ...]

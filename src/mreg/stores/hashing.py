@@ -15,9 +15,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
+
+from msgspec import Struct
 
 from mreg.stores.disk import write_all
 
@@ -45,8 +46,7 @@ _MAKERS = {"md5": hashlib.md5, "sha256": hashlib.sha256}
 """``hashlib.new`` takes four times as long to find them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Digests:
+class Digests(Struct, frozen=True):
     """Both names of the same bytes, as hex digits."""
 
     md5: str

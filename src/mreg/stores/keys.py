@@ -11,8 +11,9 @@ import re
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.core.people import normalise_key
 from mreg.errors import IdentityError
@@ -33,8 +34,7 @@ _CHOOSE = "git config gpg.format ssh && git config user.signingkey ~/.ssh/id_ed2
 _LOOK = "git config --show-origin --get-regexp '^(gpg|user)[.]'"
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """A key to sign with."""
 
     directory: Path

@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mreg.core.fields import Fields, Plain
 from mreg.core.record import Dataset
@@ -40,8 +42,7 @@ _LOOK_AT = 1000
 """Files of a folder that are enough to tell code from data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(Struct, frozen=True):
     """What a stage read."""
 
     path: str
@@ -50,8 +51,7 @@ class Dependency:
     """As DVC wrote it; empty where it wrote none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tracked:
+class Tracked(Struct, frozen=True):
     """An artifact that DVC tracks, and where it came from."""
 
     path: Path
@@ -72,8 +72,7 @@ class Tracked:
     dependencies: tuple[Dependency, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """A folder of a repository, from which DVC's paths start."""
 
     root: Path

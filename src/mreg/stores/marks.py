@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.errors import StorageError
 from mreg.stores.disk import disk_errors, scratch_folder
@@ -19,8 +20,7 @@ __all__ = ["Mark", "Marks"]
 _SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """The last good version of one watch."""
 
     version: str

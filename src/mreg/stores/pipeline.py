@@ -11,10 +11,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import islice, product
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from mreg.core.fields import Plain
 from mreg.errors import MregError, UsageError
@@ -28,8 +29,7 @@ T = TypeVar("T")
 _TEMPLATE = re.compile(r"\$\{([^}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True):
     """A ``dvc.yaml`` as it is written, its templates not filled in."""
 
     stages: Mapping[str, object] = field(default_factory=dict)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.core.filelist import hash_file_list
 from mreg.core.record import Artifact
@@ -34,8 +35,7 @@ _FILE_MODE = 0o644
 """Less the umask."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placing:
+class Placing(Struct, frozen=True):
     """How to place, and what may be replaced."""
 
     link: LinkMode = LinkMode.AUTO
@@ -45,8 +45,10 @@ class Placing:
     """SHA-256 of every artifact that may be replaced because the registry has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+_AS_IT_IS = Placing()
+
+
+class Placed(Struct, frozen=True):
     """Where the artifact is now, and whether anything was written."""
 
     path: Path
@@ -58,7 +60,7 @@ def place(
     cache: Cache,
     destination: Path,
     *,
-    how: Placing = Placing(),
+    how: Placing = _AS_IT_IS,
     stats: StatCache | None = None,
     progress: Progress | None = None,
 ) -> Placed:

@@ -20,10 +20,11 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+from msgspec import Struct, field
 
 from mreg.core.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recognise_file, unsafe_reason
 from mreg.core.gates import Scan
@@ -104,8 +105,7 @@ def _list_files(source: Path) -> dict[str, Path]:
     return {file.path or survey.name: Path(file.place) for file in survey.files}
 
 
-@dataclass(frozen=True, slots=True)
-class _Import:
+class _Import(Struct, frozen=True):
     """One name that a pickle asks for."""
 
     module: str
@@ -123,8 +123,7 @@ class _Import:
         return ascii(f"{self.module}.{self.name}")[1:-1][:MAX_SHOWN]
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(Struct):
     """Goes through files one by one, and collects what they show."""
 
     classify: Classifier

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec import Struct, field
 
 from mreg.errors import OutsideError, StorageError
 from mreg.stores.cache import Cache
@@ -35,8 +36,7 @@ _PRIVATE = 0o700
 _SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """What a version was when it was first pulled."""
 
     record: str
@@ -45,8 +45,7 @@ class Pin:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A look that failed, for those who waited for it."""
 
     number: int
@@ -59,8 +58,7 @@ class Failure:
         return OutsideError(self.message, hint=self.hint)
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """What is known of one registry elsewhere."""
 
     branch: str = ""
@@ -102,7 +100,7 @@ class RemoteCache:
     def load(self) -> Memory:
         """Returns what is known; an empty memory where that is nothing, or cannot be read."""
         try:
-            return _parse_memory(json.loads((self._folder / "state.json").read_bytes()))
+            return _parse_memory(msgspec.json.decode((self._folder / "state.json").read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return Memory()
 
@@ -112,10 +110,10 @@ class RemoteCache:
         Raises:
             StorageError: The disk is full, or cannot be written.
         """
-        text = json.dumps({"schema": _SCHEMA, "url": self._remote.label, **asdict(memory)}, indent=1)
+        document = {"schema": _SCHEMA, "url": self._remote.label, **msgspec.to_builtins(memory)}
         place = self._folder / "state.json"
         with _writing(place), scratch_folder(self._folder) as scratch:
-            (scratch / "state.json").write_text(text, encoding="utf-8")
+            (scratch / "state.json").write_bytes(msgspec.json.encode(document))
             (scratch / "state.json").replace(place)
 
     def open(self, memory: Memory) -> ShallowRepository:
@@ -223,17 +221,4 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _parse_memory(found: Mapping[str, Any]) -> Memory:
-    if found["schema"] != _SCHEMA:
-        return Memory()
-    failure, pins = found["failure"], found["pins"].items()
-    return Memory(
-        branch=str(found["branch"]),
-        root=str(found["root"]),
-        repository=int(found["repository"]),
-        kind=str(found["kind"]),
-        begun=int(found["begun"]),
-        looks={str(key): int(number) for key, number in found["looks"].items()},
-        failure=Failure(int(failure["number"]), str(failure["message"]), str(failure["hint"])) if failure else None,
-        tips={str(key): str(oid) for key, oid in found["tips"].items()},
-        pins={str(key): Pin(str(pin["record"]), str(pin["md5"]), str(pin["sha256"])) for key, pin in pins},
-    )
+    return msgspec.convert(found, Memory) if found["schema"] == _SCHEMA else Memory()

@@ -18,8 +18,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
+
+from msgspec import Struct
 
 from mreg.core.people import Proof
 
@@ -44,8 +45,7 @@ class _FaultError(Exception):
     """Why a signature shows nothing, in words for those who look after the registry."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(Struct, frozen=True):
     """A public key, ready to check signatures."""
 
     text: str

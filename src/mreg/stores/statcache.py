@@ -12,9 +12,10 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from mreg.errors import StorageError
 from mreg.stores.disk import scratch_folder
@@ -27,8 +28,7 @@ _MARGIN_NS = 2_000_000_000
 """The coarsest clock of a file system in use (FAT: two seconds)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(Struct, frozen=True):
     """What changes when a file's bytes do."""
 
     inode: int
@@ -42,16 +42,14 @@ class Stamp:
         return cls(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """One hashed file."""
 
     stamp: Stamp
     digests: Digests
 
 
-@dataclass(frozen=True, slots=True)
-class StatEntry:
+class StatEntry(Struct, frozen=True):
     """What is remembered of one artifact's place on disk."""
 
     started_ns: int = 0

@@ -15,9 +15,10 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.core.paths import find_name_fault, find_path_fault
 from mreg.errors import ConflictError, NotFoundError, UsageError
@@ -27,8 +28,7 @@ from mreg.stores.statcache import Stamp
 __all__ = ["SourceFile", "Survey", "survey_artifact"]
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(Struct, frozen=True):
     """One file to read."""
 
     path: str
@@ -55,8 +55,7 @@ class SourceFile:
             raise _changed(self.place)
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """All files of one artifact, sorted by path, and the folders that they lie in."""
 
     root: str

@@ -10,12 +10,12 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import takewhile
 from textwrap import indent
 from typing import TypeVar
 
 import yaml
+from msgspec import Struct
 
 from mreg.core.fields import Fields
 from mreg.errors import DataError
@@ -271,8 +271,7 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _represent_text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+class _Span(Struct, frozen=True):
     """The lines of one entry of a block mapping, without the comments and blank lines after it."""
 
     name: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mreg.core.history import Finding, Timeline, Transition
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version

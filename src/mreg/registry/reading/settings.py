@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.layout import SETTINGS_FILE
 from mreg.core.policy import DEFAULT_BRANCH, Policy, parse_policy
@@ -14,8 +15,7 @@ from mreg.stores.git.repository import GitRepository
 __all__ = ["Settings", "parse_settings", "read_settings", "with_hint"]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Which branch is the registry, where it stands, and by which rules."""
 
     policy: Policy

@@ -6,8 +6,9 @@ import gc
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mreg.core.audit import Auditor
 from mreg.core.audited import Audit, AuditFault, Report
@@ -35,8 +36,7 @@ _COMPLETE = "git fetch --refetch --no-filter origin"
 _FETCH = "git fetch --unshallow --tags   # in GitHub Actions: actions/checkout with fetch-depth: 0"
 
 
-@dataclass(slots=True)
-class Auditing:
+class Auditing(Struct):
     """Audits one repository."""
 
     reader: Reader

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.cases import Evidence
 from mreg.core.difference import Difference
@@ -40,8 +41,7 @@ def find_content_faults(
     return list(_Contents(repo, difference, timeline, layout, evidence).find())
 
 
-@dataclass(slots=True)
-class _Contents:
+class _Contents(Struct):
     repo: GitRepository
     difference: Difference
     timeline: Timeline

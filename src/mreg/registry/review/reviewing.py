@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.difference import PLAIN, Difference, SettingsDifference
 from mreg.core.fields import Fields, Plain
@@ -28,8 +30,7 @@ _UNSHALLOW = "git fetch --unshallow   # in GitHub Actions: actions/checkout with
 Scanner = Callable[[Record], Scan | None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Ends:
+class _Ends(Struct, frozen=True):
     """What is compared."""
 
     base: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from mreg.core.audited import AuditFault
 from mreg.core.history import AdoptedTag, Appearance, Commit, Timeline
@@ -30,8 +31,7 @@ _PREFIX = "refs/tags/"
 _NAME = b"\ntag "
 
 
-@dataclass(frozen=True, slots=True)
-class TagVerdict:
+class TagVerdict(Struct, frozen=True):
     """What an audit says of the tags of one repository."""
 
     right: int
@@ -39,8 +39,7 @@ class TagVerdict:
     faults: tuple[AuditFault, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     commit: str
     """The commit that calls for the tag."""
     target: str | None

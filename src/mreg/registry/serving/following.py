@@ -14,10 +14,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 from mreg.core.following import News, Pace, Troubles
 from mreg.core.names import Version
@@ -52,8 +53,7 @@ class Source(Protocol):
         """
 
 
-@dataclass(slots=True)
-class Following:
+class Following(Struct):
     """One watch."""
 
     source: Source

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
+
+from msgspec import Struct
 
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
 from mreg.core.names import ModelName, Selector, Version
@@ -32,8 +33,7 @@ _HEAD = ""
 """Stands for the branch that the remote shows first, whose name nobody tells."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tip:
+class Tip(Struct, frozen=True):
     """Where the registry branch is, and by which rules."""
 
     branch: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
 
 from mreg.core.names import Selector
 from mreg.core.record import Artifact
@@ -26,8 +27,7 @@ __all__ = ["Pulling", "Source"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where bytes come from, and what nobody means to replace by them."""
 
     store: DvcStore
@@ -45,8 +45,7 @@ class Source:
         return cls(open_store(repo), open_stats(repo), kept, inside)
 
 
-@dataclass(frozen=True, slots=True)
-class Pulling:
+class Pulling(Struct, frozen=True):
     """One pull: which version, where from, and how."""
 
     selector: Selector

@@ -11,8 +11,10 @@ Rules:
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.names import Selector, StageName, Version
 from mreg.core.record import Record
@@ -42,8 +44,7 @@ _MAX_PACKS = 200
 """Each look at something new adds a pack or two, and Git reads through all of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """What a selector names at one commit of a registry elsewhere."""
 
     selector: Selector

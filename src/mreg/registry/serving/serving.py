@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from msgspec.structs import replace
 
 from mreg.core.names import parse_selector
 from mreg.core.results import LinkMode, Pulled

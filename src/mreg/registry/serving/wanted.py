@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.fields import format_moment
 from mreg.core.filelist import hash_file_list, parse_file_list
@@ -34,8 +35,7 @@ class Known(Container[str]):
         return sha256 in self._hashes
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """One version."""
 
     record: Record

@@ -11,10 +11,12 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from threading import Event
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.following import News, Pace
 from mreg.core.names import Selector, parse_selector, parse_version
@@ -106,8 +108,7 @@ class _StoppedError(MregError):
     """The caller wants no more of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Struct, frozen=True):
     """Where a watch looks, and how it gets what it finds."""
 
     serving: Serving

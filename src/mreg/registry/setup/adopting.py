@@ -8,7 +8,9 @@ commit archives the versions whose registration was taken back.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.gto import GtoAction, GtoStep, GtoTag, find_assigned, find_deprecated, find_deregistered, replay
 from mreg.core.history import Lane
@@ -28,8 +30,7 @@ from mreg.stores.tracked import artifacts_at
 __all__ = ["Adoption", "plan_adoption"]
 
 
-@dataclass(frozen=True, slots=True)
-class Adoption:
+class Adoption(Struct, frozen=True):
     """What GTO's tags bring into the registry."""
 
     versions: Mapping[tuple[ModelName, Version], GtoTag]

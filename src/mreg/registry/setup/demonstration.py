@@ -7,9 +7,10 @@ import math
 import random
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.errors import UsageError
 from mreg.stores.git.runner import GitRunner
@@ -23,8 +24,7 @@ _TRUE_WEIGHTS = (-1.4, 0.9, 1.7, 0.1)
 Row = tuple[tuple[float, ...], int]
 
 
-@dataclass(frozen=True, slots=True)
-class Scratch:
+class Scratch(Struct, frozen=True):
     """Where a demonstration takes place."""
 
     repository: Path

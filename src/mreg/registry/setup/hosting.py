@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
+
+from msgspec import Struct
 
 from mreg.core.hosting import Host, Source, find_repository_name, parse_source
 from mreg.core.policy import Policy
@@ -41,16 +42,14 @@ _MARK = re.compile(r"__[A-Z]+(?:_[A-Z]+)*__")
 _SINKS = re.compile(r"^ *# __SINKS__\n", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Hosting:
+class Hosting(Struct, frozen=True):
     """For which hosts, and where mreg comes from there."""
 
     hosts: tuple[Host, ...]
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class HostingFiles:
+class HostingFiles(Struct, frozen=True):
     """What is to be written, and what a person should know of it."""
 
     documents: Mapping[str, bytes]
@@ -111,8 +110,7 @@ def plan_hosting(repo: GitRepository, tip: str | None, hosting: Hosting, policy:
     return HostingFiles(documents, tuple(notices))
 
 
-@dataclass(frozen=True, slots=True)
-class _Filler:
+class _Filler(Struct, frozen=True):
     repo: GitRepository
     source: Source
     policy: Policy

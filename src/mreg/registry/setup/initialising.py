@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.gto import parse_gto_name
 from mreg.core.layout import SETTINGS_FILE
@@ -28,8 +30,7 @@ from mreg.stores.git.repository import GitRepository
 __all__ = ["initialise"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
+class _Start(Struct, frozen=True):
     branch: str
     tip: str | None
     local: str | None

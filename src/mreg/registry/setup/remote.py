@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.core.plan import Document
 from mreg.errors import UsageError
@@ -23,8 +24,7 @@ DVC_FILES = (CONFIG, ".dvc/.gitignore", ".dvcignore")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(Struct, frozen=True):
     """The DVC remote that was asked for."""
 
     url: str | None

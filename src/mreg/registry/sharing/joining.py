@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mreg.core.joining import is_of_registry
 from mreg.core.joints import Clash, Join, Joint, Matter, Way
@@ -128,8 +130,7 @@ class StoredContents:
         return self._reader.repo.read([oid])[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """The new history."""
 
     tip: str
@@ -140,8 +141,7 @@ class Built:
     clashes: tuple[Clash, ...] = ()
 
 
-@dataclass(slots=True)
-class Builder:
+class Builder(Struct):
     """Writes the commits of a join; nothing names them yet."""
 
     reader: Reader

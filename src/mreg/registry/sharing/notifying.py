@@ -9,7 +9,8 @@ given to deploy; a sync at somebody's desk leaves it alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.cases import find_actor, find_record
 from mreg.core.history import Timeline, Transition
@@ -31,8 +32,7 @@ _HANDED_ON = "refs/mreg/handed-on"
 _ATTEMPTS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Notifying:
+class Notifying(Struct, frozen=True):
     """Who is told by one sync."""
 
     repo: GitRepository

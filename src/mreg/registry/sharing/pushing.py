@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.gates import Scan
 from mreg.core.joining import plan_join
@@ -44,8 +46,7 @@ _UNSHALLOW = "git fetch --unshallow   # in GitHub Actions: actions/checkout with
 _FEW_OID = 12
 
 
-@dataclass(frozen=True, slots=True)
-class _Ends:
+class _Ends(Struct, frozen=True):
     """What is here, and what is there."""
 
     settings: Settings
@@ -68,8 +69,7 @@ class _Ends:
         return f"{self.upstream.remote}/{self.upstream.branch}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(Struct, frozen=True):
     """The new history, and what stands against it."""
 
     built: Built
@@ -81,8 +81,7 @@ class _Draft:
     notices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Pushing:
+class Pushing(Struct, frozen=True):
     """One push of what was made here, and how far it goes."""
 
     repo: GitRepository

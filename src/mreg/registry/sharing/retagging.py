@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.history import Timeline
 from mreg.core.layout import Layout
@@ -25,8 +26,7 @@ __all__ = ["Retagging", "retag"]
 _TAGS = "refs/tags/"
 
 
-@dataclass(frozen=True, slots=True)
-class Retagging:
+class Retagging(Struct, frozen=True):
     """Which tags move where."""
 
     here: tuple[RefUpdate, ...]
@@ -79,8 +79,7 @@ def _find_stale(reader: Reader, layout: Layout, old: str, wanted: Mapping[str, D
     }
 
 
-@dataclass(slots=True)
-class _Retagger:
+class _Retagger(Struct):
     repo: GitRepository
     publisher: Publisher
     upstream: Upstream

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.auto import auto_stages, find_candidates
 from mreg.core.gates import Scan
@@ -42,8 +44,7 @@ __all__ = ["Syncing"]
 _TAGS = "refs/tags/"
 
 
-@dataclass(frozen=True, slots=True)
-class Syncing:
+class Syncing(Struct, frozen=True):
     """One sync, and how far it goes."""
 
     repo: GitRepository

@@ -15,7 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mreg.core.history import AdoptedTag, Timeline
 from mreg.core.layout import Layout, PathKind, Place
@@ -36,8 +37,7 @@ Refs = Mapping[str, str]
 """Full name and object id of each."""
 
 
-@dataclass(slots=True)
-class Claims:
+class Claims(Struct):
     """What refs name."""
 
     md5s: dict[str, str] = field(default_factory=dict)
@@ -71,8 +71,7 @@ def find_claims(reader: Reader, tip: str, refs: Refs, timeline: Timeline, layout
     return _Survey(reader, tip, timeline, layout).find(refs)
 
 
-@dataclass(slots=True)
-class _Survey:
+class _Survey(Struct):
     reader: Reader
     tip: str
     timeline: Timeline

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.dropping import plan_drop
 from mreg.core.names import ModelName, Version
@@ -43,8 +45,7 @@ _BATCH = 1000
 _DEFAULT_REASON = "retention: {policy}"
 
 
-@dataclass(frozen=True, slots=True)
-class Collecting:
+class Collecting(Struct, frozen=True):
     """One collection: where, by which rule, and how far it goes."""
 
     repo: GitRepository

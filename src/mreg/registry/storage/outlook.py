@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mreg.core.dropping import Needs, find_garbage
 from mreg.core.history import Commit
@@ -29,8 +31,7 @@ from mreg.stores.git.repository import GitRepository
 __all__ = ["Outlook", "file_list_oids", "look_out", "time_now"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(Struct, frozen=True):
     """What would go at one moment."""
 
     policy: Policy
@@ -106,8 +107,7 @@ def file_list_oids(commits: Iterable[Commit], layout: Layout) -> dict[Key, str]:
     return found
 
 
-@dataclass(slots=True)
-class _Survey:
+class _Survey(Struct):
     repo: GitRepository
     tip: str
     refs: Refs

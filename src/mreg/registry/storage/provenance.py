@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.core.record import Code, Environment, Run
 from mreg.stores.git.branches import code_commit
@@ -16,8 +17,7 @@ from mreg.stores.surroundings import detect_entrypoint, detect_environment, dete
 __all__ = ["Provenance", "gather"]
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """The code, the run and the interpreter around a registration."""
 
     code: Code

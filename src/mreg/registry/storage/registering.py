@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mreg.core.fields import Plain
 from mreg.core.filelist import format_file_list
@@ -53,8 +55,7 @@ _NAME_BYTES = 251
 """What a file system takes as a name, less the ``.dvc`` of its pointer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What the caller says of a new version; what is empty is filled in from the surroundings."""
 
     metrics: Mapping[str, int | float] = field(default_factory=dict)
@@ -66,8 +67,7 @@ class Facts:
     format: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Registering:
+class Registering(Struct, frozen=True):
     """One registration: which model, which file, and how."""
 
     repo: GitRepository
@@ -166,8 +166,7 @@ class Registering:
         return ()
 
 
-@dataclass(slots=True)
-class _Plans:
+class _Plans(Struct):
     """Builds the plan of one registration, as often as the branch moves."""
 
     asked: Registering

@@ -12,7 +12,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.names import Selector, Version, parse_model_name, parse_selector
 from mreg.core.objects import FaultKind, Found, StoredObject, VersionBytes, find_fault
@@ -35,8 +37,7 @@ from mreg.stores.hashing import Progress
 __all__ = ["Checking"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
+class _Subject(Struct, frozen=True):
     """What is looked at."""
 
     records: Mapping[Key, Record]
@@ -51,8 +52,7 @@ class _Subject:
         return {item.md5: item for each in self.bytes.values() for item in each.objects}
 
 
-@dataclass(frozen=True, slots=True)
-class Checking:
+class Checking(Struct, frozen=True):
     """One look at the bytes of some versions: where, how closely, and whether it mends."""
 
     repo: GitRepository

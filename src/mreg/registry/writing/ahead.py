@@ -7,7 +7,8 @@ should be, and nobody's to delete: what is missing here is the commit that expla
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.stores.git.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
@@ -15,8 +16,7 @@ from mreg.stores.git.repository import GitRepository
 __all__ = ["Ahead", "find_ahead"]
 
 
-@dataclass(frozen=True, slots=True)
-class Ahead:
+class Ahead(Struct, frozen=True):
     """The registry branch as it was last fetched, with commits that the one here lacks."""
 
     branch: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mreg.core.approvals import Approval, Ballot, Vote, approval_id, count_votes, encode_approval
 from mreg.core.approving import plan_approve
@@ -20,8 +20,7 @@ from mreg.registry.writing.view import View
 __all__ = ["Approving"]
 
 
-@dataclass(frozen=True, slots=True)
-class Approving:
+class Approving(Struct, frozen=True):
     """One approval that is asked for."""
 
     selector: Selector

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mreg.core.cases import open_cases
 from mreg.core.gates import Case, GateFinding, Judgement, Scan, judge
@@ -26,8 +27,7 @@ from mreg.stores.git.objects import Identity, to_datetime
 __all__ = ["Bench", "judge_plan"]
 
 
-@dataclass(slots=True)
-class Bench:
+class Bench(Struct):
     """Judges the one commit that a plan would make."""
 
     reader: Reader

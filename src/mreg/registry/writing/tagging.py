@@ -7,7 +7,9 @@ what mreg would write, signed or not, on a commit of its version; else the name 
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mreg.core.gto import GtoAction, GtoName, find_deregistered, parse_gto_name
 from mreg.core.history import AdoptedTag, Appearance, Finding, Timeline, Transition
@@ -29,8 +31,7 @@ __all__ = ["TagPlan", "Tagger", "encode_derived", "explain_tags", "find_explaine
 _PREFIX = "refs/tags/"
 
 
-@dataclass(frozen=True, slots=True)
-class TagPlan:
+class TagPlan(Struct, frozen=True):
     """The tags that a history calls for, against those that are there."""
 
     missing: tuple[DerivedTag, ...]

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.history import Appearance, Timeline, Transition
 from mreg.core.names import ModelName
@@ -27,8 +28,7 @@ __all__ = ["Upstream"]
 _TAGS = "refs/tags/"
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+class Upstream(Struct, frozen=True):
     """The registry branch, or that of a pull request, as one remote has it."""
 
     repo: GitRepository

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.history import Commit, Lane, Timeline
 from mreg.core.names import ModelName, StageName, Version
@@ -22,8 +23,7 @@ from mreg.stores.git.objects import Identity
 __all__ = ["View", "encode_document", "encode_files"]
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """What a plan is made from: one model on the branch that the commit will go to."""
 
     reader: Reader

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.gates import GateFinding, Scan
 from mreg.core.names import ModelName
@@ -29,8 +31,7 @@ from mreg.stores.git.repository import GitRepository
 __all__ = ["Writer"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Base:
+class _Base(Struct, frozen=True):
     settings: Settings
     branch: str
     tip: str

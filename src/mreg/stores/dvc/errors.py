@@ -8,10 +8,11 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from mreg.errors import MregError, StorageError
 from mreg.stores.disk import disk_error
@@ -24,8 +25,7 @@ _SKEW_S = 15 * 60
 """What S3 lets pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A remote, as messages name it."""
 
     name: str
@@ -37,8 +37,7 @@ class Place:
         return f"remote {self.name!r} ({self.url})"
 
 
-@dataclass(frozen=True, slots=True)
-class _Cause:
+class _Cause(Struct, frozen=True):
     pattern: re.Pattern[str]
     """Matched with the names and texts of an error and of all that led to it."""
     why: str

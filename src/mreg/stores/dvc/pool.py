@@ -14,7 +14,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.errors import StorageError
 from mreg.stores.dvc.errors import Place
@@ -33,8 +34,7 @@ _PAUSE_S = 1.0
 """The longest pause before the second try; each one after may be twice as long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Crew:
+class Crew(Struct, frozen=True):
     """How many work at a time, and when they give up."""
 
     jobs: int

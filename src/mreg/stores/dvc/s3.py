@@ -13,12 +13,12 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError, IncompleteReadError
+from msgspec import Struct
 from s3transfer.exceptions import RetriesExceededError
 from s3transfer.manager import TransferConfig, TransferManager
 
@@ -55,8 +55,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """What S3 says of an object."""
 
     size: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from mreg.errors import StorageError
@@ -59,8 +58,7 @@ class ServedStore(DvcStore):
             yield _Shared(traffic.cache, traffic.remote, traffic.place, traffic.jobs, traffic.stall_s, claims)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared(Traffic):
+class _Shared(Traffic, frozen=True):
     """Traffic of one process among many that want the same."""
 
     claims: Path

@@ -10,10 +10,11 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from mreg.core.objects import Found
 from mreg.errors import NotFoundError, StorageError
@@ -55,8 +56,7 @@ class Holdings(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(Struct, frozen=True):
     """One cache or remote, and how fast to go."""
 
     holdings: Holdings

@@ -7,9 +7,10 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import Struct
 
 from mreg.errors import NotFoundError, StorageError
 from mreg.stores.cache import Cache
@@ -32,8 +33,7 @@ _ASK_S = 10.0
 _URL = re.compile(r"\w+://")
 
 
-@dataclass(frozen=True, slots=True)
-class Uploaded:
+class Uploaded(Struct, frozen=True):
     """What an upload did."""
 
     remote: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from mreg.errors import CorruptArtifactError, NotFoundError, StorageError
 from mreg.stores.cache import Cache
@@ -62,8 +63,7 @@ def is_listing_worth(sampled: int, wanted: int) -> bool:
     return sampled * _FOLDERS <= _WORTH * wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(Struct, frozen=True):
     """One cache, one remote, and how fast to go."""
 
     cache: Cache

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.errors import GitError, NotARegistryError, NotFoundError
 from mreg.stores.git.runner import GitRunner, failure
@@ -26,8 +27,7 @@ _QUESTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What Git says of the repository around a directory; paths are absolute."""
 
     git_dir: Path

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.core.history import Commit
 from mreg.core.joints import Local
@@ -31,8 +33,7 @@ _NOBODY = Identity("mreg", "mreg@localhost", 0)
 _IS_ABSENT = "000000"
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """Who made a commit, and what its message says."""
 
     author: Identity

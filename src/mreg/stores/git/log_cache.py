@@ -21,9 +21,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+
+from msgspec import Struct
 
 from mreg.core.history import Commit, FileChange
 from mreg.stores.git.objects import to_datetime
@@ -42,8 +43,7 @@ _HEAD = re.compile(rb"mreg-log-2 ([0-9a-f]{40,64}) ([0-9a-f]{64})")
 """Form, tip, checksum; the rest of the file is the commits, each a line of JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     tip: str
     commits: list[Commit]
     """Oldest first."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mreg.errors import OutsideError, UsageError
 from mreg.stores.git.repository import GitRepository

@@ -11,8 +11,9 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+
+from msgspec import Struct, field
 
 __all__ = [
     "BLOB_MODE",
@@ -36,8 +37,7 @@ _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
 _IDENTITY = re.compile(r"(?P<name>[^<]*)<(?P<email>[^>]*)>(?: (?P<time>[0-9]{1,18}\b)(?: (?P<zone>[-+][0-9]{4}))?)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Who and when, as Git writes it."""
 
     name: str
@@ -65,16 +65,14 @@ class Identity:
         return cls(match["name"].rstrip(), match["email"], int(time), zone)
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
+class TreeEntry(Struct, frozen=True):
     """One line of a tree."""
 
     mode: str
     oid: str
 
 
-@dataclass(slots=True)
-class ObjectWriter:
+class ObjectWriter(Struct):
     """Collects new objects and gives them as one pack."""
 
     object_format: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mreg.core.history import Commit, FileChange
 from mreg.stores.git.objects import to_datetime
@@ -36,8 +37,7 @@ _SUBMODULE = "160000"
 _ABSENT = ("missing", "ambiguous")
 
 
-@dataclass(frozen=True, slots=True)
-class TreeFile:
+class TreeFile(Struct, frozen=True):
     """One file in a tree, or a submodule in its place."""
 
     path: str
@@ -50,8 +50,7 @@ class TreeFile:
         return self.mode == _SUBMODULE
 
 
-@dataclass(frozen=True, slots=True)
-class TagRef:
+class TagRef(Struct, frozen=True):
     """One ref under ``refs/tags/``."""
 
     name: str

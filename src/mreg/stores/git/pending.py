@@ -6,15 +6,16 @@ The lock is inherited by the Git processes that move something, so that nobody r
 from __future__ import annotations
 
 import fcntl
-import json
 import math
 import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import msgspec
+from msgspec import Struct
 
 from mreg.errors import ConflictError, StorageError
 
@@ -29,8 +30,7 @@ _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _WORKTREE = re.compile(r"\.|worktrees/(?!\.{1,2}$)[^/\x00\n]+")
 
 
-@dataclass(frozen=True, slots=True)
-class RefUpdate:
+class RefUpdate(Struct, frozen=True):
     """One compare-and-set of a ref."""
 
     ref: str
@@ -40,8 +40,7 @@ class RefUpdate:
     """``None`` where the ref must not exist."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """One change that is under way."""
 
     updates: tuple[RefUpdate, ...]
@@ -56,8 +55,7 @@ class Pending:
     """True where files of the worktrees may have been changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(Struct, frozen=True):
     """The file that holds the change under way, if there is one."""
 
     path: Path
@@ -65,17 +63,15 @@ class Journal:
     def load(self) -> Pending | None:
         """Returns the change that was under way; ``None`` where there is none, or none of ours to read."""
         try:
-            note = json.loads(self.path.read_text(encoding="utf-8"))
-            updates = tuple(RefUpdate(**update) for update in note.pop("updates"))
-            pending = Pending(updates, worktrees=tuple(note.pop("worktrees")), **note)
-            return pending if _is_plausible(pending) else None
-        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            pending = msgspec.json.decode(self.path.read_bytes(), type=Pending)
+        except (FileNotFoundError, msgspec.MsgspecError, RecursionError):
             return None
+        return pending if _is_plausible(pending) else None
 
     def save(self, pending: Pending) -> None:
         """Writes the note whole, or not at all."""
         try:
-            self._draft.write_text(json.dumps(asdict(pending)), encoding="utf-8")
+            self._draft.write_bytes(msgspec.json.encode(pending))
             self._draft.replace(self.path)
         except BaseException:  # a full disk, or Ctrl-C
             with suppress(OSError):
@@ -106,7 +102,6 @@ def _is_plausible(pending: Pending) -> bool:
         bool(pending.updates)
         and all(_is_update(update) for update in pending.updates)
         and all(_WORKTREE.fullmatch(name) for name in (pending.git_dir, *pending.worktrees))
-        and isinstance(pending.begun, bool)
     )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.errors import ConflictError, GitError, MregError
 from mreg.stores.git import signing
@@ -39,8 +41,7 @@ class RefMovedError(ConflictError):
     code = "ref-moved"
 
 
-@dataclass(frozen=True, slots=True)
-class NewTag:
+class NewTag(Struct, frozen=True):
     """An annotated tag to be made."""
 
     name: str

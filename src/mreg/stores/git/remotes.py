@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mreg.errors import GitError, NotFoundError
 from mreg.stores.git.network import ask, confirm_missing, unreachable
@@ -15,8 +16,7 @@ __all__ = ["RemoteRefs", "describe_tags", "list_remote"]
 _TAGS, _PEELED = "refs/tags/", "^{}"
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteRefs:
+class RemoteRefs(Struct, frozen=True):
     """The registry's refs as a remote shows them."""
 
     branch: str | None

@@ -12,10 +12,11 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Any
+
+from msgspec import Struct
 
 from mreg.errors import GitError, MregError, OutsideError, UsageError
 from mreg.stores.git.descendants import end_processes, find_descendants
@@ -68,8 +69,7 @@ _GRACE_S = 10.0
 """How long Git may take to end its own children."""
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """A finished process."""
 
     status: int
