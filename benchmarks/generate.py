@@ -5,6 +5,9 @@
 Each version is registered and promoted to staging, every third one to production: the commits are those that mreg
 writes, and ``mreg sync`` makes the tags.  The bytes are real, and small; they are in
 ``DIRECTORY.store``, the DVC remote.
+
+``--folders 100`` names the models ``team-00/model-0000``.  ``--bare`` leaves out the bytes, the tags and the files of
+the worktree: a million versions, to look at what Git does with the history.
 """
 
 from __future__ import annotations
@@ -12,10 +15,10 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import IO, cast
 
 from mreg.core.fields import Plain
 from mreg.core.history import Action
@@ -36,7 +39,9 @@ WHO = "Bench <bench@example.com>"
 STAGES = (StageName("staging"), StageName("production"))
 
 
-def generate(folder: Path, *, versions: int, models: int, share: int | None = None) -> None:
+def generate(
+    folder: Path, *, versions: int, models: int, share: int | None = None, folders: int = 0, is_bare: bool = False
+) -> None:
     """Makes the repository, with its tags, and beside it the DVC remote.
 
     Args:
@@ -44,16 +49,21 @@ def generate(folder: Path, *, versions: int, models: int, share: int | None = No
         versions: In all.
         models: How many they are spread over, one after the other.
         share: So many of them are the first model's, from the beginning to the end; else as many as any other's.
+        folders: The models are in so many folders; in none if 0.
+        is_bare: Only the branch, as ``git fast-import`` leaves it: no tags, bytes or worktree.
     """
     folder.mkdir(parents=True)
-    store = Cache(_store(folder))
     _git(folder, "init", "--quiet", "--initial-branch=main")
     _git(folder, "config", "user.name", "Bench")
     _git(folder, "config", "user.email", "bench@example.com")
-    made = list(_versions(versions, models, share or versions // models))
+    made = list(_versions(versions, _names(models, folders), share or versions // models))
+    _fast_import(folder, _commits(folder, made))
+    if is_bare:
+        _git(folder, "config", "core.bare", "true")
+        return
+    store = Cache(_store(folder))
     for model, version in made:
         _write_object(store, _content(model, version))
-    _fast_import(folder, _commits(folder, made))
     _git(folder, "reset", "--quiet", "--hard", "main")
     subprocess.run([sys.executable, "-m", "mreg", "-C", folder, "sync"], check=True, stdout=subprocess.DEVNULL)
     _git(folder, "pack-refs", "--all")
@@ -64,7 +74,15 @@ def _store(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.store")
 
 
-def _versions(versions: int, models: int, share: int) -> Iterator[tuple[ModelName, Version]]:
+def _names(models: int, folders: int) -> list[ModelName]:
+    def folder(number: int) -> str:
+        return f"team-{number % folders:02}/" if folders else ""
+
+    return [ModelName(f"{folder(number)}model-{number:04}") for number in range(models)]
+
+
+def _versions(versions: int, names: Sequence[ModelName], share: int) -> Iterator[tuple[ModelName, Version]]:
+    models = len(names)
     made = [0] * models
     others = 0
     for index in range(versions):
@@ -72,14 +90,16 @@ def _versions(versions: int, models: int, share: int) -> Iterator[tuple[ModelNam
         number = 0 if is_first else 1 + others % (models - 1)
         others += not is_first
         made[number] += 1
-        yield ModelName(f"model-{number:04}"), Version(made[number])
+        yield names[number], Version(made[number])
 
 
 def _fast_import(folder: Path, commits: Iterator[bytes]) -> None:
-    with tempfile.TemporaryFile() as feed:
-        feed.writelines(commits)
-        feed.seek(0)
-        subprocess.run(["git", "-C", folder, "fast-import", "--quiet"], check=True, stdin=feed)
+    command: list[str | Path] = ["git", "-C", folder, "fast-import", "--quiet"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        with cast("IO[bytes]", process.stdin) as feed:
+            feed.writelines(commits)
+        if process.wait():
+            raise subprocess.CalledProcessError(process.returncode, command)
 
 
 def _content(model: ModelName, version: Version) -> bytes:
@@ -171,5 +191,14 @@ if __name__ == "__main__":
     parser.add_argument("--versions", type=int, default=1000)
     parser.add_argument("--models", type=int, default=20)
     parser.add_argument("--share", type=int, help="versions of the first model")
+    parser.add_argument("--folders", type=int, default=0, help="names are team-00/model-0000; none: model-0000")
+    parser.add_argument("--bare", action="store_true", help="only the branch: no tags, bytes or worktree")
     arguments = parser.parse_args()
-    generate(arguments.directory, versions=arguments.versions, models=arguments.models, share=arguments.share)
+    generate(
+        arguments.directory,
+        versions=arguments.versions,
+        models=arguments.models,
+        share=arguments.share,
+        folders=arguments.folders,
+        is_bare=arguments.bare,
+    )

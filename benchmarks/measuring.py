@@ -1,11 +1,16 @@
 """What a program costs: wall time, CPU time and the peak of its memory, and how programs are compared fairly.
 
 Programs take turns (A B C A B C …), so that other work on the machine disturbs all of them alike, and medians are
-compared.  CPU time includes the processes that a program starts and waits for (Git, hooks), not servers.
+compared; one that takes long is run once.  CPU time includes the processes that a program starts and waits for (Git,
+hooks), not servers.
+
+The kernel counts the memory that a process had before it became another program into that program's peak.  So a program
+is started by a small shell, which says afterwards what its children took.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import signal
@@ -15,8 +20,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 __all__ = [
     "BIN",
@@ -42,6 +49,9 @@ ENV = {
     **{f"GIT_{who}_{what}": "bench@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
 
+LONG_S = 15
+"""What a program may take before it is not repeated: a minute is not off by much."""
+
 Command = Sequence[str | Path]
 
 
@@ -52,7 +62,7 @@ class Cost:
     wall_s: float
     cpu_s: float
     peak_mib: float
-    """Of the largest process.  Not less than the benchmark's own memory, which the kernel counts in."""
+    """Of the largest process, what it maps of files counted in."""
 
     def __add__(self, other: Cost) -> Cost:
         """Returns the cost of one after the other."""
@@ -60,50 +70,99 @@ class Cost:
 
 
 class Failed(Exception):  # noqa: N818 - a result, not a fault
-    """A program failed, or did not end in time."""
+    """A program failed, or was ended by the limit."""
+
+    def __init__(self, message: str, used: Cost | None = None) -> None:
+        """Says what happened.
+
+        Args:
+            message: In words.
+            used: What it had taken when the limit ended it: it would have taken more.
+        """
+        super().__init__(message)
+        self.used = used
 
 
 Groups = dict[str, dict[str, Cost | Failed]]
 """What was measured: by size or kind, then by program."""
 
 
+_REPORT = """
+import json, resource, sys
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([int(sys.argv[1]), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+"""
+_LAUNCH = f"""\
+"$@" >/dev/null &
+exec 2>&-  # when the program has closed its own, it has ended
+wait $!
+exec "$0" -SIc '{_REPORT}' $?
+"""
+"""A process keeps what it knows of its children when it becomes another program: the shell becomes Python to tell."""
+
+
+_SESSION, _TIMES = 3, slice(11, 15)
+"""Where ``/proc/PID/stat`` has them, counted from behind the name: user and system time, own and of children."""
+
+
 def run(command: Command, *, cwd: Path, env: Mapping[str, str] = ENV, limit_s: float = 3600) -> Cost:
     """Runs a program to its end.
 
     Raises:
-        Failed: It ended with an error (its last words are the message), or was ended after ``limit_s``.
+        Failed: It ended with an error (its last words are the message), or was ended after ``limit_s``; what it had
+            used by then is in there.
     """
+    used_s: list[float] = []
+    launch = ["sh", "-c", _LAUNCH, sys.executable, *command]
     start = time.perf_counter()
     with subprocess.Popen(
-        command, cwd=cwd, env=dict(env), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        launch,
+        cwd=cwd,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     ) as process:
-        ended_early = threading.Event()
-
-        def end() -> None:
-            ended_early.set()
-            os.killpg(process.pid, signal.SIGKILL)
-
-        timer = threading.Timer(limit_s, end)
+        report, errors = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
+        timer = threading.Timer(limit_s, lambda: used_s.append(_end_children(process.pid)))
         timer.start()
-        said = process.stderr.read() if process.stderr else b""
-        _, status, used = os.wait4(process.pid, 0)
+        said = errors.read().decode(errors="replace").strip()
         wall_s = time.perf_counter() - start
         timer.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if ended_early.is_set():
-        raise Failed(f"not done after {limit_s:.0f} s")
-    if process.returncode:
-        raise Failed(said.decode(errors="replace").strip()[-400:] or f"exit code {process.returncode}")
-    return Cost(wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+        status, cpu_s, peak_mib = json.loads(report.read())
+    if used_s:
+        raise Failed(f"ended after {limit_s:.0f} s", Cost(wall_s, max(used_s[0], cpu_s), peak_mib))
+    if status:
+        raise Failed(said[-400:] or f"exit code {status}")
+    return Cost(wall_s, cpu_s, peak_mib)
+
+
+def _end_children(leader: int) -> float:
+    """Ends all processes of a session but the one that leads it; returns the CPU time that they have used.
+
+    Theirs, and that of the children they waited for: what ends here is waited for by nobody.
+    """
+    used = 0
+    for place in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda each: int(each.parent.name)):
+        with suppress(OSError):  # it has ended in the meantime
+            words = place.read_text().rpartition(")")[2].split()
+            if int(words[_SESSION]) == leader != int(place.parent.name):
+                used += sum(map(int, words[_TIMES]))
+                os.kill(int(place.parent.name), signal.SIGKILL)
+    return used / os.sysconf("SC_CLK_TCK")
 
 
 def take_turns(steps: Mapping[str, Callable[[], Cost]], repeat: int) -> dict[str, Cost | Failed]:
-    """Runs every step ``repeat`` times, in turns, and returns the medians; one that fails is not run again."""
+    """Runs every step ``repeat`` times, in turns, and returns the medians.
+
+    One that fails, or takes more than ``LONG_S``, is not run again.
+    """
     costs: dict[str, list[Cost]] = {name: [] for name in steps}
     failed: dict[str, Failed] = {}
     for _ in range(repeat):
         for name, step in steps.items():
-            if name in failed:
+            if name in failed or sum(cost.wall_s for cost in costs[name]) > LONG_S:
                 continue
             try:
                 costs[name].append(step())
