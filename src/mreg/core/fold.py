@@ -27,26 +27,29 @@ from mreg.core.history import (
     Appearance,
     ApprovalFile,
     Commit,
+    Event,
+    FileChange,
     Finding,
     Lane,
+    Standing,
     Stay,
     Timeline,
     Transition,
 )
-from mreg.core.layout import Layout, PathKind
+from mreg.core.layout import Layout, PathKind, Place
 from mreg.core.manifest import Manifest, StageEntry
 from mreg.core.names import ARCHIVED, ModelName, StageName
 from mreg.core.statements import encode_transition
 from mreg.errors import DataError
 
-__all__ = ["ManifestReader", "advance", "fold"]
+__all__ = ["ManifestReader", "advance", "fold", "step"]
 
 ManifestReader = Callable[[str, str], Manifest]
 """Gives the manifest file of a blob (path, object id), or raises DataError."""
 
 
 def fold(commits: Iterable[Commit], layout: Layout, read: ManifestReader) -> Timeline:
-    """Replays commits, oldest first.
+    """Replays commits, oldest first, and keeps all that they say.
 
     Args:
         commits: The first-parent history, or the part of it that touches the models asked for.
@@ -61,78 +64,107 @@ def fold(commits: Iterable[Commit], layout: Layout, read: ManifestReader) -> Tim
 
 def advance(timeline: Timeline, commit: Commit, layout: Layout, read: ManifestReader) -> list[Transition]:
     """Adds one commit to a timeline, and returns the transitions that it makes."""
-    # Versions come first: a squashed pull request can register and promote in one commit.
-    timeline.events += _appear(timeline, commit, layout)
-    _collect_approvals(timeline, commit, layout)
-    moves = list(_move(timeline, commit, layout, read))
-    timeline.events += moves
+    events = step(timeline, commit, layout, read)
+    moves = []
+    for event in events:
+        if isinstance(event, Transition):
+            moves.append(event)
+        elif isinstance(event, Appearance):
+            timeline.appearances[event.model, event.version] = event
+    timeline.events += events
     timeline.transitions += moves
-    timeline.position += 1
     return moves
 
 
-def _appear(timeline: Timeline, commit: Commit, layout: Layout) -> Iterator[Appearance]:
-    born = []
+def step(standing: Standing, commit: Commit, layout: Layout, read: ManifestReader) -> list[Event]:
+    """Brings what a history has come to past one commit, and returns what that commit did, in order."""
+    records: list[tuple[FileChange, Place]] = []
+    stages: list[tuple[FileChange, Place]] = []
+    approvals: list[tuple[FileChange, Place]] = []
+    kinds = {PathKind.RECORD: records, PathKind.STAGE: stages, PathKind.APPROVAL: approvals}
     for change in commit.changes:
         place = layout.locate(change.path)
-        if place is None or place.kind is not PathKind.RECORD or place.version is None:
+        found = kinds.get(place.kind) if place else None
+        if place and found is not None:
+            found.append((change, place))
+    # Versions come first: a squashed pull request can register and promote in one commit.
+    events: list[Event] = list(_appear(standing, commit, records)) if records else []
+    _collect_approvals(standing, commit, approvals)
+    moves: list[Transition] = []
+    for change, place in sorted(stages, key=_by_path) if len(stages) > 1 else stages:
+        for event in _move(standing, commit, change, place, read):
+            # A tag of GTO's that changed nothing came before what the same commit changed.
+            moves.append(event) if isinstance(event, Transition) else events.append(event)
+    standing.position += 1
+    return [*events, *moves]
+
+
+def _by_path(found: tuple[FileChange, Place]) -> str:
+    return found[0].path
+
+
+def _appear(standing: Standing, commit: Commit, changes: Iterable[tuple[FileChange, Place]]) -> Iterator[Appearance]:
+    born = []
+    for change, place in changes:
+        if place.version is None:
             continue
         key = (place.model, place.version)
         if change.new is None:
-            timeline.records.pop(key, None)
+            standing.records.pop(key, None)
             problem = Finding("record-deleted", change.path, f"commit {commit.oid[:12]} deletes a record")
-            timeline.findings.append(problem)
+            standing.findings.append(problem)
             continue
-        first = timeline.appearances.get(key)
-        timeline.records[key] = first.record if first else change.new
+        first = standing.registered.get(key)
+        standing.records[key] = first or change.new
         if change.old is None and first is None:
             born.append(Appearance(*key, commit, change.new))
         else:
             why = f"commit {commit.oid[:12]} writes a record that was there before"
-            timeline.findings.append(Finding("record-changed", change.path, why))
+            standing.findings.append(Finding("record-changed", change.path, why))
     for event in sorted(born, key=lambda event: (event.model, event.version)):
-        timeline.appearances[event.model, event.version] = event
+        standing.registered[event.model, event.version] = event.record
         yield event
 
 
-def _collect_approvals(timeline: Timeline, commit: Commit, layout: Layout) -> None:
-    for change in commit.changes:
-        place = layout.locate(change.path)
-        if place is None or place.kind is not PathKind.APPROVAL or place.version is None or place.stage is None:
+def _collect_approvals(standing: Standing, commit: Commit, changes: Iterable[tuple[FileChange, Place]]) -> None:
+    for change, place in changes:
+        if place.version is None or place.stage is None:
             continue
         key = (place.model, place.version, place.stage)
-        files = timeline.approvals.setdefault(key, {})
+        files = standing.approvals.setdefault(key, {})
         before = files.pop(change.path, None)
         if before is not None and change.new is None:
-            timeline.withdrawn.setdefault(key, []).append(before)
+            standing.withdrawn.setdefault(key, []).append(before)
         elif before is not None:
             files[change.path] = replace(before, is_changed=True)
             why = f"commit {commit.oid[:12]} changes an approval that was there before"
-            timeline.findings.append(Finding("approval-changed", change.path, why))
+            standing.findings.append(Finding("approval-changed", change.path, why))
         elif change.new is not None:
-            files[change.path] = ApprovalFile(change.path, change.new, commit, timeline.position)
+            files[change.path] = ApprovalFile(change.path, change.new, commit, standing.position)
 
 
-def _move(timeline: Timeline, commit: Commit, layout: Layout, read: ManifestReader) -> Iterator[Transition]:
-    for change in sorted(commit.changes, key=lambda change: change.path):
-        place = layout.locate(change.path)
-        if place is None or place.kind is not PathKind.STAGE or place.stage is None:
-            continue
-        try:
-            after = read(change.path, change.new) if change.new else Manifest()
-        except DataError as error:
-            timeline.findings.append(Finding(error.code, change.path, f"commit {commit.oid[:12]}: {error.message}"))
-            continue
-        if place.stage == ARCHIVED:
-            yield from _move_archived(timeline, commit, place.model, after)
-        else:
-            yield from _move_stage(timeline, commit, (place.model, place.stage), after.entry)
+def _move(
+    standing: Standing, commit: Commit, change: FileChange, place: Place, read: ManifestReader
+) -> Iterator[Transition | AdoptedTag]:
+    if place.stage is None:
+        return
+    try:
+        after = read(change.path, change.new) if change.new else Manifest()
+    except DataError as error:
+        standing.findings.append(Finding(error.code, change.path, f"commit {commit.oid[:12]}: {error.message}"))
+        return
+    if place.stage == ARCHIVED:
+        yield from _move_archived(standing, commit, place.model, after)
+    else:
+        yield from _move_stage(standing, commit, (place.model, place.stage), after.entry)
 
 
 def _move_stage(
-    timeline: Timeline, commit: Commit, key: tuple[ModelName, StageName], entry: StageEntry | None
-) -> Iterator[Transition]:
-    lane = timeline.lanes.setdefault(key, Lane())
+    standing: Standing, commit: Commit, key: tuple[ModelName, StageName], entry: StageEntry | None
+) -> Iterator[Transition | AdoptedTag]:
+    lane = standing.lanes.get(key)
+    if lane is None:
+        lane = standing.lanes[key] = Lane()
     before, source = lane.entry, lane.current
     # What no signature is made over, such as the hold, makes no statement new.
     signed = encode_transition(*key, "", entry) if entry and entry.signature else None
@@ -149,13 +181,13 @@ def _move_stage(
     if target == source:
         if entry and adopted:
             moment = adopted.at or commit.time
-            timeline.events.append(AdoptedTag(*key, adopted.tag, moment, target, entry.still_assigned))
+            yield AdoptedTag(*key, adopted.tag, moment, target, entry.still_assigned)
         return
     if source is not None and lane.entered is not None:
         lane.stays.setdefault(source, []).append(Stay(key[1], lane.entered, commit.time))
-    since, lane.entered, lane.position = lane.position, commit.time, timeline.position
+    since, lane.entered, lane.position = lane.position, commit.time, standing.position
     action = lane.apply(target)
-    given = timeline.approvals.get((key[0], target, key[1]), {}) if target and action is Action.PROMOTE else {}
+    given = standing.approvals.get((key[0], target, key[1]), {}) if target and action is Action.PROMOTE else {}
     statement = entry if entry and is_new and entry.speaks_for(source, before) else None
     yield Transition(
         model=key[0],
@@ -177,14 +209,14 @@ def _move_stage(
     )
 
 
-def _move_archived(timeline: Timeline, commit: Commit, model: ModelName, after: Manifest) -> Iterator[Transition]:
-    before = timeline.archived.get(model, {})
-    timeline.archived[model] = dict(after.archived)
+def _move_archived(standing: Standing, commit: Commit, model: ModelName, after: Manifest) -> Iterator[Transition]:
+    before = standing.archived.get(model, {})
+    standing.archived[model] = dict(after.archived)
     for version in sorted({*before, *after.archived}):
         mark, was = after.archived.get(version), before.get(version)
-        is_new = mark is not None and (model, version, mark) not in timeline.marks
+        is_new = mark is not None and (model, version, mark) not in standing.marks
         if mark is not None:
-            timeline.marks.add((model, version, mark))
+            standing.marks.add((model, version, mark))
         if (mark is None) == (was is None):
             continue
         statement = mark if is_new else None

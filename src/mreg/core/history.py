@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container
 from datetime import datetime
 from enum import Enum
+from typing import TypeAlias
 
 from msgspec import Struct, field
 
@@ -20,9 +21,11 @@ __all__ = [
     "Appearance",
     "ApprovalFile",
     "Commit",
+    "Event",
     "FileChange",
     "Finding",
     "Lane",
+    "Standing",
     "Stay",
     "Timeline",
     "Transition",
@@ -194,15 +197,13 @@ class Lane(Struct):
         return next((version for version in reversed(below) if version not in skip), None)
 
 
-class Timeline(Struct):
-    """What the history says."""
+Event: TypeAlias = Appearance | Transition | AdoptedTag
+"""What a commit did: appearances and transitions, and tags that GTO made besides; what tags come from."""
 
-    appearances: dict[tuple[ModelName, Version], Appearance] = field(default_factory=dict)
-    """In order of appearance; only a version's first."""
-    transitions: list[Transition] = field(default_factory=list)
-    """Oldest first."""
-    events: list[Appearance | Transition | AdoptedTag] = field(default_factory=list)
-    """Appearances and transitions together, and tags that GTO made besides, oldest first: what tags come from."""
+
+class Standing(Struct):
+    """What a history has come to: all that the commits after it need."""
+
     lanes: dict[tuple[ModelName, StageName], Lane] = field(default_factory=dict)
     archived: dict[ModelName, dict[Version, ArchivedMark]] = field(default_factory=dict)
     marks: set[tuple[ModelName, Version, ArchivedMark]] = field(default_factory=set)
@@ -213,6 +214,8 @@ class Timeline(Struct):
     """The approval files that were deleted, oldest first."""
     records: dict[tuple[ModelName, Version], str] = field(default_factory=dict)
     """Object id of each record that is there, as it was registered."""
+    registered: dict[tuple[ModelName, Version], str] = field(default_factory=dict)
+    """The same of every record that ever came."""
     position: int = 0
     """How many commits were folded."""
     findings: list[Finding] = field(default_factory=list)
@@ -220,3 +223,14 @@ class Timeline(Struct):
     def lane(self, model: ModelName, stage: StageName) -> Lane:
         """Returns the stage as it stands at the end; an empty one where it was never entered."""
         return self.lanes.get((model, stage), Lane())
+
+
+class Timeline(Standing):
+    """What the history says."""
+
+    appearances: dict[tuple[ModelName, Version], Appearance] = field(default_factory=dict)
+    """In order of appearance; only a version's first."""
+    transitions: list[Transition] = field(default_factory=list)
+    """Oldest first."""
+    events: list[Event] = field(default_factory=list)
+    """All that the commits did, oldest first."""
