@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mreg.core.manifest import StageEntry, format_stage
 from mreg.core.names import Version
@@ -34,6 +35,8 @@ tags:
 -  # no
 """
 
+SIGNATURE = "-----BEGIN SSH SIGNATURE-----\nU1NIU0lHAAAA+/Q==\n-----END SSH SIGNATURE-----\n"
+
 # Pieces that lines are made of: what mreg writes, and what looks like it and is something else.
 INDENTS = st.sampled_from(["", "", "", "  ", "  ", "    ", " ", "   "])
 KEYS = st.sampled_from(["a", "b", "c", "a.b", "x-y", "y", "on", "null", "true", "~", "1", "v1", "<<", "-a", "'q'", "é"])
@@ -49,6 +52,8 @@ LINES = st.one_of(
     st.builds("{}{}:\n".format, INDENTS, KEYS),
     st.builds("{}- {}\n".format, INDENTS, SCALARS),
     st.builds("{}{}\n".format, INDENTS, SCALARS),
+    st.builds("{}{}: |\n  {}{}\n".format, INDENTS, KEYS, INDENTS, SCALARS),
+    st.builds("{}- |\n  {}{}\n".format, INDENTS, INDENTS, SCALARS),
     st.sampled_from(
         ["\n", "---\n", "...\n", "# c\n", "a: 1", "a: 1\r\n", "-\n", "- a: 1\n", "\ta: 1\n", "a : 1\n", "a:  1\n"]
     ),
@@ -84,6 +89,12 @@ def check_same(data: bytes) -> bool:
 @example("a:\n\n  b: 1\n")
 @example(" a: 1\n")
 @example("a: 1\na: 2\n")
+@example("a: |\n  b\n c: 1\n")
+@example("a: |\n  b\n    c\n")
+@example("a: |\n  #b\nc: 1\n")
+@example("a:\n  b: |\n    c\n    d\n  e: |\n    f\n")
+@example("a:\n- |\n  b\n- |\n  c\n")
+@example("a: |\n  ---\n  ...\n")
 def test_plain_reader_agrees_with_the_parser(text: str) -> None:
     check_same(text.encode())
 
@@ -102,6 +113,7 @@ def test_plain_reader_agrees_with_the_parser_on_any_bytes(data: bytes) -> None:
 def test_plain_reader_takes_what_mreg_writes() -> None:
     entry = StageEntry(Version(3), replaces=Version(2), has_replaces=True, reason="AUC 0.91, up", by="a@b.c", hold=True)
     assert check_same(yaml.dump(format_stage(entry)).encode())
+    assert check_same(yaml.dump(format_stage(replace(entry, signature=SIGNATURE))).encode())
     assert check_same(RECORD.replace(b"-  # no\n", b""))
 
 
@@ -111,7 +123,11 @@ def test_plain_reader_takes_what_mreg_writes() -> None:
         "",
         "a",
         "# c\na: 1\n",
-        "a: |\n  b\n",
+        "a: |\n  b: c\n",
+        "a: |\n  b #c\n",
+        "a: |\n  b\n\n  c\n",
+        "a: |\n    b\n  c\n",
+        "a: |-\n  b\n",
         "a: {b: 1}\n",
         "a: 1",
         "é: 1\n",
@@ -128,3 +144,4 @@ def test_plain_reader_is_not_slow_on_a_line_that_ends_wrong() -> None:
     data = b"a: " + b"x " * 200_000 + b"\n"
     assert load_plain(data) is NOT_PLAIN
     assert load_plain(b"a: 1\n" * 50_000 + b"-- \n") is NOT_PLAIN
+    assert load_plain(b"a: |\n" + b"  x\n" * 50_000 + b"  x") is NOT_PLAIN

@@ -2,8 +2,8 @@
 
 It takes less than YAML and means the same, which ``tests/stores/test_plain_yaml.py`` holds against the parser: block
 mappings indented with spaces, one key a line; lists of scalars; scalars that are plain, or quoted without an escape, or
-``{}`` and ``[]``; printable ASCII.  Whatever else a document holds, comments and mistakes included, is for
-``mreg.stores.yaml`` to read or to refuse: this reader never says that something is wrong.
+``{}`` and ``[]``, or a ``|`` block such as a signature; printable ASCII.  Whatever else a document holds, comments and
+mistakes included, is for ``mreg.stores.yaml`` to read or to refuse: this reader never says that something is wrong.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ NOT_PLAIN = object()
 _QUOTED = r"'[ -&(-~]*'|\"[ !#-\[\]-~]*\""
 # Begins with no sign of YAML's own.  What else it may not hold, `_has_odd_signs` sees for all lines at once.
 _PLAIN = r"(?:[A-Za-z0-9_/.(+]|-[A-Za-z0-9.])[ -~]*"
+_BLOCK = r"\|\n((?:\1  [!-~][ -~]*\n)*\1  [!-~][ -~]*)"
+"""Indented by two spaces more than its key, and no line of it by more."""
 _LINE = re.compile(
-    rf"^( *)(?:([A-Za-z_][A-Za-z0-9_.-]{{0,99}}):|-)(?: (?:({_PLAIN})|({_QUOTED})|(\{{\}}|\[\])))?\n", re.MULTILINE
+    rf"^( *)(?:([A-Za-z_][A-Za-z0-9_.-]{{0,99}}):|-)(?: (?:({_PLAIN})|({_QUOTED})|(\{{\}}|\[\])|{_BLOCK}))?\n",
+    re.MULTILINE,
 )
 _CONSTANTS: Mapping[str, bool | float | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -48,7 +51,7 @@ def load_plain(data: bytes) -> object:
         return NOT_PLAIN
     reader = _Reader()
     try:
-        for spaces, key, plain, quoted, empty in lines:
+        for spaces, key, plain, quoted, empty, block in lines:
             value: object = None
             if plain:
                 value = resolve_plain(plain)
@@ -56,7 +59,9 @@ def load_plain(data: bytes) -> object:
                 value = quoted[1:-1]
             elif empty:
                 value = [] if empty == "[]" else {}
-            is_open = not (plain or quoted or empty)
+            elif block:
+                value = block.replace(f"\n{spaces}  ", "\n")[len(spaces) + 2 :] + "\n"
+            is_open = not (plain or quoted or empty or block)
             if not key:
                 reader.add_item(len(spaces), value, is_open=is_open)
             elif key in _CONSTANTS:  # it is no text
@@ -68,9 +73,10 @@ def load_plain(data: bytes) -> object:
     return reader.root
 
 
-def _has_odd_signs(text: str, lines: Sequence[tuple[str, str, str, str, str]]) -> bool:
+def _has_odd_signs(text: str, lines: Sequence[tuple[str, ...]]) -> bool:
     """Returns whether a line was not taken, or a scalar may be more than a scalar: ``a: b: c``, ``a: b # c``."""
-    if len(lines) != text.count("\n") or not text.endswith("\n") or " #" in text or " \n" in text:
+    taken = len(lines) + sum(1 + line[5].count("\n") for line in lines if line[5])
+    if taken != text.count("\n") or not text.endswith("\n") or " #" in text or " \n" in text:
         return True
     keys = sum(1 for line in lines if line[1])
     return text.count(": ") + text.count(":\n") != keys
