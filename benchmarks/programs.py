@@ -11,14 +11,17 @@ from pathlib import Path
 
 from benchmarks.measuring import BIN, ENV, Command
 
-__all__ = ["MODEL", "PROGRAMS", "Program", "stage_files"]
+__all__ = ["MODEL", "PROGRAMS", "Program", "note_objects"]
 
 MODEL = "model-0000"
 OUTPUT = "served.bin"
 OBJECTS = "stage-files"
 """Below ``.git``: the ids of all stage files, for ``git cat-file --batch``."""
+BASE, HEAD = "refs/bench/base", "refs/bench/head"
+"""What a pull request is made of: a registration and two promotions."""
 MLFLOW = Path(__file__).with_name("mlflow_store.py")
 _PYTHON = sys.executable
+_IMPORTS = "import git, typer.main, yaml"
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Program:
     before: Callable[[Path], None] | None = None
     """What to do to the registry each time, unmeasured."""
     is_cold: bool = False
-    """True to run without what earlier commands worked out, which is put back afterwards."""
+    """True to run without what earlier commands worked out.  What runs after it finds all of it, this one's too."""
 
     @property
     def owner(self) -> str:
@@ -42,14 +45,16 @@ class Program:
         return word if word in {"mreg", "gto", "dvc", "mlflow"} else "floor"
 
 
-def stage_files(folder: Path) -> None:
-    """Writes down the ids of all stage files, once."""
-    target = folder / ".git" / OBJECTS
-    if not target.exists():
-        lines = subprocess.run(
-            ["git", "-C", folder, "ls-tree", "-r", "main", "registry"], check=True, capture_output=True, text=True
-        ).stdout.splitlines()
-        target.write_text("".join(f"{line.split()[2]}\n" for line in lines if "/stages/" in line))
+def note_objects(folder: Path) -> None:
+    """Writes down the ids of all stage files, and gives names to what a pull request would be."""
+    git: Command = ["git", "-C", folder]
+    lines = subprocess.run(
+        [*git, "ls-tree", "-r", "main", "registry"], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    ids = "".join(f"{line.split()[2]}\n" for line in lines if "/stages/" in line)
+    (folder / ".git" / OBJECTS).write_text(ids)
+    for name, commit in ((BASE, "main~3"), (HEAD, "main")):
+        subprocess.run([*git, "update-ref", name, commit], check=True)
 
 
 def _forget(folder: Path) -> None:
@@ -98,7 +103,7 @@ print(sum(each.record.metrics["auc"] for each in found))
 
 PROGRAMS: tuple[Program, ...] = (
     _floor("python -c pass", _PYTHON, "-c", "pass"),
-    _floor("python, imports", _PYTHON, "-c", "import git, typer.main, yaml"),
+    _floor("python, imports", _PYTHON, "-c", _IMPORTS),
     _mreg("--version", "--version"),
     _gto("--version", "--version"),
     Program("dvc --version", [BIN / "dvc", "--version"]),
@@ -107,38 +112,45 @@ PROGRAMS: tuple[Program, ...] = (
         "python, git cat-file of the stage files",
         "sh", "-c", f"{_PYTHON} -c pass; git cat-file --batch <.git/{OBJECTS}", verb="list",
     ),
+    _floor(
+        "python with imports, git cat-file of the stage files",
+        "sh", "-c", f"{_PYTHON} -c '{_IMPORTS}'; git cat-file --batch <.git/{OBJECTS}",
+    ),
+    _mreg("list, without a cache", "list", "--format", "json", is_cold=True),
     _mreg("list", "list", "--format", "json", verb="list"),
     _gto("show", "show", "--json", verb="list"),
     _mlflow("search_registered_models", "list", verb="list"),
-    _mreg("list, without a cache", "list", "--format", "json", is_cold=True),
-    Program("mreg list of all versions", [_PYTHON, "-c", _ALL_VERSIONS], "list all versions"),
     Program("mreg list of all versions, without a cache", [_PYTHON, "-c", _ALL_VERSIONS], is_cold=True),
+    Program("mreg list of all versions", [_PYTHON, "-c", _ALL_VERSIONS], "list all versions"),
     _mlflow("search_model_versions", "versions", verb="list all versions"),
     _mreg("list MODEL", "list", MODEL, "--format", "json", verb="list MODEL"),
     _gto("show MODEL", "show", MODEL, "--json", verb="list MODEL"),
     _mlflow("search_model_versions of MODEL", "list-model", verb="list MODEL"),
+    _mreg("show, without a cache", "show", f"{MODEL}@production", "--format", "json", is_cold=True),
     _mreg("show MODEL@production", "show", f"{MODEL}@production", "--format", "json", verb="show"),
     _gto("show MODEL#production", "show", f"{MODEL}#production", "--json", verb="show"),
     _mlflow("get_model_version_by_alias", "show", verb="show"),
-    _mreg("show, without a cache", "show", f"{MODEL}@production", "--format", "json", is_cold=True),
     _floor(
         "git log of MODEL", "git", "log", "--first-parent", "--format=%H", "main", "--", f"registry/{MODEL}",
         verb="history MODEL",
     ),
+    _mreg("history MODEL, without a cache", "history", MODEL, "--format", "json", is_cold=True),
     _mreg("history MODEL", "history", MODEL, "--format", "json", verb="history MODEL"),
     _gto("history MODEL", "history", MODEL, "--json", verb="history MODEL"),
-    _mreg("history MODEL, without a cache", "history", MODEL, "--format", "json", is_cold=True),
     _floor("git log --first-parent", *_LOG, verb="history"),
     _floor("git log --first-parent --raw", *_LOG[:3], "--raw", *_LOG[3:], verb="history"),
+    _mreg("history, without a cache", "history", "--format", "json", is_cold=True),
     _mreg("history", "history", "--format", "json", verb="history"),
+    _mreg("history --format csv", "history", "--format", "csv"),
     _gto("history", "history", "--json", verb="history"),
     _mreg("compare", "compare", f"{MODEL}@v1", f"{MODEL}@production", "--format", "json"),
     _mreg("best MODEL", "best", MODEL, "--by", "auc:higher", "--format", "json"),
     _mreg("promote", "promote", MODEL, "staging", *_WHY, verb="promote", before=_alternate),
     _mreg("promote --dry-run", "promote", MODEL, "production", *_WHY, "--dry-run"),
     _mlflow("set_registered_model_alias", "promote", verb="promote"),
+    _mreg("check of a pull request", "check", "--base", BASE, "--head", HEAD, "--format", "json", verb="check"),
     _mreg("sync, nothing to do", "sync", verb="sync"),
-    _mreg("doctor", "doctor"),
+    _mreg("doctor", "doctor", verb="doctor"),
     _mreg("pull, from the store", "pull", f"{MODEL}@production", "--output", OUTPUT, verb="pull", before=_forget),
     Program(
         "dvc artifacts get",

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.goals import Results, judge
 from benchmarks.measuring import Cost, Failed
@@ -122,7 +122,7 @@ def _draw(
 
 def _goals(results: Results) -> str:
     words = {True: "met", False: "**not met**", None: "–"}
-    rows = [[each.what, each.goal, each.measured, words[each.met]] for each in judge(results)]
+    rows = [[each.what, each.goal or "–", each.measured, words[each.met]] for each in judge(results)]
     return _table(["what", "goal", "measured", ""], rows)
 
 
@@ -140,7 +140,9 @@ def _scale(results: Results, kind: str, form: str) -> str:
 
 def _cell(cost: Cost | Failed | None, kind: str, form: str) -> str:
     if isinstance(cost, Failed):
-        return str(cost).partition(":")[0] if str(cost).startswith("not ") else "failed"
+        if cost.used:
+            return f"> {getattr(cost.used, kind):.0f}"
+        return "–" if str(cost).startswith("not run") else "failed"
     return form.format(getattr(cost, kind)) if cost else "–"
 
 
@@ -173,9 +175,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _plain(cost: Cost | Failed) -> dict[str, object]:
     if isinstance(cost, Failed):
-        return {"failed": str(cost)}
+        return {"failed": str(cost), **({"used": _plain(cost.used)} if cost.used else {})}
     return {name: round(value, 4) for name, value in vars(cost).items()}
 
 
-def _cost(found: Mapping[str, object]) -> Cost | Failed:
-    return Failed(found["failed"]) if "failed" in found else Cost(**found)  # type: ignore[arg-type]
+def _cost(found: Mapping[str, Any]) -> Cost | Failed:
+    if "failed" in found:
+        return Failed(found["failed"], Cost(**found["used"]) if "used" in found else None)
+    return Cost(**found)

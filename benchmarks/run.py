@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import artifact, peers, push, report, scale, transfer, verify
-from benchmarks.goals import judge
+from benchmarks.goals import NEEDED, judge
 from benchmarks.measuring import Failed, Groups, describe_machine, print_costs
 
 RESULTS = Path(__file__).parents[1] / "docs" / "performance.json"
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="of the registries, only programs whose name holds this")
     parser.add_argument("--mib", type=int, default=1024, help="of the large file")
     parser.add_argument("--files", type=int, default=10_000, help="of the directory of small files")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="elsewhere, the page stays as it is")
     parser.add_argument("--render", action="store_true", help="only write the tables and pictures anew")
     arguments = parser.parse_args()
     machine, results = report.load(arguments.results)
@@ -48,8 +48,10 @@ def main() -> None:
                 for found in SUITES[suite](arguments):
                     results = report.merge(results, {suite: found})
                     report.save(arguments.results, {**machine, **describe_machine()}, results)
-    report.write_page(results)
-    pictures = report.write_pictures(results)
+    pictures = []
+    if arguments.results == RESULTS:
+        report.write_page(results)
+        pictures = report.write_pictures(results)
     for outcome in judge(results):
         word = {True: "met", False: "NOT MET", None: "-"}[outcome.met]
         print(f"{word:8} {outcome.what}: {outcome.measured} (goal {outcome.goal})")
@@ -57,14 +59,18 @@ def main() -> None:
 
 
 def _scale(arguments: argparse.Namespace) -> Iterator[Groups]:
-    left_out = {word for word in arguments.without.split(",") if word}
-    mlflow = None if "mlflow" in left_out else peers.install("mlflow-skinny", "sqlalchemy", "alembic") / "python"
-    for size in map(int, arguments.sizes.split(",")):
-        site = scale.prepare(arguments.keep / str(size), size, mlflow)
-        costs = scale.measure(site, arguments.repeat, arguments.limit, left_out, arguments.only)
-        left_out |= {name for name, cost in costs.items() if isinstance(cost, Failed)}
-        print_costs(f"{size} versions in {scale.models_of(size)} models", costs)
-        yield {str(size): costs}
+    unwanted = {word for word in arguments.without.split(",") if word}
+    mlflow = None if "mlflow" in unwanted else peers.install("mlflow-skinny", "sqlalchemy", "alembic") / "python"
+    given_up: set[str] = set()
+    for size in arguments.sizes.split(","):
+        kept = scale.prepare(arguments.keep / size, int(size), mlflow)
+        left_out = unwanted | {name for name in given_up if (size, name) not in NEEDED}
+        with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
+            site = scale.copy(kept, Path(folder))
+            costs = scale.measure(site, arguments.repeat, arguments.limit, left_out, arguments.only)
+        given_up |= {name for name, cost in costs.items() if isinstance(cost, Failed)}
+        print_costs(f"{size} versions in {scale.models_of(int(size))} models", costs)
+        yield {size: costs}
 
 
 def _push(arguments: argparse.Namespace) -> Iterator[Groups]:

@@ -6,14 +6,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from benchmarks.measuring import BIN, ENV, Cost, Failed, run, take_turns
-from benchmarks.programs import MLFLOW, MODEL, PROGRAMS, Program, stage_files
+from benchmarks.programs import MLFLOW, MODEL, PROGRAMS, Program, note_objects
 
-__all__ = ["Site", "measure", "models_of", "prepare"]
+__all__ = ["Site", "copy", "measure", "models_of", "prepare"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,22 +34,30 @@ def models_of(versions: int) -> int:
 
 
 def prepare(folder: Path, versions: int, mlflow: Path | None) -> Site:
-    """Makes the registry, where it is not there yet.
-
-    In a process of its own: the kernel counts the memory of the one that starts a program into that program's.
-    """
+    """Makes the registry, where it is not there yet; it is not written to again."""
     models = models_of(versions)
     if not (folder / ".git").exists():
         options = ["--versions", str(versions), "--models", str(models), "--share", str(max(50, versions // models))]
         subprocess.run([sys.executable, "-m", "benchmarks.generate", folder, *options], check=True, cwd=ROOT)
-    stage_files(folder)
-    subprocess.run([BIN / "mreg", "-C", folder, "show", MODEL], check=True, env=ENV, stdout=subprocess.DEVNULL)
     database = folder.with_name(f"{folder.name}.db")
     if mlflow and not database.exists():
         subprocess.run(
             [mlflow, MLFLOW, "fill", database, str(versions), str(models)], check=True, stderr=subprocess.DEVNULL
         )
     return Site(folder, database, mlflow)
+
+
+def copy(site: Site, into: Path) -> Site:
+    """Returns the same with a registry of its own, which promotions may change."""
+    folder = into / site.folder.name
+    subprocess.run(["cp", "-a", site.folder, folder], check=True)
+    folder.with_name(f"{folder.name}.store").symlink_to(site.folder.with_name(f"{folder.name}.store"))
+    shutil.rmtree(folder / ".git" / "mreg", ignore_errors=True)
+    subprocess.run(["git", "-C", folder, "update-index", "-q", "--refresh"], check=True)  # new files, the same content
+    note_objects(folder)
+    for verb in ("show", "history"):  # warm; of what has a row without a cache, that row sees to it
+        subprocess.run([BIN / "mreg", "-C", folder, verb, MODEL], check=True, env=ENV, stdout=subprocess.DEVNULL)
+    return replace(site, folder=folder)
 
 
 def measure(
@@ -89,10 +97,12 @@ def _step(program: Program, site: Site, limit_s: float, given_up: dict[str, str]
     try:
         return run(command, cwd=site.folder, env=ENV, limit_s=limit_s)
     except Failed as failure:
-        if str(failure).startswith("not done") and program.owner != "mreg":
+        if failure.used and program.owner != "mreg":
             given_up[program.owner] = f"{program.name} was {failure}"
         raise
     finally:
         if aside.exists():
-            shutil.rmtree(known, ignore_errors=True)
+            if known.exists():
+                shutil.copytree(known, aside, dirs_exist_ok=True)
+                shutil.rmtree(known)
             aside.rename(known)
