@@ -9,6 +9,8 @@ from msgspec.structs import asdict
 
 from mreg.core.history import Finding, Transition
 from mreg.core.record import Record
+from mreg.render.json_text import make_plain
+from mreg.render.text import format_moment
 
 if TYPE_CHECKING:
     from mreg.core.compare import MetricComparison
@@ -27,6 +29,19 @@ __all__ = [
 ]
 
 Document = dict[str, object]
+
+_OF_RECORD = (
+    "metrics",
+    "params",
+    "artifact",
+    "dataset",
+    "code",
+    "run",
+    "trained_at",
+    "environment",
+    "notes",
+    "metadata",
+)
 
 _Section: TypeAlias = (
     "Artifact | Code | Dataset | Environment | Run | Adopted | ArchivedMark | Deletion | Delta | Finding | GateFinding"
@@ -47,31 +62,33 @@ def mark_document(mark: ArchivedMark | None) -> Document:
 
 
 def record_document(record: Record | None) -> Document:
-    """Returns what a record says; the same keys with null where it cannot be read."""
+    """Returns what a record says, as plain values; the same keys with null where it cannot be read."""
+    if record is None:
+        return dict.fromkeys(_OF_RECORD)
     return {
-        "metrics": record.metrics if record else None,
-        "params": record.params if record else None,
-        "artifact": section_document(record.artifact) if record else None,
-        "dataset": section_document(record.dataset) if record else None,
-        "code": section_document(record.code) if record else None,
-        "run": section_document(record.run) if record else None,
-        "trained_at": record.trained_at if record else None,
-        "environment": section_document(record.environment) if record else None,
-        "notes": (record.notes or None) if record else None,
-        "metadata": record.metadata if record else None,
+        "metrics": record.metrics,
+        "params": make_plain(record.params),
+        "artifact": section_document(record.artifact),
+        "dataset": section_document(record.dataset),
+        "code": section_document(record.code),
+        "run": section_document(record.run),
+        "trained_at": format_moment(record.trained_at) if record.trained_at else None,
+        "environment": section_document(record.environment),
+        "notes": record.notes or None,
+        "metadata": make_plain(record.metadata),
     }
 
 
 def transition_document(each: Transition) -> Document:
-    """Returns one change of one stage."""
+    """Returns one change of one stage, as plain values."""
     return {
         "model": each.model,
         "stage": each.stage,
         "action": each.action,
-        "from": each.source,
-        "to": each.target,
+        "from": str(each.source) if each.source else None,
+        "to": str(each.target) if each.target else None,
         "by": each.by,
-        "at": each.at,
+        "at": format_moment(each.at),
         "reason": each.reason,
         "approved_by": each.approved_by,
         "commit": each.commit,

@@ -31,7 +31,7 @@ from mreg.render.documents import (
     section_document,
     transition_document,
 )
-from mreg.render.json_text import json_pieces
+from mreg.render.json_text import json_pieces, make_plain
 from mreg.render.view import Result
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def _models(result: ModelList) -> Document:
     models = (
         {
             "model": each.model,
-            "latest": each.latest,
+            "latest": str(each.latest) if each.latest else None,
             "versions": each.versions,
-            "stages": each.stages,
+            "stages": make_plain(each.stages),
             "archived": each.archived,
             "holds": each.holds,
             "unreadable": each.unreadable,
@@ -77,7 +77,7 @@ def _models(result: ModelList) -> Document:
 def _versions(result: VersionList) -> Document:
     versions = (
         {
-            "version": each.version,
+            "version": str(each.version),
             "stages": each.stages,
             "archived": each.archived,
             "readable": each.record is not None,
