@@ -5,11 +5,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from mreg.errors import GitError, OutsideError, UsageError
+from mreg.stores.git.descendants import find_descendants
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, GitRunner, failure
 from tests.conftest import Git
@@ -239,3 +241,34 @@ def test_replacements_and_grafts_are_ignored(registry: Path, git: Git) -> None:
     (registry / ".git" / "info" / "grafts").write_text(f"{commit}\n")
     assert git("log", "--format=%s", cwd=registry) == "Another story"
     assert [each.subject for each in GitRepository(registry).log("HEAD", [])] == ["Begin", "Registry"]
+
+
+def test_stream_gives_all_that_git_prints(repo: Path) -> None:
+    runner = GitRunner(repo)
+    assert b"".join(runner.stream("rev-list", "HEAD")) == runner.run("rev-list", "HEAD")
+
+
+def test_stream_failure_is_the_one_of_run(repo: Path) -> None:
+    with pytest.raises(GitError, match="git rev-list failed: ambiguous argument 'nothing'"):
+        list(GitRunner(repo).stream("rev-list", "nothing"))
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, GeneratorExit])
+def test_stream_that_nobody_reads_on_ends_its_git(repo: Path, end: type[BaseException]) -> None:
+    runner = GitRunner(repo)
+    pieces = runner.stream("-c", "alias.endless=!yes", "endless")
+
+    def read_one() -> None:
+        with closing(pieces):
+            assert next(pieces).startswith(b"y\n")
+            assert find_descendants(os.getpid())
+            raise end
+
+    with pytest.raises(end):
+        read_one()
+    assert find_descendants(os.getpid()) == []
+
+
+def test_stream_ten_megabytes_of_complaints_do_not_deadlock(repo: Path) -> None:
+    loud = "alias.loud=!yes | head -c 10000000 >&2; echo said"
+    assert list(GitRunner(repo).stream("-c", loud, "loud")) == [b"said\n"]

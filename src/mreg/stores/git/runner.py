@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
+from threading import Thread
 from typing import Any
 
 from msgspec import Struct
@@ -27,9 +28,12 @@ _SETTINGS = {
     "advice.graftFileDeprecated": "false",  # GIT_GRAFT_FILE below is not the user's doing
     "color.ui": "false",
     "core.commentChar": "#",  # as for what Git takes for trailers, which is to be the same everywhere
+    "core.deltaBaseCacheLimit": "16m",  # this and two below: 77 MiB for what takes 174 and more, in the same time
     "core.filesRefLockTimeout": "5000",  # ms to wait for another Git that moves the same ref
     "core.fsmonitor": "false",  # else its value may be a program to run
     "core.hooksPath": "/dev/null",  # nothing in a registry is executed; mreg's own calls run no hook
+    "core.packedGitLimit": "16m",
+    "core.packedGitWindowSize": "1m",
     "core.quotePath": "false",
     "diff.orderFile": os.devnull,  # an empty name is one of a file that is not there
     "gc.auto": "0",
@@ -64,7 +68,10 @@ _OF_ANOTHER = (
     "GIT_WORK_TREE",
 )
 """What Git hands down to a hook, which need not be about the repository that mreg was asked for."""
+_ENV_PROGRAM = "env"
 _COMMAND_NOT_FOUND = 127
+_PIECE = 1 << 18
+"""Bytes that are taken at once of what a process prints."""
 _GRACE_S = 10.0
 """How long Git may take to end its own children."""
 
@@ -112,10 +119,7 @@ class GitRunner:
             OutsideError: The process could not be started.
         """
         variables = {**self._env, **(env or {})}
-        leaked = [name for name in _OF_ANOTHER if name in os.environ and name not in variables]
-        # GitPython can set a variable but not take one away.
-        prefix = ["env", *(word for name in leaked for word in ("-u", name))] if leaked else []
-        command = [*prefix, "git", "-C", os.fspath(self.directory), *_ALWAYS, *self._options, *args]
+        command = self._command(args, variables)
         try:
             status, stdout, stderr = _execute(command, stdin, variables, self.keep_open, timeout_s)
         except TimeoutExpired as error:
@@ -129,9 +133,39 @@ class GitRunner:
             raise OutsideError(f"git could not be run in {self.directory}: {error.strerror or error}") from error
         except ValueError as error:  # a NUL, or half a surrogate pair
             raise UsageError(f"git {args[0]}: an argument holds a character that none can: {args[1:]!r}") from error
-        if prefix and status == _COMMAND_NOT_FOUND:
+        if command[0] == _ENV_PROGRAM and status == _COMMAND_NOT_FOUND:
             raise _missing()
         return Completed(status, stdout, stderr.decode("utf-8", "replace"))
+
+    def stream(self, *args: str) -> Generator[bytes, None, None]:
+        """Yields what one Git command prints, in pieces, while it runs; where nobody reads on it is ended.
+
+        Raises:
+            GitError: Git is missing, or ended with another status than 0.
+            OutsideError: The process could not be started.
+        """
+        complaints: list[bytes] = []
+        try:
+            with _running(self._command(args, self._env), self._env, self.keep_open) as process:
+                # Listened to beside: a Git that complains much would wait for someone to take it.
+                listener = Thread(target=_listen, args=(process, complaints), daemon=True)
+                listener.start()
+                while process.stdout and (piece := process.stdout.read(_PIECE)):
+                    yield piece
+                process.wait()
+                listener.join()
+                _close(process)
+        except OSError as error:
+            raise OutsideError(f"git could not be run in {self.directory}: {error.strerror or error}") from error
+        if process.returncode != 0:
+            text = b"".join(complaints).decode("utf-8", "replace")
+            raise failure(args, Completed(process.returncode, b"", text))
+
+    def _command(self, args: Sequence[str], variables: Mapping[str, str]) -> list[str]:
+        leaked = [name for name in _OF_ANOTHER if name in os.environ and name not in variables]
+        # GitPython can set a variable but not take one away.
+        prefix = [_ENV_PROGRAM, *(word for name in leaked for word in ("-u", name))] if leaked else []
+        return [*prefix, "git", "-C", os.fspath(self.directory), *_ALWAYS, *self._options, *args]
 
     def run(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """Runs one Git command and returns its standard output.
@@ -152,6 +186,27 @@ class GitRunner:
 def _execute(
     command: list[str], stdin: bytes, env: Mapping[str, str], keep_open: tuple[int, ...], timeout_s: float | None
 ) -> tuple[int, bytes, bytes]:
+    with _running(command, env, keep_open) as process:
+        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+    return process.returncode, stdout, stderr
+
+
+@contextmanager
+def _running(command: list[str], env: Mapping[str, str], keep_open: tuple[int, ...]) -> Iterator[Popen[bytes]]:
+    process: Popen[bytes] | None = None
+    try:
+        started = _start(command, env, keep_open)  # held, for its process ends with it
+        process = started.proc
+        yield process
+    except BaseException as error:
+        if process is not None:
+            _end(process)
+        elif isinstance(error, KeyboardInterrupt):  # it was being started, and nobody knows its number yet
+            end_processes(find_descendants(os.getpid()))
+        raise
+
+
+def _start(command: list[str], env: Mapping[str, str], keep_open: tuple[int, ...]) -> Any:  # noqa: ANN401 - GitPython's
     try:
         # When imported it runs `git version`, and fails where there is no Git.
         from git.cmd import Git  # noqa: PLC0415
@@ -160,21 +215,11 @@ def _execute(
         if "Bad git executable" in str(error):
             raise _missing() from error
         raise GitError(f"this git cannot be used: {error}", hint="git version") from error
-    process: Popen[bytes] | None = None
     try:
         # It ends the process when it is collected, and is typed as the text that it is without `as_process`.
-        started: Any = Git().execute(command, istream=PIPE, as_process=True, env=env, pass_fds=keep_open)
-        process = started.proc
-        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+        return Git().execute(command, istream=PIPE, as_process=True, env=env, pass_fds=keep_open)
     except GitCommandNotFound as error:
         raise _missing() from error
-    except BaseException as error:
-        if process is not None:
-            _end(process)
-        elif isinstance(error, KeyboardInterrupt):  # it was being started, and nobody knows its number yet
-            end_processes(find_descendants(os.getpid()))
-        raise
-    return process.returncode, stdout, stderr
 
 
 def _end(process: Popen[bytes]) -> None:
@@ -186,6 +231,15 @@ def _end(process: Popen[bytes]) -> None:
         process.wait(_GRACE_S)
     process.kill()
     process.wait()
+    _close(process)
+
+
+def _listen(process: Popen[bytes], complaints: list[bytes]) -> None:
+    with suppress(OSError, ValueError):  # it was ended, and its pipes are closed
+        complaints.extend(process.stderr or ())
+
+
+def _close(process: Popen[bytes]) -> None:
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream:
             with suppress(OSError):  # what is left of the input cannot be written
