@@ -90,6 +90,7 @@ def write_pictures(results: Results, folder: Path = PAGE.parent) -> list[Path]:
         figure.supxlabel("versions")
         figure.supylabel(label)
         lines = [Line2D([], [], color=colour, marker="o", ms=3, label=owner) for owner, colour in _COLOURS.items()]
+        lines.append(Line2D([], [], color="black", marker="^", linestyle="", label="at least: ended by the limit"))
         figure.legend(handles=lines, loc="outside upper right", ncols=len(lines))
         path = folder / f"growth-{'time' if kind == 'cpu_s' else 'memory'}.svg"
         figure.savefig(path, metadata={"Date": None})
@@ -103,17 +104,18 @@ def _draw(
 ) -> None:
     dashes = iter(("--", ":", "-."))
     for program in programs:
-        points = [
-            (int(size), getattr(cost, kind))
-            for size, costs in sorted(scale.items(), key=lambda item: int(item[0]))
-            if isinstance(cost := costs.get(program.name), Cost)
-        ]
+        found = [(int(size), costs.get(program.name)) for size, costs in scale.items()]
+        ended = [(size, getattr(cost.used, kind)) for size, cost in found if isinstance(cost, Failed) and cost.used]
+        points = [(size, getattr(cost, kind)) for size, cost in found if isinstance(cost, Cost)]
+        style: dict[str, Any] = {"color": _COLOURS[program.owner], "marker": "o", "ms": 3}
+        if program.owner == "floor":  # what it is; all else is said by the colour
+            style |= {"linestyle": next(dashes), "label": program.name}
+        elif program.is_cold:
+            style |= {"linestyle": "--", "alpha": 0.5, "label": "mreg, without a cache"}
         if points:
-            is_floor = program.owner == "floor"
-            label = program.name if is_floor else None  # what it is; all else is said by the colour
-            colour = _COLOURS[program.owner]
-            style = next(dashes) if is_floor else "-"
-            panel.plot(*zip(*points, strict=True), style, marker="o", ms=3, color=colour, label=label)
+            panel.plot(*zip(*sorted(points + ended), strict=True), **style)
+        if ended:
+            panel.plot(*zip(*ended, strict=True), "^", color=style["color"], ms=8)
     panel.set(xscale="log", yscale="log", title=verb)
     if panel.get_legend_handles_labels()[0]:
         panel.legend(fontsize=7)
