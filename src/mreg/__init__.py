@@ -5,9 +5,7 @@ The public API is ``Registry``, ``pull``, ``watch``, the values that they return
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # that of `typing`, whose import takes longer than all else that `mreg --version` does
 if TYPE_CHECKING:
     from mreg.core.audited import Audit, AuditFault, Report
     from mreg.core.best import Choice
@@ -80,6 +78,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     # `mreg --version`, and whoever wants the errors alone, need not wait for Git and YAML.
+    from importlib import import_module  # noqa: PLC0415 - nor for that
+
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_module(module), name)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 __all__ = ["main"]
 
@@ -26,8 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"mreg {__version__}\n")
         return 0
-    # A command makes many values and few cycles: looking for those every 700 values is a tenth of a long history.
+    # A command makes many values and few cycles: looking for those every 700 values is a tenth of a long history,
+    # and looking once more when the process ends is a tenth of a short command.
     gc.set_threshold(50_000, 20, 50)
+    atexit.register(gc.freeze)
     from mreg.cli.app import build, run
     from mreg.cli.boundary import guarded
     from mreg.cli.signals import orderly_end
@@ -42,7 +44,7 @@ def _prepare_streams() -> None:
     # A parent may have closed any of them, and Python then has none.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it lives as long as we do
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - it lives as long as we do
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that knows no arrows still gets its answer.
         sys.stdout.reconfigure(errors="backslashreplace")
