@@ -41,7 +41,7 @@ class Action(str, Enum):
     ARCHIVE = "archive"
 
 
-class FileChange(Struct, frozen=True):
+class FileChange(Struct, frozen=True, array_like=True, gc=False):
     """One file that a commit changed against its first parent."""
 
     path: str
@@ -51,7 +51,7 @@ class FileChange(Struct, frozen=True):
     """Object id of the blob after; ``None`` where it was deleted."""
 
 
-class Commit(Struct, frozen=True):
+class Commit(Struct, frozen=True, array_like=True, gc=False):
     """One commit of the first-parent history, with what it changed in the registry."""
 
     oid: str
@@ -74,7 +74,7 @@ class Finding(Struct, frozen=True):
     message: str
 
 
-class Appearance(Struct, frozen=True):
+class Appearance(Struct, frozen=True, gc=False):
     """A version's record as it came onto the registry branch."""
 
     model: ModelName
@@ -98,7 +98,7 @@ class ApprovalFile(Struct, frozen=True):
     """True where a later commit changed it."""
 
 
-class Transition(Struct, frozen=True):
+class Transition(Struct, frozen=True, gc=False):
     """One change of one stage of one model."""
 
     model: ModelName
@@ -128,7 +128,7 @@ class Transition(Struct, frozen=True):
     """The approvals of a promotion that were there and not spent; whether they count, gates tell."""
 
 
-class Stay(Struct, frozen=True):
+class Stay(Struct, frozen=True, gc=False):
     """A time that a version spent in a stage."""
 
     stage: StageName

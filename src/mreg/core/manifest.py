@@ -37,7 +37,7 @@ NO_VERSION = "none"
 """What a stage file says instead of a version where the stage is empty."""
 
 
-class Adopted(Struct, frozen=True):
+class Adopted(Struct, frozen=True, array_like=True, gc=False):
     """Where a record or a stage came from in a repository that GTO had tagged before."""
 
     tag: str
@@ -47,7 +47,7 @@ class Adopted(Struct, frozen=True):
     """The commit that the tag points at."""
 
 
-class StageEntry(Struct, frozen=True):
+class StageEntry(Struct, frozen=True, array_like=True, gc=False):
     """What one stage file says."""
 
     version: Version | None

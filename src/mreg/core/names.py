@@ -66,7 +66,7 @@ class Bump(str, Enum):
     PATCH = "patch"
 
 
-class Version(Struct, frozen=True):
+class Version(Struct, frozen=True, array_like=True, gc=False):
     """A semantic version, ordered as https://semver.org/spec/v2.0.0.html section 11 says."""
 
     major: int

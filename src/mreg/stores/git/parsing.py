@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ __all__ = [
     "parse_batch",
     "parse_changes",
     "parse_log",
+    "parse_log_pieces",
     "parse_tag_ref",
     "parse_tree_files",
 ]
@@ -79,19 +81,35 @@ def parse_batch(out: bytes, count: int) -> Iterator[tuple[str, str, bytes] | Non
 
 def parse_log(out: bytes) -> Iterator[Commit]:
     """Yields the commits of ``log -z --raw`` with ``LOG_FORMAT``, in its order."""
-    tokens = out.split(b"\0")
-    at = 0
-    while at + _LOG_FIELDS <= len(tokens) and tokens[at]:
-        oid, author, email, stamp, trailers, subject = (
-            token.decode("utf-8", "replace") for token in tokens[at : at + _LOG_FIELDS]
-        )
-        first = at = at + _LOG_FIELDS
+    return parse_log_pieces([out])
+
+
+def parse_log_pieces(pieces: Iterable[bytes]) -> Iterator[Commit]:
+    """Yields what ``parse_log`` does, of what Git prints cut anywhere."""
+    tokens = _split(pieces)
+    token = next(tokens, b"")
+    while token:
+        said = [token, *islice(tokens, _LOG_FIELDS - 1)]
+        oid, author, email, stamp, trailers, subject = (each.decode("utf-8", "replace") for each in said)
+        token = next(tokens, b"")
+        changes = []
         # After a commit without changes comes the next one's id.
-        while at < len(tokens) and tokens[at].lstrip(b"\n").startswith(b":"):
-            at += 2
+        while token.lstrip(b"\n").startswith(b":"):
+            changes.append(_change(token, next(tokens)))
+            token = next(tokens, b"")
         time = to_datetime(int(stamp) if stamp.isdigit() else 0)
-        changes = tuple(_changes(tokens[first:at]))
-        yield Commit(oid, author, email, time, subject, changes, tuple(_parse_trailers(trailers)) if trailers else ())
+        pairs = tuple(_parse_trailers(trailers)) if trailers else ()
+        yield Commit(oid, author, email, time, subject, tuple(changes), pairs)
+
+
+def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        tokens = (rest + piece).split(b"\0")
+        rest = tokens.pop()
+        yield from tokens
+    if rest:
+        yield rest
 
 
 def _parse_trailers(text: str) -> Iterator[tuple[str, str]]:
@@ -137,9 +155,13 @@ def parse_changes(out: bytes) -> list[FileChange]:
 
 def _changes(tokens: list[bytes]) -> Iterator[FileChange]:
     for head, path in zip(tokens[::2], tokens[1::2], strict=True):
-        _, _, old, new, status = head.decode().strip("\n").split(" ")
-        name = path.decode("utf-8", "surrogateescape")
-        yield FileChange(name, None if status == "A" else old, None if status == "D" else new)
+        yield _change(head, path)
+
+
+def _change(head: bytes, path: bytes) -> FileChange:
+    _, _, old, new, status = head.decode().strip("\n").split(" ")
+    name = path.decode("utf-8", "surrogateescape")
+    return FileChange(name, None if status == "A" else old, None if status == "D" else new)
 
 
 def parse_tree_files(out: bytes) -> Iterator[TreeFile]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,7 @@ from mreg.stores.git.parsing import (
     parse_batch,
     parse_changes,
     parse_log,
+    parse_log_pieces,
     parse_tag_ref,
     parse_tree_files,
 )
@@ -170,23 +171,12 @@ class GitRepository:
             since: Only what came after this commit.
             is_whole: Also the commits that changed none of them.
         """
-        out = self.runner.run(
-            "log",
-            "-z",
-            "--first-parent",
-            "--diff-merges=first-parent",
-            "--raw",
-            "--no-renames",
-            "--no-abbrev",
-            "--no-decorate",
-            "--encoding=UTF-8",
-            f"--format={LOG_FORMAT}",
-            *(("--sparse",) if is_whole else ()),
-            f"{since}..{tip}" if since else tip,
-            "--",
-            *paths,
-        )
+        out = self.runner.run(*_log_command(tip, paths, since=since, is_whole=is_whole))
         return list(parse_log(out))[::-1]
+
+    def iter_log(self, tip: str, paths: Sequence[str], *, since: str | None = None) -> Iterator[Commit]:
+        """Yields what ``log`` returns, newest first, while Git is still at it: neither holds all of them."""
+        yield from parse_log_pieces(self.runner.stream(*_log_command(tip, paths, since=since)))
 
     def authors_of(self, tip: str, folders: Sequence[str], *, under: str) -> dict[tuple[str, str], frozenset[str]]:
         """Returns who added files below some folders, by path and object id, in one Git call.
@@ -224,10 +214,14 @@ class GitRepository:
 
     def changes(self, old: str | None, new: str) -> list[FileChange]:
         """Returns the files that differ between two commits, in one Git call; ``None`` is a commit without files."""
+        return parse_changes(self.raw_changes(old, new))
+
+    def raw_changes(self, old: str | None, new: str) -> bytes:
+        """Returns the same as Git says it: modes and ids of each file, and its path."""
         base = old or empty_tree(self.object_format)
-        return parse_changes(
-            self.runner.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", base, new)
-        )
+        args = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", base, new)
+        # Git would read the whole index first, and not need it.
+        return self.runner.run(*args, env={"GIT_INDEX_FILE": str(self.state_dir / "no-index")})
 
     def tags(self, patterns: Sequence[str] = ("refs/tags/",)) -> list[TagRef]:
         """Returns the tags below some ref patterns, in one Git call; in two where one of them is malformed."""
@@ -343,3 +337,22 @@ def _lines(names: Iterable[str]) -> bytes:
 def _setting(key: str) -> str:
     section, *between, name = key.split(".")
     return ".".join([section.lower(), *between, name.lower()])
+
+
+def _log_command(tip: str, paths: Sequence[str], *, since: str | None, is_whole: bool = False) -> list[str]:
+    return [
+        "log",
+        "-z",
+        "--first-parent",
+        "--diff-merges=first-parent",
+        "--raw",
+        "--no-renames",
+        "--no-abbrev",
+        "--no-decorate",
+        "--encoding=UTF-8",
+        f"--format={LOG_FORMAT}",
+        *(("--sparse",) if is_whole else ()),
+        f"{since}..{tip}" if since else tip,
+        "--",
+        *paths,
+    ]
