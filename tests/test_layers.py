@@ -64,7 +64,7 @@ OUTSIDE = {
     "subprocess": {"mreg.stores.git.programs", "mreg.stores.git.runner", "mreg.stores.hook"},
     "tomli": {"mreg.stores"},
     "typer": {"mreg.cli"},
-    "yaml": {"mreg.stores.yaml"},
+    "yaml": {"mreg.stores.pyyaml"},
 }
 """Package → the modules (with what is below them) that may import it; a package that is not here may not be used."""
 

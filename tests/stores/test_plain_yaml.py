@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mreg.core.manifest import StageEntry, format_stage
-from mreg.core.names import Version
+from mreg.core.names import StageName, Version
 from mreg.errors import DataError
-from mreg.stores import yaml
+from mreg.registry.setup.initialising import settings_text
+from mreg.stores import pyyaml, yaml
 from mreg.stores.plain_yaml import NOT_PLAIN, load_plain
 
 RECORD = b"""\
@@ -55,7 +56,23 @@ LINES = st.one_of(
     st.builds("{}{}: |\n  {}{}\n".format, INDENTS, KEYS, INDENTS, SCALARS),
     st.builds("{}- |\n  {}{}\n".format, INDENTS, INDENTS, SCALARS),
     st.sampled_from(
-        ["\n", "---\n", "...\n", "# c\n", "a: 1", "a: 1\r\n", "-\n", "- a: 1\n", "\ta: 1\n", "a : 1\n", "a:  1\n"]
+        [
+            "\n",
+            "---\n",
+            "...\n",
+            "# c\n",
+            "  # c\n",
+            "a: 1 # c\n",
+            "a: # c\n",
+            "#\tc\n",
+            "a: 1",
+            "a: 1\r\n",
+            "-\n",
+            "- a: 1\n",
+            "\ta: 1\n",
+            "a : 1\n",
+            "a:  1\n",
+        ]
     ),
 )
 DOCUMENTS = st.lists(LINES, max_size=8).map("".join)
@@ -64,7 +81,7 @@ DOCUMENTS = st.lists(LINES, max_size=8).map("".join)
 def by_parser(data: bytes) -> object:
     """What the parser makes of a document; an error is a value too."""
     try:
-        return yaml._Builder(data, "x.yaml", has_aliases=False).document()
+        return pyyaml.parse(data, "x.yaml", has_aliases=False)
     except DataError as error:
         return error.message
 
@@ -95,6 +112,12 @@ def check_same(data: bytes) -> bool:
 @example("a:\n  b: |\n    c\n    d\n  e: |\n    f\n")
 @example("a:\n- |\n  b\n- |\n  c\n")
 @example("a: |\n  ---\n  ...\n")
+@example("a: 'b # c'\n")
+@example("a: 'b' # it's\n")
+@example("a: b\n # c\n  d\n")
+@example("a: # c\n  b: 1\n\n# c\n  c: 2\n")
+@example("a: |\n  b\n# c\n")
+@example("a:\n- # c\n- b #c\n")
 def test_plain_reader_agrees_with_the_parser(text: str) -> None:
     check_same(text.encode())
 
@@ -115,6 +138,7 @@ def test_plain_reader_takes_what_mreg_writes() -> None:
     assert check_same(yaml.dump(format_stage(entry)).encode())
     assert check_same(yaml.dump(format_stage(replace(entry, signature=SIGNATURE))).encode())
     assert check_same(RECORD.replace(b"-  # no\n", b""))
+    assert check_same(settings_text("main", [StageName("staging"), StageName("production")]).encode())
 
 
 @pytest.mark.parametrize(
@@ -122,7 +146,9 @@ def test_plain_reader_takes_what_mreg_writes() -> None:
     [
         "",
         "a",
-        "# c\na: 1\n",
+        "# c\n",
+        "# é\na: 1\n",
+        "a: 'b # c'\n",
         "a: |\n  b: c\n",
         "a: |\n  b #c\n",
         "a: |\n  b\n\n  c\n",
@@ -144,4 +170,5 @@ def test_plain_reader_is_not_slow_on_a_line_that_ends_wrong() -> None:
     data = b"a: " + b"x " * 200_000 + b"\n"
     assert load_plain(data) is NOT_PLAIN
     assert load_plain(b"a: 1\n" * 50_000 + b"-- \n") is NOT_PLAIN
+    assert load_plain(b"a: b" + b" " * 200_000 + b"\n# c\n") is NOT_PLAIN
     assert load_plain(b"a: |\n" + b"  x\n" * 50_000 + b"  x") is NOT_PLAIN

@@ -2,8 +2,9 @@
 
 It takes less than YAML and means the same, which ``tests/stores/test_plain_yaml.py`` holds against the parser: block
 mappings indented with spaces, one key a line; lists of scalars; scalars that are plain, or quoted without an escape, or
-``{}`` and ``[]``, or a ``|`` block such as a signature; printable ASCII.  Whatever else a document holds, comments and
-mistakes included, is for ``mreg.stores.yaml`` to read or to refuse: this reader never says that something is wrong.
+``{}`` and ``[]``, or a ``|`` block such as a signature; printable ASCII; and comments, as in the settings that people
+write, where there is no block.  Whatever else a document holds, mistakes included, is for ``mreg.stores.pyyaml`` to
+read or to refuse: this reader never says that something is wrong.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-__all__ = ["NOT_PLAIN", "load_plain", "resolve_plain"]
+__all__ = ["MAX_BYTES", "NOT_PLAIN", "load_plain", "resolve_plain"]
 
 NOT_PLAIN = object()
 """The answer for a document that takes a parser."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Of a document, whoever reads it."""
 
 _QUOTED = r"'[ -&(-~]*'|\"[ !#-\[\]-~]*\""
 # Begins with no sign of YAML's own.  What else it may not hold, `_has_odd_signs` sees for all lines at once.
@@ -26,6 +29,8 @@ _LINE = re.compile(
     rf"^( *)(?:([A-Za-z_][A-Za-z0-9_.-]{{0,99}}):|-)(?: (?:({_PLAIN})|({_QUOTED})|(\{{\}}|\[\])|{_BLOCK}))?\n",
     re.MULTILINE,
 )
+_COMMENT = r"(?m)^ *(?:#[ -~]*)?\n|(?<! ) +#[ -~]*$"
+"""With its line, where it has one of its own; of a text in quotes, what is left has no end, and takes a parser."""
 _CONSTANTS: Mapping[str, bool | float | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -45,7 +50,11 @@ class _OddError(Exception):
 
 def load_plain(data: bytes) -> object:
     """Returns what a document says, or ``NOT_PLAIN`` where it takes a parser to tell."""
+    if len(data) > MAX_BYTES:
+        return NOT_PLAIN
     text = data.decode("ascii", "replace")  # what is not ASCII matches nothing
+    if "#" in text and "|" not in text:  # a block may hold what looks like a comment
+        text = re.sub(_COMMENT, "", text)
     lines = _LINE.findall(text)
     if not lines or _has_odd_signs(text, lines):
         return NOT_PLAIN
