@@ -2,7 +2,8 @@
 
 ``step`` kills before each thing that Python does to files or processes; ``orphan`` right after a Git process got all of
 its input, which then goes on alone; ``once`` lands it here and now, and dies where a Git process was killed.  What each
-kill left is in OUT/1, OUT/2, …; the last run is not killed, and leaves nothing.
+kill left is in OUT/1, OUT/2, …; the last run is not killed, and leaves nothing.  A template that is called ``large``
+is landed in as in a large worktree.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mreg.stores.git import worktrees
 from mreg.stores.git.repository import GitRepository
 from tests.stores.git.conftest import land
 
@@ -74,6 +76,8 @@ def kill_with_child() -> None:
 
 def main(template: Path, out: Path, when: str) -> None:
     arm = {"step": kill_at_step, "orphan": kill_at_orphan}[when]
+    if template.name == "large":
+        worktrees.LARGE_INDEX = 0
     GitRepository(template)  # imports all that is imported late
     number = 0
     while True:

@@ -66,7 +66,11 @@ def dirty(folder: Path, git: Git) -> Path:
     return folder
 
 
-MAKERS = [plain, sha256, unborn, bare, crlf, dirty]
+def large(folder: Path, git: Git) -> Path:
+    return dirty(folder, git)
+
+
+MAKERS = [plain, sha256, unborn, bare, crlf, dirty, large]
 
 
 class Judge:
@@ -114,7 +118,7 @@ def judged(tmp_path: Path, git: Git) -> Callable[[Callable[[Path, Git], Path]], 
     """Makes a template repository, and what judges its copies."""
 
     def make(maker: Callable[[Path, Git], Path]) -> tuple[Path, Judge]:
-        template = maker(tmp_path / "template", git)
+        template = maker(tmp_path / ("large" if maker is large else "template"), git)
         (tmp_path / "out").mkdir()
         return template, Judge(template, tmp_path / "scratch")
 

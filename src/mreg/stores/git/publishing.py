@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from mreg.errors import ConflictError, GitError, MregError
 from mreg.stores.git import signing
 from mreg.stores.git.objects import Identity, ObjectWriter, encode_commit, encode_tag
+from mreg.stores.git.patching import FEW, Patch, encode_patch
 from mreg.stores.git.pending import (
     LOCK_TIMEOUT_S,
     Journal,
@@ -200,11 +201,20 @@ class Publisher:
     def _hold(self, trees: Sequence[Worktree], branch: RefUpdate, paths: Sequence[str]) -> None:
         for tree in trees:
             tree.hold()
-            tree.require_clean(paths)
+        patch = self._patch(branch, paths) if any(tree.is_large for tree in trees) else None
+        for tree in trees:
+            tree.require_clean(paths, patch)
         self.flush()
         for tree in trees if branch.old is None else ():
             # A branch that begins at another commit brings all its files.
             tree.require_free(branch.new)
+
+    def _patch(self, branch: RefUpdate, paths: Sequence[str]) -> Patch | None:
+        if branch.old is None or len(paths) > FEW:
+            return None
+        self.flush()
+        patch = encode_patch(self._repo.raw_changes(branch.old, branch.new))
+        return patch if patch and patch.paths.issubset(paths) else None
 
     def recover(self) -> None:
         """Finishes or undoes what a killed process had begun.

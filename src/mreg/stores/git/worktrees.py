@@ -2,8 +2,8 @@
 
 While a branch moves, each worktree that has it checked out is held by Git's own lock, ``index.lock``: here a symbolic
 link to mreg's note, so that it is made in one step and says whose it is.  ``git read-tree`` merges the change into a
-draft of the index and into the files, as ``git merge --ff-only`` would; the draft becomes the index once the refs have
-moved.
+draft of the index and into the files, as ``git merge --ff-only`` would, or ``git apply`` does where the tree is large;
+the draft becomes the index once the refs have moved.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 from mreg.core.history import FileChange
 from mreg.errors import DirtyFilesError, GitError
 from mreg.stores.git.objects import empty_tree
+from mreg.stores.git.patching import Patch
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.restoring import restore_few
 from mreg.stores.git.runner import GitRunner, failure
 
 __all__ = ["Worktree", "find_held", "find_worktrees", "name_git_dir", "release_held", "reopen_worktrees"]
@@ -34,6 +34,10 @@ _DRAFT = "mreg-index"
 _REFUSED = re.compile(
     r"^error: (?:Entry|Untracked working tree file|Updating) '(.+)' (?:not uptodate|would )", re.MULTILINE
 )
+_APPLY = ("apply", "--index", "--whitespace=nowarn")
+_NOT_TAKEN = re.compile(r"^error: (.+): (?:does not (?:match|exist in) index|already exists in )", re.MULTILINE)
+_UNDER_WAY = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "info/sparse-checkout")
+"""Where one of these is, not all is plain: a merge is under way, or what is new need not be checked out."""
 
 
 class Worktree:
@@ -55,7 +59,7 @@ class Worktree:
         self._git = GitRunner(folder, options=[f"--git-dir={git_dir}", f"--work-tree={folder}"])
         self._git.keep_open = repo.runner.keep_open
         self._on_draft = {"GIT_INDEX_FILE": str(self._draft), "GIT_OPTIONAL_LOCKS": "1"}
-        self._clean: frozenset[str] = frozenset()
+        self._patch: Patch | None = None
 
     @property
     def name(self) -> str:
@@ -66,6 +70,12 @@ class Worktree:
     def is_held(self) -> bool:
         """True where mreg holds the index, in this process or in one that was killed."""
         return _is_ours(self._lock, self._note)
+
+    @property
+    def is_large(self) -> bool:
+        """True where it is worth a patch to leave the other files alone."""
+        is_plain = not any((self.git_dir / name).exists() for name in _UNDER_WAY)
+        return is_plain and self._index.exists() and self._index.stat().st_size >= LARGE_INDEX
 
     def hold(self) -> None:
         """Keeps Git from changing the index.
@@ -85,8 +95,12 @@ class Worktree:
                     ) from None
                 time.sleep(_POLL_S)
 
-    def require_clean(self, paths: Sequence[str]) -> None:
+    def require_clean(self, paths: Sequence[str], patch: Patch | None = None) -> None:
         """Refuses where a file that is about to change has changes of the user's, or where one is in the way.
+
+        Args:
+            paths: The files that are about to change.
+            patch: How, where that is known; a large worktree follows by it.
 
         Raises:
             DirtyFilesError: ``details`` names the files.
@@ -97,7 +111,7 @@ class Worktree:
             # Git would take an ignored one away, and a link may lead out of the repository.
             if place.is_symlink() or (place.exists() and not place.is_dir()):
                 raise _in_the_way(self.folder, [str(folder)])
-        if not paths:
+        if not paths or self._is_taken(patch):
             return
         status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching")
         out = self._git.run(*status, "--ignore-submodules=all", "--", *paths, env=self._on_draft)
@@ -109,7 +123,7 @@ class Worktree:
             if lines[0][:2] in {"??", "!!"}:
                 raise _in_the_way(self.folder, dirty)
             raise _changed(self.folder, dirty, is_deleted="D" in lines[0][:2])
-        self._clean = frozenset(paths)
+        self._is_taken(patch)  # Git has looked into files whose times alone had changed
 
     def require_free(self, commit: str) -> None:
         """Refuses where a file that Git does not track is in the way of any file of a commit.
@@ -130,11 +144,9 @@ class Worktree:
             DirtyFilesError: A file has changes after all; nothing was changed.
             GitError: Git could not write; ``undo`` puts back what it had changed.
         """
-        if old is not None and self._is_large():
-            changes = self._repo.changes(old, new)
-            is_clean = self._clean.issuperset(change.path for change in changes)
-            if is_clean and restore_few(self._git, self.folder, changes, new, self._on_draft):
-                return
+        if self._patch:
+            self._apply(self._patch)
+            return
         base = old or empty_tree(self._repo.object_format)
         args = ("read-tree", "-m", "-u", "--no-recurse-submodules", base, new)
         done = self._git.complete(*args, env=self._on_draft)
@@ -210,9 +222,22 @@ class Worktree:
         found = (self.folder / path).read_bytes().replace(b"\r\n", b"\n")
         return content is not None and content.startswith(found)
 
-    def _is_large(self) -> bool:
-        is_sparse = (self.git_dir / "info" / "sparse-checkout").exists()  # what is new there need not be checked out
-        return not is_sparse and self._draft.exists() and self._draft.stat().st_size >= LARGE_INDEX
+    def _is_taken(self, patch: Patch | None) -> bool:
+        """Returns whether Git would apply a patch, to files and index, and keeps it if so."""
+        # Git would put one back that is deleted, and that may be what its user wants.
+        there = {path for path in patch.paths if os.path.lexists(self.folder / path)} if patch else set()
+        if patch and self.is_large and there == patch.paths - patch.added:
+            done = self._git.complete(*_APPLY, "--check", stdin=patch.content, env=self._on_draft)
+            self._patch = patch if done.status == 0 else None
+        return self._patch is not None
+
+    def _apply(self, patch: Patch) -> None:
+        done = self._git.complete(*_APPLY, stdin=patch.content, env=self._on_draft)
+        if done.status == 0:
+            return
+        if refused := _NOT_TAKEN.search(done.stderr):
+            raise _changed(self.folder, [refused[1]], is_deleted=False)
+        raise failure(_APPLY, done, folder=self.folder)
 
     def _remove(self, path: str) -> None:
         (self.folder / path).unlink(missing_ok=True)
@@ -239,8 +264,14 @@ class Worktree:
     def _make_draft(self) -> None:
         self._drop_draft()
         with suppress(FileNotFoundError):  # before the first `git add`
-            # With its time, by which Git tells which files changed right after it was written.
-            shutil.copy2(self._index, self._draft)
+            # With its time, by which Git tells which files changed right after it was written.  A second name will do:
+            # Git never writes into an index that is there.
+            try:
+                self._draft.hardlink_to(self._index)
+            except FileNotFoundError:
+                raise
+            except OSError:  # a file system without such links
+                shutil.copy2(self._index, self._draft)
 
     def _drop_draft(self) -> None:
         self._draft.unlink(missing_ok=True)
