@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from mreg.core.history import Standing, Transition
 from mreg.core.metrics import check_metric, override_directions
 from mreg.core.names import ARCHIVED, ModelName, Selector, StageName, parse_model_name, parse_selector, parse_stage_name
 from mreg.core.policy import Policy
@@ -123,18 +124,19 @@ class Queries:
             NotFoundError: The model is not registered, or the stage is neither declared nor ever used.
             IncompleteHistoryError: The clone is shallow.
         """
-        name = parse_model_name(model) if model is not None else None
-        reader, state, settings = self._state([name] if name else ())
-        if name is not None:
-            state.model(name)
-        layout = settings.policy.layout
-        commits = reader.commits(settings.tip, layout, [name] if name else (), remember=True)
-        timeline = reader.timeline(commits, layout)
+        models = [] if model is None else [parse_model_name(model)]
+        reader = self._reader()
+        settings = reader.settings()
+        if models:
+            reader, state, settings = self._state(models)
+            state.model(models[0])
         wanted = _parse_stage(stage) if stage is not None else None
-        found = answers.transitions_of(timeline, wanted)
-        if wanted and not found and wanted != ARCHIVED:
+        standing = Standing()
+        events = reader.replay(standing, settings.tip, settings.policy.layout, models)
+        moves = [each for each in events if isinstance(each, Transition) and wanted in {None, each.stage}]
+        if wanted and not moves and wanted != ARCHIVED:
             settings.policy.stage(wanted)
-        return History(answers.name_approvers(reader, found), tuple(timeline.findings))
+        return History(answers.name_approvers(reader, reversed(moves)), tuple(standing.findings))
 
     def report(self, model: str | None = None, stage: str | None = None) -> Report:
         """Returns the auditor's report: every transition with the answers of its rules, newest first.

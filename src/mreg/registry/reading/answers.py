@@ -17,7 +17,7 @@ from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.reading.reader import Reader
 from mreg.stores import yaml
 
-__all__ = ["list_models", "list_versions", "name_approvers", "readable_records", "show_version", "transitions_of"]
+__all__ = ["list_models", "list_versions", "name_approvers", "readable_records", "show_version"]
 
 
 def list_models(state: RegistryState) -> ModelList:
@@ -84,11 +84,6 @@ def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelNam
         ),
         notices=notices,
     )
-
-
-def transitions_of(timeline: Timeline, stage: StageName | None) -> tuple[Transition, ...]:
-    """Returns the transitions of one stage, or of all, newest first."""
-    return tuple(each for each in reversed(timeline.transitions) if stage is None or each.stage == stage)
 
 
 def name_approvers(reader: Reader, transitions: Iterable[Transition]) -> tuple[Transition, ...]:

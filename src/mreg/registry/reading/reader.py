@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, time, timezone
+from functools import partial
 from operator import attrgetter
 
 from mreg.core.fields import Fields
-from mreg.core.fold import fold
-from mreg.core.history import Commit, Finding, Timeline
+from mreg.core.fold import fold, step
+from mreg.core.history import Commit, Event, Finding, Standing, Timeline
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind, Place
 from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, parse_archived, parse_stage
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
@@ -20,6 +22,7 @@ from mreg.errors import DataError, IncompleteHistoryError, NotFoundError
 from mreg.registry.reading.settings import Settings, parse_settings, read_settings, with_hint
 from mreg.stores import yaml
 from mreg.stores.git.log_cache import read_log
+from mreg.stores.git.log_file import Stretch
 from mreg.stores.git.repository import GitRepository, TreeFile
 
 __all__ = ["Reader", "Settings", "parse_manifest", "parse_settings"]
@@ -35,6 +38,8 @@ class Reader:
         """Keeps the repository, and its settings where they are known; nothing is read yet."""
         self.repo = repo
         self._manifests: dict[tuple[str, str], Manifest | DataError] = {}
+        self._entries: dict[str, StageEntry] = {}
+        """What stage files say, by object id, as it was kept."""
         self._records: dict[tuple[str, str], Record | DataError] = {}
         self._settings = settings
 
@@ -115,29 +120,68 @@ class Reader:
         Raises:
             IncompleteHistoryError: The clone is shallow.
         """
-        if self.repo.is_shallow and since is None:
-            raise IncompleteHistoryError(
-                "this clone is shallow and lacks history that the answer needs",
-                hint=_UNSHALLOW,
-            )
-        folders = [f"{layout.model(model)}/{part}" for model in models for part in ("versions", "stages", "approvals")]
         if remember and since is None:
-            return read_log(self.repo, tip, folders or [layout.root], keep=self._is_landed(tip))
-        return self.repo.log(tip, folders or [layout.root], since=since)
+            commits: list[Commit] = []
+            for stretch in self._stretches(tip, layout, models):
+                self._entries |= stretch.entries
+                commits += stretch.commits
+            return commits
+        if since is None:
+            self._require_all()
+        return self.repo.log(tip, _folders(layout, models), since=since)
 
-    def _is_landed(self, tip: str) -> bool:
-        return self._settings is not None and self._settings.tip == tip
+    def replay(self, standing: Standing, tip: str, layout: Layout, models: Sequence[ModelName] = ()) -> Iterator[Event]:
+        """Yields what the first-parent commits up to one did, oldest first; a long history is never there as a whole.
+
+        Takes what an earlier command has read, and keeps it for the next: not where something is proven.
+
+        Args:
+            standing: A new one; at the end what the history has come to.
+            tip: The newest commit.
+            layout: Where the registry's files are.
+            models: All where empty.
+
+        Raises:
+            IncompleteHistoryError: The clone is shallow.
+        """
+        for stretch in self._stretches(tip, layout, models):
+            self._entries = stretch.entries
+            self._prefetch(_stage_blobs(stretch.commits, layout))
+            for commit in stretch.commits:
+                yield from step(standing, commit, layout, self.manifest)
+            self._manifests.clear()
+        self._entries = {}
+
+    def _stretches(self, tip: str, layout: Layout, models: Sequence[ModelName]) -> Iterator[Stretch]:
+        self._require_all()
+        keep = self._settings is not None and self._settings.tip == tip
+        folders, root = _folders(layout, models), _folders(layout, ())
+        read_entries = partial(self._read_entries, layout)
+        within = root if models else ()
+        return read_log(self.repo, tip, folders, keep=keep, read_entries=read_entries, within=within)
+
+    def _require_all(self) -> None:
+        if self.repo.is_shallow:
+            raise IncompleteHistoryError(
+                "this clone is shallow and lacks history that the answer needs", hint=_UNSHALLOW
+            )
+
+    def _read_entries(self, layout: Layout, commits: Sequence[Commit]) -> dict[str, StageEntry]:
+        """Returns what the stage files say that some commits brought, in one Git call."""
+        blobs = {oid: path for path, oid in _stage_blobs(commits, layout) if not _is_of_marks(path)}
+        found: dict[str, StageEntry] = {}
+        for (oid, path), data in zip(blobs.items(), self.repo.read(list(blobs)), strict=True):
+            with suppress(DataError):
+                entry = parse_manifest(path, _required(data, path, oid)).entry
+                # MessagePack has times in UTC alone.
+                if entry and not any(at and at.utcoffset() for at in (entry.at, entry.adopted and entry.adopted.at)):
+                    found[oid] = entry
+        return found
 
     def timeline(self, commits: Iterable[Commit], layout: Layout) -> Timeline:
         """Returns the fold of commits; one Git call for all their manifest files."""
         commits = list(commits)
-        blobs = []
-        for commit in commits:
-            for change in commit.changes:
-                place = layout.locate(change.path)
-                if change.new and place and place.kind is PathKind.STAGE:
-                    blobs.append((change.path, change.new))
-        self._prefetch(blobs)
+        self._prefetch(_stage_blobs(commits, layout))
         return fold(commits, layout, self.manifest)
 
     def manifest(self, path: str, oid: str) -> Manifest:
@@ -146,6 +190,9 @@ class Reader:
         Raises:
             DataError: It cannot be read; ``details`` names key and line.
         """
+        entry = self._entries.get(oid)
+        if entry and not _is_of_marks(path):
+            return Manifest(entry=entry)
         if (path, oid) not in self._manifests:
             self._prefetch([(path, oid)])
         found = self._manifests[path, oid]
@@ -213,7 +260,11 @@ class Reader:
         return commit
 
     def _prefetch(self, blobs: Iterable[tuple[str, str]]) -> None:
-        missing = [key for key in dict.fromkeys(blobs) if key not in self._manifests]
+        missing = [
+            (path, oid)
+            for path, oid in dict.fromkeys(blobs)
+            if (path, oid) not in self._manifests and (oid not in self._entries or _is_of_marks(path))
+        ]
         for (path, oid), data in zip(missing, self.repo.read([oid for _, oid in missing]), strict=True):
             try:
                 self._manifests[path, oid] = parse_manifest(path, _required(data, path, oid))
@@ -268,6 +319,24 @@ class _ModelBuilder:
         )
 
 
+def _folders(layout: Layout, models: Sequence[ModelName]) -> list[str]:
+    parts = ("versions", "stages", "approvals")
+    return [f"{layout.model(model)}/{part}" for model in models for part in parts] or [layout.root]
+
+
+def _stage_blobs(commits: Iterable[Commit], layout: Layout) -> Iterator[tuple[str, str]]:
+    """Yields path and object id of each stage file that some commits brought."""
+    for commit in commits:
+        for change in commit.changes:
+            place = layout.locate(change.path)
+            if change.new and place and place.kind is PathKind.STAGE:
+                yield change.path, change.new
+
+
+def _is_of_marks(path: str) -> bool:
+    return path.endswith(f"/{ARCHIVED}.yaml")
+
+
 _precedence = attrgetter("precedence")
 
 
@@ -277,7 +346,7 @@ def parse_manifest(path: str, data: bytes) -> Manifest:
     Raises:
         DataError: It cannot be read.
     """
-    return yaml.read(data, path, _parse_marks if path.endswith(f"/{ARCHIVED}.yaml") else _parse_entry)
+    return yaml.read(data, path, _parse_marks if _is_of_marks(path) else _parse_entry)
 
 
 def _parse_entry(fields: Fields) -> Manifest:

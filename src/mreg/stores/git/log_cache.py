@@ -1,36 +1,45 @@
 """What ``git log`` said of some folders up to a commit, kept below ``.git/mreg/history`` because it never changes.
 
-In a large registry Git takes seconds to walk past the other models' commits; what came since is read in milliseconds.
+In a large registry Git takes a minute to read all history, and seconds to walk past the other models' commits; what
+came since is read in milliseconds.
 
 Rules:
     * An entry is for folders and one commit, its tip.  It serves that commit, and commits whose first-parent history
       leads to it: those ask Git for the rest.
+    * One of wider folders serves where there is no own one.
     * It is never the source of truth: one that is missing, of another form, or not as its checksum says is not there.
-      Nothing that proves (``mreg verify``, ``mreg doctor``) reads it.
-    * It is written to another name and renamed: a reader sees a whole one, and the last of several writers wins.
+      Nothing that proves (``mreg verify``, ``mreg check``) reads it.
     * A short history has none, and neither has a shallow clone.
+    * It is a stream, and nobody holds all of it: not mreg, and not Git.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import re
-import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from io import BytesIO
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
+from itertools import chain, islice
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct
+from msgspec.structs import replace
 
-from mreg.core.history import Commit, FileChange
-from mreg.stores.git.objects import to_datetime
+from mreg.core.history import Commit
+from mreg.core.manifest import StageEntry
+from mreg.stores.git.log_file import (
+    SUFFIX,
+    LogFile,
+    LogWriter,
+    Stretch,
+    decode_stretch,
+    encode_stretch,
+    open_log,
+)
 from mreg.stores.git.repository import GitRepository
 
-__all__ = ["read_log"]
+__all__ = ["ReadEntries", "read_log"]
 
 SLOW_S = 0.1
 """What Git must have taken before an entry is made."""
@@ -38,44 +47,80 @@ SHORT = 1000
 """Commits of an entry that is made anew whenever there is something new; a longer one is more work."""
 BEHIND = 1000
 """New commits before such a one is made anew."""
+STRETCH = 4096
+"""Commits that are there at once."""
 _FOLDER = "history"
-_HEAD = re.compile(rb"mreg-log-2 ([0-9a-f]{40,64}) ([0-9a-f]{64})")
-"""Form, tip, checksum; the rest of the file is the commits, each a line of JSON."""
+
+ReadEntries = Callable[[Sequence[Commit]], dict[str, StageEntry]]
+"""Gives what the stage files say that some commits brought, by object id; one that cannot be read is left out."""
 
 
-class _Entry(Struct, frozen=True):
-    tip: str
-    commits: list[Commit]
-    """Oldest first."""
-
-
-def read_log(repo: GitRepository, tip: str, folders: Sequence[str], *, keep: bool) -> list[Commit]:
-    """Returns what ``repo.log`` returns, sooner.
+def read_log(
+    repo: GitRepository,
+    tip: str,
+    folders: Sequence[str],
+    *,
+    keep: bool,
+    read_entries: ReadEntries,
+    within: Sequence[str] = (),
+) -> Iterator[Stretch]:
+    """Yields what ``repo.log`` returns, sooner, and what the stage files say.
 
     Args:
         repo: A clone that is not shallow.
         tip: The newest commit.
         folders: The changes are those below them.
         keep: Also write an entry, where that is worth it: not for a branch that may come to nothing.
+        read_entries: Reads what no entry holds.
+        within: Folders that hold the others, whose entry serves too.
     """
     path = _path(repo, folders)
-    entry = _load(path)
-    behind = _count_since(repo, entry.tip, tip) if entry else None
-    began = time.monotonic()
-    if entry is None or behind is None:
-        commits = repo.log(tip, folders)
-        is_slow = time.monotonic() - began >= SLOW_S
-    else:
-        commits = entry.commits + (repo.log(tip, folders, since=entry.tip) if behind else [])
-        is_slow = behind >= BEHIND or (behind > 0 and len(commits) <= SHORT)
-    if keep and is_slow:
-        _save(path, _Entry(tip, commits))
-    return commits
+    with ExitStack() as files:
+        own = _find(files, repo, path, tip)
+        wider = _find(files, repo, _path(repo, within), tip) if within and own is None else None
+        found = own or wider
+        began = time.monotonic()
+        new: Iterable[Stretch] = ()
+        if found is None or found.behind:
+            new = _ask_git(repo, tip, folders, found.file.tip if found else None, read_entries)
+        if own:
+            is_worth_it = own.behind >= BEHIND or (own.behind > 0 and own.file.count <= SHORT)
+        else:
+            is_worth_it = wider is not None or time.monotonic() - began >= SLOW_S
+        old: Iterable[Stretch] = own.file if own else _below(wider.file, folders) if wider else ()
+        told: Iterable[Stretch] = chain(old, new)
+        if keep and is_worth_it:
+            told = _keep(told, LogWriter(path, tip))
+        count = 0
+        try:
+            for stretch in told:
+                yield stretch
+                count += len(stretch.commits)
+        except MsgspecError:  # written by a hand that knew the checksum: Git tells the rest
+            whole = chain.from_iterable(each.commits for each in _ask_git(repo, tip, folders, None, read_entries))
+            yield Stretch(list(islice(whole, count, None)), {})
+
+
+class _Found(Struct, frozen=True):
+    """An entry that serves a commit."""
+
+    file: LogFile
+    behind: int
+    """First-parent commits that came since."""
 
 
 def _path(repo: GitRepository, folders: Sequence[str]) -> Path:
     name = hashlib.sha256("\0".join(folders).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return repo.state_dir / _FOLDER / f"{name}.json"
+    return repo.state_dir / _FOLDER / f"{name}{SUFFIX}"
+
+
+def _find(files: ExitStack, repo: GitRepository, path: Path, tip: str) -> _Found | None:
+    file = open_log(path)
+    if file is None:
+        return None
+    files.enter_context(closing(file))
+    behind = _count_since(repo, file.tip, tip)
+    return None if behind is None else _Found(file, behind)
 
 
 def _count_since(repo: GitRepository, old: str, tip: str) -> int | None:
@@ -89,64 +134,42 @@ def _count_since(repo: GitRepository, old: str, tip: str) -> int | None:
     return len(lines) if lines[-1].split(" ")[1:2] == [old] else None
 
 
-def _load(path: Path) -> _Entry | None:
+def _below(stretches: Iterable[Stretch], folders: Sequence[str]) -> Iterator[Stretch]:
+    """Yields what wider folders hold of some; the rest is what Git would leave out too."""
+    prefixes = tuple(f"{folder}/" for folder in folders)
+    for stretch in stretches:
+        commits = []
+        for commit in stretch.commits:
+            changes = tuple(each for each in commit.changes if each.path.startswith(prefixes) or each.path in folders)
+            if changes:
+                commits.append(replace(commit, changes=changes))
+        oids = {each.new for commit in commits for each in commit.changes}
+        yield Stretch(commits, {oid: entry for oid, entry in stretch.entries.items() if oid in oids})
+
+
+def _ask_git(
+    repo: GitRepository, tip: str, folders: Sequence[str], since: str | None, read_entries: ReadEntries
+) -> Iterator[Stretch]:
+    """Returns what Git says, which is newest first and is to be told the other way round: packed until then."""
+    log = repo.iter_log(tip, folders, since=since)
+    packed = []
+    while commits := list(islice(log, STRETCH)):
+        packed.append(zlib.compress(encode_stretch(Stretch(commits[::-1], {})), 1))
+    return _unpack(packed, read_entries)
+
+
+def _unpack(packed: list[bytes], read_entries: ReadEntries) -> Iterator[Stretch]:
+    while packed:
+        commits = decode_stretch(zlib.decompress(packed.pop())).commits
+        yield Stretch(commits, read_entries(commits))
+
+
+def _keep(stretches: Iterable[Stretch], writer: LogWriter) -> Iterator[Stretch]:
     try:
-        head, _, body = path.read_bytes().partition(b"\n")
-    except OSError:
-        return None
-    said = _HEAD.fullmatch(head)
-    if said is None or said[2].decode() != _checksum(said[1], body):
-        return None
-    share: _Share = {}
-    with suppress(ValueError, TypeError):  # written by a hand that knew the checksum
-        return _Entry(said[1].decode(), [_decode(share, *json.loads(line)) for line in BytesIO(body)])
-    return None
-
-
-def _save(path: Path, entry: _Entry) -> None:
-    encode = json.JSONEncoder(separators=(",", ":")).encode
-    body = "".join(f"{encode(_encode(commit))}\n" for commit in entry.commits).encode("ascii")
-    tip = entry.tip.encode("ascii")
-    head = b"mreg-log-2 %s %s\n" % (tip, _checksum(tip, body).encode("ascii"))
-    with suppress(OSError):  # a disk that is full or may not be written to; readers need not write
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(head + body)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-
-
-def _checksum(tip: bytes, body: bytes) -> str:
-    return hashlib.sha256(tip + b"\0" + body).hexdigest()
-
-
-_Share = dict[str, str]
-"""Each text once: a long history says the same names, paths and ids of blobs again and again."""
-
-
-def _encode(commit: Commit) -> tuple[object, ...]:
-    changes = [(change.path, change.old, change.new) for change in commit.changes]
-    stamp = int(commit.time.timestamp())
-    return commit.oid, commit.author, commit.email, stamp, commit.subject, changes, commit.trailers
-
-
-def _decode(  # noqa: PLR0913, PLR0917 - one line of the file
-    share: _Share,
-    oid: str,
-    author: str,
-    email: str,
-    stamp: int,
-    subject: str,
-    changes: list[tuple[str, str | None, str | None]],
-    trailers: list[tuple[str, str]],
-) -> Commit:
-    def one(text: str) -> str:
-        return share.setdefault(text, text)
-
-    files = [FileChange(one(path), old and one(old), new and one(new)) for path, old, new in changes]
-    pairs = [(one(key), value) for key, value in trailers]
-    return Commit(oid, one(author), one(email), to_datetime(stamp), subject, tuple(files), tuple(pairs))
+        for stretch in stretches:
+            writer.add(stretch)
+            yield stretch
+        writer.finish()
+    finally:
+        with suppress(OSError):
+            writer.close()
