@@ -47,6 +47,18 @@ def test_run_all_error_among_short_tasks_is_raised_and_the_rest_is_not_begun() -
     assert len(ran) < len(tasks) - 1
 
 
+@pytest.mark.parametrize("before", [0, 10**4])
+def test_run_all_tasks_that_wait_are_run_by_all_threads_at_once(before: int) -> None:
+    meeting = threading.Barrier(CREW.jobs)
+    tasks: list[Callable[[], object]] = [*[lambda: None] * before, *[partial(meeting.wait, 5)] * CREW.jobs]
+    run_all([partial(_run, task) for task in tasks], PLACE, CREW, Meter(None, 0))
+    assert not meeting.broken
+
+
+def _run(task: Callable[[], object]) -> None:
+    task()
+
+
 def test_run_all_one_worker_that_hangs_is_given_up_though_others_are_done() -> None:
     gone = threading.Event()
 
