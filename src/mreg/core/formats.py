@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import pickletools
 import re
 import zlib
 from collections.abc import Collection, Iterable, Mapping
@@ -22,23 +21,20 @@ __all__ = ["HEAD_SIZE", "ZIP_STARTS", "recognise_directory", "recognise_file", "
 HEAD_SIZE = 4096
 """Bytes of the start of a file that are enough to tell its format."""
 
-_START = re.compile(
-    rb"""(?P<hdf5>\x89HDF\r\n\x1a\n)|(?P<gguf>GGUF)|(?P<catboost>CBM1)|(?P<lightgbm>tree\nversion=v)
+_START = rb"""(?sx)(?P<hdf5>\x89HDF\r\n\x1a\n)|(?P<gguf>GGUF)|(?P<catboost>CBM1)|(?P<lightgbm>tree\nversion=v)
     |(?P<tflite>.{4}TFL3)
     |(?P<xgboost>\s*\{\s*"learner"\s*:|\{L\x00{7}\x07learner\{)  # JSON and UBJSON
-    """,
-    re.DOTALL | re.VERBOSE,
-)
+    """
 ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 """How a file starts whose ``members`` ``recognise_file`` wants to see."""
 _NUMPY = b"\x93NUMPY"
 _OBJECTS = re.compile(rb"""[|<>=,'"\d]O\d*['",]|object|\\""")
 """In a NumPy header: the type of Python objects, with a size as Python 2 wrote it or without; or an escape."""
-_COMPRESSED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b|BZh|\xfd7zXZ\x00|\x5d\x00\x00|\x04\x22\x4d\x18|ZF")
+_COMPRESSED = rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b|BZh|\xfd7zXZ\x00|\x5d\x00\x00|\x04\x22\x4d\x18|ZF"
 """zlib, gzip, bz2, xz, lzma, lz4 and joblib's own zlib file of before 0.10."""
 _PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".p", ".joblib", ".dill", ".cloudpickle"})
 _OLD_PICKLE_STARTS = b"(]}cilFIJKLMNSUVX\x88\x89GTB"
-_IDENTIFIERS = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
+_IDENTIFIERS = r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*"
 _MAX_SAFETENSORS_HEADER = 100_000_000
 
 _UNSAFE = {
@@ -63,7 +59,7 @@ def recognise_file(name: str, head: bytes, members: Mapping[str, bytes] = Mappin
     suffixes = {f".{part}" for part in name.lower().split(".")[1:]}
     if head.startswith(ZIP_STARTS):
         return _recognise_zip(members)
-    start = _START.match(head)
+    start = re.match(_START, head)
     if start and start.lastgroup:
         return start.lastgroup
     if head.startswith(_NUMPY):
@@ -144,7 +140,7 @@ def _is_onnx(head: bytes, *, named: bool) -> bool:
 
 def _recognise_pickle(head: bytes, suffixes: Collection[str]) -> str:
     named = not _PICKLE_SUFFIXES.isdisjoint(suffixes)
-    if _COMPRESSED.match(head):
+    if re.match(_COMPRESSED, head):
         inner = _decompress(head)
         return "joblib" if (_is_pickle(inner, named=False) if inner else named) else ""
     if not _is_pickle(head, named=named):
@@ -176,10 +172,12 @@ def _is_pickle(head: bytes, *, named: bool) -> bool:
 
 def _read_opcodes(head: bytes) -> tuple[set[str], bool]:
     """Returns the opcodes that the head starts with, and whether they go on to its end (or to STOP)."""
+    import pickletools  # noqa: PLC0415 - gates name formats, and look at no file
+
     names: set[str] = set()
     try:
         for opcode, argument, _ in pickletools.genops(head):
-            if opcode.name in {"GLOBAL", "INST"} and not _IDENTIFIERS.fullmatch(str(argument)):
+            if opcode.name in {"GLOBAL", "INST"} and not re.fullmatch(_IDENTIFIERS, str(argument)):
                 return names, False
             names.add(opcode.name)
     except (ValueError, DeprecationWarning) as error:  # an escape that Python does not know, under `python -W error`

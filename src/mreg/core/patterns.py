@@ -20,12 +20,10 @@ __all__ = ["find_pattern_fault"]
 MAX_LENGTH = 200
 MAX_REPEATED = 5
 MAX_OPTIONAL = 8
-_PART = re.compile(
-    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P?<\w+>|<?[=!]|[:>]))?|\)|[*+?]|\{\d*,?\d*\}|.", re.DOTALL
-)
-_SEPARATOR = re.compile(r"\\?[-_/]")
-_REPEATED = re.compile(r"[*+]|\{\d*,\d*\}")
-_EXACTLY = re.compile(r"\{\d+\}")
+_PART = r"(?s)\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P?<\w+>|<?[=!]|[:>]))?|\)|[*+?]|\{\d*,?\d*\}|."
+_SEPARATOR = r"\\?[-_/]"
+_REPEATED = r"[*+]|\{\d*,\d*\}"
+_EXACTLY = r"\{\d+\}"
 
 
 class _Group(Struct):
@@ -42,7 +40,7 @@ class _Group(Struct):
     def is_separated(self) -> bool:
         """True where each turn begins with one character that is found nowhere else in it."""
         first, *rest = [*self.parts, ""]
-        if self.has_choice or not _SEPARATOR.fullmatch(first) or _is_quantifier(rest[0]):
+        if self.has_choice or not re.fullmatch(_SEPARATOR, first) or _is_quantifier(rest[0]):
             return False
         return not any(_can_be(part, first[-1]) for part in rest)
 
@@ -51,7 +49,7 @@ def find_pattern_fault(pattern: str) -> str | None:
     """Returns why a regular expression is not taken for names, or ``None`` where it is."""
     if len(pattern) > MAX_LENGTH:
         return f"it has {len(pattern)} characters, and {MAX_LENGTH} is the most"
-    parts = _PART.findall(pattern)
+    parts = re.findall(_PART, pattern)
     if sum(map(_is_repetition, parts)) > MAX_REPEATED or parts.count("?") > MAX_OPTIONAL:
         return f"it has more than {MAX_REPEATED} repetitions or {MAX_OPTIONAL} optional parts, and could take for ever"
     stack = [_Group()]
@@ -61,7 +59,7 @@ def find_pattern_fault(pattern: str) -> str | None:
             stack.append(_Group())
         elif part == ")" and len(stack) > 1:
             stack.pop()
-            is_again = _is_repetition(following) or _EXACTLY.fullmatch(following) is not None
+            is_again = _is_repetition(following) or re.fullmatch(_EXACTLY, following) is not None
             if is_again and group.is_varied and not group.is_separated:
                 return "a repetition in a repetition, or alternatives in one, could take for ever"
             stack[-1].add(group)
@@ -74,7 +72,7 @@ def find_pattern_fault(pattern: str) -> str | None:
 
 
 def _is_repetition(part: str) -> bool:
-    return _REPEATED.fullmatch(part) is not None
+    return re.fullmatch(_REPEATED, part) is not None
 
 
 def _is_quantifier(part: str) -> bool:
@@ -83,7 +81,7 @@ def _is_quantifier(part: str) -> bool:
 
 def _can_be(part: str, character: str) -> bool:
     """Returns whether a part of an expression matches a character; true where nobody can tell."""
-    if not part or part == "(" or _is_quantifier(part) or _EXACTLY.fullmatch(part):
+    if not part or part == "(" or _is_quantifier(part) or re.fullmatch(_EXACTLY, part):
         return False
     try:
         return re.fullmatch(part, character, re.IGNORECASE) is not None

@@ -17,9 +17,9 @@ from mreg.core.fields import Fields
 
 __all__ = ["Actor", "People", "Person", "Proof", "identify", "normalise_key", "parse_people"]
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
-_EMAIL = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
-_KEY = re.compile(r"(?P<kind>[a-z0-9@.-]+) (?P<blob>[A-Za-z0-9+/]{16,}={0,3})(?: .*)?")
+_NAME = r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
+_EMAIL = r"[^\s@<>,;]+@[^\s@<>,;]+"
+_KEY = r"(?P<kind>[a-z0-9@.-]+) (?P<blob>[A-Za-z0-9+/]{16,}={0,3})(?: .*)?"
 _KEY_KINDS = {  # a certificate is signed by an authority, and nobody's own
     "ssh-ed25519",
     "ssh-rsa",
@@ -123,7 +123,7 @@ def identify(people: People, email: str, proof: Proof | None) -> Actor:
 
 def normalise_key(text: str) -> str | None:
     """Returns an SSH public key without its comment; ``None`` where the text is none."""
-    match = _KEY.fullmatch(text.strip())
+    match = re.fullmatch(_KEY, text.strip())
     if match is None or match["kind"] not in _KEY_KINDS:
         return None
     return f"{match['kind']} {match['blob']}"
@@ -138,12 +138,12 @@ def parse_people(fields: Fields) -> People:
     persons: dict[str, Person] = {}
     owners: dict[str, str] = {}
     for name, section in fields.sections("people"):
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(_NAME, name):
             raise fields.error(f"people.{name}", f"{name!r} is not a short name", hint="examples: jane, bo.l, ci-bot")
         emails = tuple(email.casefold() for email in section.texts("emails"))
         keys = [(text, normalise_key(text)) for text in section.texts("keys")]
         for email in emails:
-            if not _EMAIL.fullmatch(email):
+            if not re.fullmatch(_EMAIL, email):
                 raise section.error("emails", f"{email!r} is not an e-mail address", hint="emails: [jane@example.com]")
         for text, key in keys:
             if key is None:
@@ -166,7 +166,7 @@ def _parse_roles(fields: Fields, persons: Collection[str]) -> dict[str, tuple[st
     section = fields.section("roles")
     roles: dict[str, tuple[str, ...]] = {}
     for role in section.names if section else ():
-        if not _NAME.fullmatch(role):
+        if not re.fullmatch(_NAME, role):
             raise fields.error(
                 f"roles.{role}", f"{role!r} is not a short name", hint="examples: reviewers, release-managers"
             )

@@ -40,7 +40,7 @@ DEFAULT_BRANCH = "main"
 _DEFAULT_STAGES = (StageName("staging"), StageName("production"))
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _BRANCH = re.compile(r"[^\s~^:?*\[\\\x00-\x1f\x7f]+")
-_FORMAT = re.compile(r"[,_]?(?:\.[0-9]{1,2})?[eEfFgG%]?")
+_FORMAT = r"[,_]?(?:\.[0-9]{1,2})?[eEfFgG%]?"
 _AUTHOR = "author"
 
 
@@ -289,7 +289,7 @@ def _parse_metrics(fields: Fields) -> dict[str, MetricRule]:
             unit=section.text("unit"),
             format=section.text("format"),
         )
-        if not _FORMAT.fullmatch(rule.format):
+        if not re.fullmatch(_FORMAT, rule.format):
             raise section.error("format", f"{rule.format!r} is no format of a number", hint="format: .3f")
         section.finish()
         rules[name] = rule
@@ -298,6 +298,8 @@ def _parse_metrics(fields: Fields) -> dict[str, MetricRule]:
 
 def _parse_naming(fields: Fields) -> str:
     naming = fields.text("naming")
+    if not naming:
+        return naming
     try:
         re.compile(naming)
     except (re.error, OverflowError, RecursionError) as error:

@@ -12,12 +12,15 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timezone
 from enum import Enum
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from mreg.core.fields import Fields, format_moment
 from mreg.core.names import StageName
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 __all__ = [
     "FormatGate",
@@ -36,8 +39,8 @@ __all__ = [
 
 Number = int | float
 
-_DURATION = re.compile(r"(?:(\d{1,5})d)? ?(?:(\d{1,6})h)? ?(?:(\d{1,7})m)?")
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,3})?) ?([kKMGT]i?)?B?")
+_DURATION = r"(?:(\d{1,5})d)? ?(?:(\d{1,6})h)? ?(?:(\d{1,7})m)?"
+_SIZE = r"(\d{1,15}(?:\.\d{1,3})?) ?([kKMGT]i?)?B?"
 _SIZE_UNITS = {"": 1} | {
     f"{letter}{binary}": base**power
     for power, letters in enumerate(("kK", "M", "G", "T"), 1)
@@ -195,7 +198,7 @@ def parse_gates(stage: Fields, stages: Collection[str], directions: Collection[s
 
 def parse_duration(text: str) -> int | None:
     """Returns the seconds of a duration such as ``24h`` or ``7d 12h``; ``None`` where it is none."""
-    match = _DURATION.fullmatch(text)
+    match = re.fullmatch(_DURATION, text)
     if match is None or not any(match.groups()):
         return None
     days, hours, minutes = (int(part or 0) for part in match.groups())
@@ -208,8 +211,10 @@ def format_duration(seconds: int) -> str:
     return " ".join(f"{count}{unit}" for count, unit in parts if count) or "0m"
 
 
-def _exact(value: Number) -> Fraction:
-    return Fraction(value if isinstance(value, int) else repr(value))
+def _exact(value: Number | str) -> Fraction:
+    from fractions import Fraction  # noqa: PLC0415 - few settings have such a gate
+
+    return Fraction(repr(value) if isinstance(value, float) else value)
 
 
 def _only(fields: Fields, kind: str) -> None:
@@ -241,7 +246,7 @@ def _parse_tolerance(fields: Fields) -> tuple[Number, bool]:
     if isinstance(value, str):
         match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?) ?%", value)
         if match:
-            return float(Fraction(match[1]) / 100), True
+            return float(_exact(match[1]) / 100), True
         raise fields.error("tolerance", f"{value!r} is no tolerance", hint="tolerance: 0.005, or tolerance: 1%")
     number = fields.number("tolerance")
     if number < 0:
@@ -281,10 +286,10 @@ def _parse_formats(fields: Fields) -> FormatGate:
 def _parse_size(fields: Fields) -> SizeGate:
     value = fields.value("max_size")
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text)
     if match is None:
         raise fields.error("max_size", f"{value!r} is not a size", hint="max_size: 500 MB, or a number of bytes")
-    return SizeGate(int(Fraction(match[1]) * _SIZE_UNITS[match[2] or ""]))
+    return SizeGate(int(_exact(match[1]) * _SIZE_UNITS[match[2] or ""]))
 
 
 def _parse_pickle(fields: Fields) -> PickleGate:

@@ -17,7 +17,7 @@ from mreg.core.names import ARCHIVED, StageName
 
 __all__ = ["Sink", "SinkKind", "parse_sinks"]
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 _ACTIONS = ("promote", "rollback", "clear", "archive")
 
 
@@ -75,7 +75,7 @@ def parse_sinks(fields: Fields, stages: Collection[StageName]) -> tuple[Sink, ..
 
 
 def _check_sink(section: Fields, sink: Sink, stages: Collection[StageName], names: Collection[str]) -> None:
-    if not _VARIABLE.fullmatch(sink.url_env):
+    if not re.fullmatch(_VARIABLE, sink.url_env):
         hint = "write the name of an environment variable that holds the URL: url_env: SLACK_WEBHOOK_URL"
         raise section.error("url_env", "this is no name of an environment variable", hint=hint)
     if sink.kind is SinkKind.EMAIL and not sink.recipients:

@@ -11,7 +11,6 @@ Rules:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
@@ -67,6 +66,8 @@ def encode_transition(model: ModelName, stage: StageName, artifact: str, entry: 
 
 def encode_statement(facts: Mapping[str, Plain], kind: Namespace) -> bytes:
     """Returns the canonical bytes of a statement."""
+    import json  # noqa: PLC0415 - many registries sign nothing
+
     document = {**facts, "schema": SCHEMA, "kind": kind.value}
     return (json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True) + "\n").encode("ascii")
 

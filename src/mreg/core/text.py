@@ -22,22 +22,22 @@ _HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 _SHOWN = frozenset("\u200d\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2")
 """Of those categories: what joins emoji, and Arabic and Syriac signs that are seen."""
 _SECRETS = (
-    ("an AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    ("a GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})\b")),
-    ("a GitLab token", re.compile(r"\bglpat-[A-Za-z0-9_-]{20,}")),
-    ("a Slack token", re.compile(r"\bxox[abeprs]-[A-Za-z0-9-]{10,}")),
-    ("a Google API key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
-    ("a Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
+    ("an AWS access key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    ("a GitHub token", r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,})\b"),
+    ("a GitLab token", r"\bglpat-[A-Za-z0-9_-]{20,}"),
+    ("a Slack token", r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
+    ("a Google API key", r"\bAIza[0-9A-Za-z_-]{35}\b"),
+    ("a Hugging Face token", r"\bhf_[A-Za-z0-9]{30,}"),
     (
         "an API key of a language model",
-        re.compile(r"\bsk-(?:(?:ant|proj|svcacct|admin)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{32,})"),
+        r"\bsk-(?:(?:ant|proj|svcacct|admin)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{32,})",
     ),
-    ("a JSON web token", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")),
-    ("a Slack webhook", re.compile(r"\bhooks\.slack\.com/services/T\w+/B\w+/\w+")),
-    ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
-    ("a password in a URL", re.compile(r"://[^\s/:@]*:[^\s/@]+@")),
+    ("a JSON web token", r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
+    ("a Slack webhook", r"\bhooks\.slack\.com/services/T\w+/B\w+/\w+"),
+    ("a private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
+    ("a password in a URL", r"://[^\s/:@]*:[^\s/@]+@"),
 )
-_SECRET_NAME = re.compile(
+_TELLING = (
     r"(?:password|passwd|passphrase|secret|(?:api|secret|access|private|account)key"
     r"|(?:api|auth|access|bearer|refresh|session|secret|github|hf|hub)token)$|^(?:token|pwd)$"
 )
@@ -114,7 +114,7 @@ def check_value(name: str, text: str, where: str) -> None:
     """
     check_text(text, f"value of {name!r} in {where}")
     last = re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
-    if text and not text.startswith("$") and _SECRET_NAME.search(last):
+    if text and not text.startswith("$") and re.search(_TELLING, last):
         raise UsageError(
             f"{where}: {name!r} is named like a secret, and what is recorded is there for ever",
             hint="leave it out; if it is no secret, give it another name",
@@ -124,4 +124,4 @@ def check_value(name: str, text: str, where: str) -> None:
 
 def find_secret(text: str) -> str | None:
     """Returns what kind of secret a text holds, or ``None``."""
-    return next((kind for kind, pattern in _SECRETS if pattern.search(text)), None)
+    return next((kind for kind, pattern in _SECRETS if re.search(pattern, text)), None)

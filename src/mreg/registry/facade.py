@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -25,7 +26,9 @@ from mreg.errors import UsageError
 from mreg.registry.arguments import as_approvers, as_choice, as_dataset, as_moment, as_path, as_texts
 from mreg.registry.changes import parse_target
 from mreg.registry.upkeep import Upkeep
-from mreg.stores.hashing import Progress
+
+if TYPE_CHECKING:
+    from mreg.stores.hashing import Progress
 
 __all__ = ["Registry"]
 

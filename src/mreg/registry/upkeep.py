@@ -12,11 +12,11 @@ from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
 from mreg.registry.arguments import as_texts
 from mreg.registry.changes import Changes
-from mreg.stores.hashing import Progress
 
 if TYPE_CHECKING:
     from mreg.core.soundness import Soundness
     from mreg.core.swept import Sweep
+    from mreg.stores.hashing import Progress
 
 __all__ = ["Upkeep"]
 

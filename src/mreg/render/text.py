@@ -7,7 +7,6 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -34,13 +33,13 @@ NOTHING = "-"
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of how Persian, Indic scripts and emoji are written."""
-_BREAKS = re.compile(r"[\t\n\v\f\r]+")
+_BREAKS = r"[\t\n\v\f\r]+"
 _KIBI = 1024
 
 
 def clean(text: str) -> str:
     """Returns text in one line, with control, bidirectional and other invisible characters written as escapes."""
-    return text if text.isprintable() else "".join(map(_escape, _BREAKS.sub(" ", text)))
+    return text if text.isprintable() else "".join(map(_escape, re.sub(_BREAKS, " ", text)))
 
 
 def _escape(character: str) -> str:
@@ -69,7 +68,11 @@ def format_moment(moment: datetime) -> str:
 
 def format_plain(value: Plain) -> str:
     """Returns a parameter as it was written: text as it is, everything else as in JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    import json  # noqa: PLC0415 - most commands write none
+
+    return json.dumps(value, ensure_ascii=False)
 
 
 def order_stages(stages: Iterable[StageName], policy: Policy) -> tuple[StageName, ...]:
@@ -87,6 +90,8 @@ def short_oid(oid: str | None) -> str:
 def render_error(error: MregError, *, as_json: bool = False) -> str:
     """Returns an error as ``error: …`` and ``hint: …`` on two lines, or as a JSON document."""
     if as_json:
+        import json  # noqa: PLC0415 - as above
+
         body = {"code": error.code, "message": error.message, "hint": error.hint, "details": dict(error.details)}
         return json.dumps({"schema": 1, "error": body}, indent=2, default=str)
     hint = f"\nhint: {clean(error.hint)}" if error.hint else ""

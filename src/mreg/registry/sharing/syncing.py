@@ -31,7 +31,6 @@ from mreg.registry.sharing.notifying import Notifying
 from mreg.registry.writing.ahead import find_ahead
 from mreg.registry.writing.attempts import attempts, given_up
 from mreg.registry.writing.tagging import Tagger
-from mreg.registry.writing.uploading import upload_new
 from mreg.registry.writing.upstream import Upstream
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
@@ -160,6 +159,8 @@ class Syncing(Struct, frozen=True):
         blockers = find_blockers(wanted, there)
         pushed = [update for name, update in wanted.items() if name not in blockers]
         if upstream.tip != settings.tip:
+            from mreg.registry.writing.uploading import upload_new  # noqa: PLC0415 - brings DVC's part
+
             upload_new(self.repo, lacking_commits(self.repo, settings.tip, [upstream.tip] if upstream.tip else []))
             pushed.insert(0, RefUpdate(f"refs/heads/{settings.branch}", settings.tip, upstream.tip))
         try:

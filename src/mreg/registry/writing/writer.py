@@ -20,7 +20,6 @@ from mreg.registry.writing.attempts import TELLING, attempts, given_up
 from mreg.registry.writing.judging import Bench, judge_plan
 from mreg.registry.writing.signing import Signing
 from mreg.registry.writing.tagging import Tagger
-from mreg.registry.writing.uploading import upload_new
 from mreg.registry.writing.upstream import Upstream
 from mreg.registry.writing.view import View, encode_files
 from mreg.stores.git.joining import lacking_commits
@@ -205,6 +204,8 @@ class Writer:
             # The registry branch was fetched too: what it has there is uploaded already.
             landed = self._repo.resolve([f"refs/remotes/{upstream.remote}/{base.settings.branch}"])[0]
             known = [oid for oid in (upstream.tip, landed) if oid]
+            from mreg.registry.writing.uploading import upload_new  # noqa: PLC0415 - brings DVC's part
+
             upload_new(self._repo, lacking_commits(self._repo, base.tip, known))
 
     def _unpushed(self, base: _Base, view: View, upstream: Upstream) -> list[RefUpdate]:

@@ -8,8 +8,6 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -19,8 +17,9 @@ from mreg.stores.disk import disk_error
 
 __all__ = ["Place", "remote_errors"]
 
-_SECRETS = re.compile(r"(?<=://)[^/@\s]+@|(?<=[?&])[^=&\s]+=[^&\s'\"]+")
+_SECRETS = r"(?<=://)[^/@\s]+@|(?<=[?&])[^=&\s]+=[^&\s'\"]+"
 _MAX_TEXT = 300
+_FORBIDDEN = 403
 _SKEW_S = 15 * 60
 """What S3 lets pass."""
 
@@ -38,73 +37,69 @@ class Place(Struct, frozen=True):
 
 
 class _Cause(Struct, frozen=True):
-    pattern: re.Pattern[str]
-    """Matched with the names and texts of an error and of all that led to it."""
+    pattern: str
+    """Found, whatever its case, in the names and texts of an error and of all that led to it."""
     why: str
     hint: str
     may_pass: bool = False
     """True where the same may go well in a moment."""
 
 
-def _cause(pattern: str, why: str, hint: str, *, may_pass: bool = False) -> _Cause:
-    return _Cause(re.compile(pattern, re.IGNORECASE), why, hint, may_pass)
-
-
 _CAUSES = (
-    _cause(
+    _Cause(
         "RemoteMissingDepsError|is supported, but requires|ModuleNotFoundError",
         "the plugin of DVC for this kind of remote is not installed",
         "pip install {package}",
     ),
-    _cause(
+    _Cause(
         "NoSuchBucket|bucket does not exist|ContainerNotFound|container does not exist",
         "the bucket does not exist",
         "create the bucket, or correct the URL: dvc remote modify {name} url {kind}://bucket/path",
     ),
-    _cause(
+    _Cause(
         "RequestTimeTooSkewed|RequestExpired|request time and the (?:current|server)|AuthenticationFailed.*not within",
         "the clock of this machine is wrong",
         "date -u   # set the clock right, then run the command again",
     ),
-    _cause(
+    _Cause(
         "NoCredentials|Unable to locate credentials|PartialCredentials|DefaultCredentialsError|ProfileNotFound"
         "|AzureAuthError|config profile",
         "no credentials were found",
         "{login}",
     ),
-    _cause(
+    _Cause(
         "CertificateError|SSLCertVerificationError|CERTIFICATE_VERIFY_FAILED|SSLError|HostKeyNotVerifiable"
         "|Host key is not trusted",
         "its certificate or host key is not trusted",
         "{trust}",
     ),
-    _cause(
+    _Cause(
         "InsufficientStorage|XMinioStorageFull|QuotaExceeded|no space left|Disk quota exceeded|volume is full"
         r"|no free volumes|no writable volumes|\b507\b",
         "it is full",
         "free some space there, or ask who runs the storage",
     ),
-    _cause(
+    _Cause(
         "SlowDown|ServiceUnavailable|Service Unavailable|TooManyRequests|Too Many Requests|Throttl|RequestLimitExceeded"
         r"|reduce your request rate|ServerBusy|\b(?:429|503)\b",
         "it has too much to do",
         "wait a little, and run the command again",
         may_pass=True,
     ),
-    _cause(
+    _Cause(
         "XAmzContentSHA256Mismatch|BadDigest|InvalidDigest|Md5Mismatch|FlexibleChecksumError",
         "bytes changed on the way",
         "check the network and what stands in it (proxies), and run the command again",
         may_pass=True,
     ),
-    _cause(
+    _Cause(
         "Forbidden|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|Unauthorized|AuthError"
         "|AuthenticationFailed|AuthorizationFailure|PermissionError|PermissionDenied|Permission denied|SFTPPermission"
         r"|Access Denied|\b40[13]\b",
         "access was refused",
         "check the credentials and what they may do: dvc remote list, dvc config --list --show-origin",
     ),
-    _cause(
+    _Cause(
         "ConnectTimeout|ReadTimeout|Timeout|EndpointConnection|ConnectionError|ClientConnector"
         "|Connection(?:Refused|Reset|Aborted|Lost|Closed)|Could not connect|Connect call failed|getaddrinfo"
         "|Name or service not known|Cannot connect|Disconnect|IncompleteRead|ClientPayloadError|ResponseParserError"
@@ -114,13 +109,13 @@ _CAUSES = (
         "check the network and the address: dvc remote list",
         may_pass=True,
     ),
-    _cause(
+    _Cause(
         r"InternalError|Internal Server Error|Bad Gateway|InternalServerError|\b50[0-4]\b",
         "it failed",
         "run the command again; if it comes back, ask who runs the storage",
         may_pass=True,
     ),
-    _cause("ConfigError|Invalid", "its settings are wrong", "dvc config --list --show-origin"),
+    _Cause("ConfigError|Invalid", "its settings are wrong", "dvc config --list --show-origin"),
 )
 _EXTRAS = {
     "s3": "dvc-s3",
@@ -162,11 +157,11 @@ def _translate(error: Exception, verb: str, place: Place) -> MregError:
     text = "\n".join(f"{type(step).__name__}: {step}" for step in chain)
     if any(_is_skewed(step) for step in chain):
         text = f"RequestTimeTooSkewed {text}"
-    shown = _SECRETS.sub("", " ".join(str(error).split()))[:_MAX_TEXT] or type(error).__name__
+    shown = re.sub(_SECRETS, "", " ".join(str(error).split()))[:_MAX_TEXT] or type(error).__name__
     details: dict[str, object] = {"remote": place.name, "url": place.url, "error": f"{type(error).__name__}: {shown}"}
     kind = place.url.partition("://")[0].lower()
     for cause in _CAUSES:
-        if cause.pattern.search(text):
+        if re.search(cause.pattern, text, re.IGNORECASE):
             hint = _hint(cause, kind, place)
             details["may_pass"] = cause.may_pass
             return StorageError(f"{place} cannot be {verb}: {cause.why} ({shown})", hint=hint, details=details)
@@ -206,8 +201,10 @@ def _is_skewed(error: BaseException) -> bool:
     response = getattr(error, "response", None)
     metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
     date = metadata.get("HTTPHeaders", {}).get("date")
-    if metadata.get("HTTPStatusCode") != HTTPStatus.FORBIDDEN or not date:
+    if metadata.get("HTTPStatusCode") != _FORBIDDEN or not date:
         return False
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - it takes as long to import as all of DVC's part
+
     try:
         theirs = parsedate_to_datetime(date).timestamp()
     except ValueError:

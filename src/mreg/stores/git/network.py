@@ -23,11 +23,11 @@ SILENCE_S = 60
 """A server may take its time over a push; the few bytes that Git sends meanwhile to say so count."""
 _LOW_SPEED = ("http.lowSpeedLimit", "http.lowSpeedTime")
 _SETTING = "mreg.timeout"
-_FORBIDDEN = re.compile(r"returned error: 403\b|Permission to \S+ denied|permission denied to", re.IGNORECASE)
-_NO_LOGIN = re.compile(r"Authentication failed|could not read (?:Username|Password)|Permission denied \(|error: 401\b")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
-_PACKET = re.compile(r"^\S+ \S+ +packet: ", re.MULTILINE)
-_NO_WORDS = re.compile(
+_FORBIDDEN = r"(?i)returned error: 403\b|Permission to \S+ denied|permission denied to"
+_NO_LOGIN = r"Authentication failed|could not read (?:Username|Password)|Permission denied \(|error: 401\b"
+_CREDENTIALS = r"(?<=://)[^/\s@]+@"
+_PACKET = r"(?m)^\S+ \S+ +packet: "
+_NO_WORDS = (
     r"\s|(?:fatal|error|hint|warning): |(?:From|To) |Please make sure you have the correct|and the repository exists"
 )
 
@@ -48,7 +48,7 @@ def ask(
     pinned = () if any(low_speed) else ("-c", f"{_LOW_SPEED[0]}=1", "-c", f"{_LOW_SPEED[1]}={SILENCE_S}")
     try:
         done = repo.runner.complete(*pinned, *args, stdin=stdin, env=env, timeout_s=timeout_s)
-        return replace(done, stderr=_CREDENTIALS.sub("", done.stderr))
+        return replace(done, stderr=re.sub(_CREDENTIALS, "", done.stderr))
     except OutsideError as error:
         if "timeout_s" not in error.details:
             raise
@@ -78,8 +78,8 @@ def confirm_missing(repo: GitRepository, remote: str, ref: str, *, name: str = "
     """
     args = ("ls-remote", "--quiet", name or remote, ref)
     done = ask(repo, remote, *args, env={"GIT_TRACE_PACKET": "1"})
-    spoke = bool(_PACKET.search(done.stderr))
-    done = replace(done, stderr="\n".join(line for line in done.stderr.splitlines() if not _PACKET.match(line)))
+    spoke = bool(re.search(_PACKET, done.stderr))
+    done = replace(done, stderr="\n".join(line for line in done.stderr.splitlines() if not re.match(_PACKET, line)))
     if done.status != 0:
         raise unreachable(remote, args, done)
     if not spoke:
@@ -103,7 +103,7 @@ def unreachable(remote: str, args: Sequence[str], done: Completed) -> OutsideErr
     if words in error.message:
         words = ""
     hint = f"git ls-remote {shlex.quote(remote)}   # shows whether it answers"
-    if _NO_LOGIN.search(done.stderr):
+    if re.search(_NO_LOGIN, done.stderr):
         hint = f"git ls-remote {shlex.quote(remote)}   # asks for user and password, or shows what SSH says"
     return OutsideError(
         f"{remote} did not take part: {error.message}{f' ({words})' if words else ''}",
@@ -114,12 +114,14 @@ def unreachable(remote: str, args: Sequence[str], done: Completed) -> OutsideErr
 
 def is_forbidden(done: Completed) -> bool:
     """Returns whether the server knows who asks, and says that they may not."""
-    return bool(_FORBIDDEN.search(done.stderr))
+    return bool(re.search(_FORBIDDEN, done.stderr))
 
 
 def words_of(done: Completed) -> str:
     """Returns in one line what the server said, or SSH did, besides what Git says."""
-    lines = (line.removeprefix("remote: ").strip() for line in done.stderr.splitlines() if not _NO_WORDS.match(line))
+    lines = (
+        line.removeprefix("remote: ").strip() for line in done.stderr.splitlines() if not re.match(_NO_WORDS, line)
+    )
     return " ".join(filter(None, lines))
 
 

@@ -46,10 +46,10 @@ _MOVED = (
 """What Git says where someone else moved first; the rest of a refusal is a rule of the server."""
 _CONSEQUENCE = "atomic push fail"
 _NOT_STORED = "unpacker error"
-_UNPACKED = re.compile(r"^error: remote unpack failed: (.+)$", re.MULTILINE)
-_LOCK = re.compile(r"Unable to create '([^'\n]+\.lock)': File exists")
-_MISSING = re.compile(r"couldn't find remote ref (refs/\S+)$", re.MULTILINE)
-_TWICE = re.compile(r"dst refspec (refs/\S+) matches more than one")
+_UNPACKED = r"(?m)^error: remote unpack failed: (.+)$"
+_LOCK = r"Unable to create '([^'\n]+\.lock)': File exists"
+_MISSING = r"(?m)couldn't find remote ref (refs/\S+)$"
+_TWICE = r"dst refspec (refs/\S+) matches more than one"
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 
 
@@ -90,7 +90,7 @@ def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Itera
         lines = (f"{'+' if ref in tracking else ''}{ref}:{to}\n" for ref, to in specs.items())
         done = ask(repo, remote, *args, stdin="".join(lines).encode())
         # One ref that is not there ends the whole command.
-        missing = _MISSING.search(done.stderr)
+        missing = re.search(_MISSING, done.stderr)
         if done.status != 0 and missing and missing[1] in specs:
             del specs[missing[1]]
             continue
@@ -238,7 +238,7 @@ def _explain(remote: str, args: Sequence[str], done: Completed, refs: Sequence[s
     refusals = {ref: why for flag, ref, why in answers if flag == "!"}
     moved = [ref for ref, why in refusals.items() if any(word in why for word in _MOVED)]
     if moved:
-        lock = _LOCK.search(done.stderr)
+        lock = re.search(_LOCK, done.stderr)
         details = {"remote": remote, "refs": moved, **({"lock": lock[1]} if lock else {})}
         return RefMovedError(f"{moved[0]} moved on {remote} while mreg was writing", hint="try again", details=details)
     if not refusals:
@@ -256,7 +256,7 @@ def _explain(remote: str, args: Sequence[str], done: Completed, refs: Sequence[s
 
 
 def _not_stored(remote: str, said: str, done: Completed) -> OutsideError:
-    unpacked = _UNPACKED.search(done.stderr)
+    unpacked = re.search(_UNPACKED, done.stderr)
     why = " ".join(filter(None, (said, unpacked[1] if unpacked else "")))
     return OutsideError(
         f"{remote} could not store what was pushed: {why or 'it did not say why'}",
@@ -266,7 +266,7 @@ def _not_stored(remote: str, said: str, done: Completed) -> OutsideError:
 
 
 def _find_namesake(stderr: str) -> str | None:
-    twice = _TWICE.search(stderr)
+    twice = re.search(_TWICE, stderr)
     return f"{_HEADS}{twice[1]}" if twice else None
 
 
