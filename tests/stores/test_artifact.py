@@ -584,17 +584,31 @@ def test_stat_entry_does_not_trust_a_file_that_was_just_touched(tmp_path: Path, 
     assert older.find("other", stamp) is None
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"schema": 2}', b"\xff", b'{"schema": 1, "path": 1}'])
-def test_stat_cache_unreadable_entry_counts_as_absent(
-    tmp_path: Path, cache: Cache, stats: StatCache, text: bytes
+@pytest.mark.parametrize("at", [None, 0, 12, 44, 60, -1])
+def test_stat_cache_changed_entry_counts_as_absent(
+    tmp_path: Path, cache: Cache, stats: StatCache, at: int | None
 ) -> None:
     source = make(tmp_path / "model.bin")
     ingest(source, cache, stats=stats)
     [entry] = (tmp_path / "stat").iterdir()
-    entry.write_bytes(text)
+    content = bytearray(entry.read_bytes())
+    if at is None:
+        content = content[: len(content) // 2]
+    else:
+        content[at] ^= 1
+    entry.write_bytes(content)
     assert stats.load(source) == StatEntry()
     ingest(source, cache, stats=stats)
     assert stats.load(source) != StatEntry()
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"\x90", b"\x93\x01\xc2\x81\xa0\x90", b'{"schema": 1}'])
+def test_stat_cache_entry_of_another_shape_counts_as_absent(tmp_path: Path, stats: StatCache, body: bytes) -> None:
+    stats.save(tmp_path / "model.bin", StatEntry(1))
+    [entry] = (tmp_path / "stat").iterdir()
+    head = entry.read_bytes().partition(b"\n")[0]
+    entry.write_bytes(head + b"\n" + hashlib.sha256(body).digest() + body)
+    assert stats.load(tmp_path / "model.bin") == StatEntry()
 
 
 def test_stat_cache_that_cannot_be_written_is_no_error(tmp_path: Path, cache: Cache) -> None:

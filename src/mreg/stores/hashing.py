@@ -46,7 +46,7 @@ _MAKERS = {"md5": hashlib.md5, "sha256": hashlib.sha256}
 """``hashlib.new`` takes four times as long to find them."""
 
 
-class Digests(Struct, frozen=True):
+class Digests(Struct, frozen=True, array_like=True):
     """Both names of the same bytes, as hex digits."""
 
     md5: str

@@ -1,21 +1,20 @@
 """What mreg already hashed, by path and ``stat``, so that a second look at unchanged files reads nothing.
 
-One file an artifact, a directory's files together.  Losing it costs time only: it may be deleted at any moment, and
-whatever cannot be read counts as absent.  As in Git's index, a file that was touched shortly before it was hashed is
-not trusted: within one tick of the file system's clock it could change again and look the same.
+One file an artifact, a directory's files together: the number of the format, a SHA-256 of the rest, then MessagePack.
+Losing it costs time only: it may be deleted at any moment, and whatever cannot be read counts as absent.  As in Git's
+index, a file that was touched shortly before it was hashed is not trusted: within one tick of the file system's clock
+it could change again and look the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from msgspec import Struct, field
+from msgspec import MsgspecError, Struct, field, msgpack
 
 from mreg.errors import StorageError
 from mreg.stores.disk import scratch_folder
@@ -23,12 +22,13 @@ from mreg.stores.hashing import Digests
 
 __all__ = ["Seen", "Stamp", "StatCache", "StatEntry"]
 
-_SCHEMA = 1
+_FORMAT = b"mreg-stat-2\n"
+_HEAD_SIZE = len(_FORMAT) + hashlib.sha256().digest_size
 _MARGIN_NS = 2_000_000_000
 """The coarsest clock of a file system in use (FAT: two seconds)."""
 
 
-class Stamp(Struct, frozen=True):
+class Stamp(Struct, frozen=True, array_like=True):
     """What changes when a file's bytes do."""
 
     inode: int
@@ -42,14 +42,14 @@ class Stamp(Struct, frozen=True):
         return cls(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-class Seen(Struct, frozen=True):
+class Seen(Struct, frozen=True, array_like=True):
     """One hashed file."""
 
     stamp: Stamp
     digests: Digests
 
 
-class StatEntry(Struct, frozen=True):
+class StatEntry(Struct, frozen=True, array_like=True):
     """What is remembered of one artifact's place on disk."""
 
     started_ns: int = 0
@@ -81,27 +81,20 @@ class StatCache:
     def load(self, path: Path) -> StatEntry:
         """Returns what is known of an artifact; an empty entry where nothing is."""
         try:
-            found = json.loads(self._file(path).read_bytes())
-            if found["schema"] != _SCHEMA or found["path"] != os.path.abspath(path):  # noqa: PTH100 - links stay
-                return StatEntry()
-            return _parse_entry(found)
-        except (OSError, ValueError, KeyError, TypeError):
-            return StatEntry()
+            text = self._file(path).read_bytes()
+            body = memoryview(text)[_HEAD_SIZE:]
+            if text[:_HEAD_SIZE] == _head(body):
+                return msgpack.decode(body, type=StatEntry)
+        except (OSError, MsgspecError):
+            pass
+        return StatEntry()
 
     def save(self, path: Path, entry: StatEntry) -> None:
         """Remembers an artifact, in place of what was known of it; a full disk is no error."""
-        text = json.dumps(
-            {
-                "schema": _SCHEMA,
-                "path": os.path.abspath(path),  # noqa: PTH100 - links stay
-                "started_ns": entry.started_ns,
-                "is_placed": entry.is_placed,
-                "files": {name: _format_seen(seen) for name, seen in entry.files.items()},
-            }
-        )
+        body = msgpack.encode(entry)
         with suppress(OSError, StorageError), scratch_folder(self._folder) as scratch:
             temporary = scratch / "entry"
-            temporary.write_text(text, encoding="ascii")
+            temporary.write_bytes(_head(body) + body)
             temporary.replace(self._file(path))
 
     def _file(self, path: Path) -> Path:
@@ -109,14 +102,5 @@ class StatCache:
         return self._folder / name
 
 
-def _format_seen(seen: Seen) -> list[object]:
-    stamp, digests = seen.stamp, seen.digests
-    return [stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns, digests.md5, digests.sha256]
-
-
-def _parse_entry(found: dict[str, Any]) -> StatEntry:
-    files = {
-        name: Seen(Stamp(inode, size, mtime_ns, ctime_ns), Digests(md5, sha256))
-        for name, (inode, size, mtime_ns, ctime_ns, md5, sha256) in found["files"].items()
-    }
-    return StatEntry(int(found["started_ns"]), bool(found["is_placed"]), files)
+def _head(body: bytes | memoryview) -> bytes:
+    return _FORMAT + hashlib.sha256(body).digest()
