@@ -8,7 +8,7 @@ the index and on disk.  What changed in a file need not be in the patch: the obj
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -28,6 +28,8 @@ class Patch(Struct, frozen=True):
     paths: frozenset[str]
     added: frozenset[str]
     """Those that were not there before."""
+    staged: frozenset[str]
+    """The others, as ``git ls-files -v --stage --modified`` names them where they are as they were."""
     content: bytes
     """What ``git apply`` reads."""
 
@@ -42,16 +44,21 @@ def encode_patch(raw: bytes) -> Patch | None:
     if not 0 < len(paths) <= FEW or not all(map(_PLAIN.fullmatch, paths)):
         return None
     lines: list[bytes] = []
-    added = []
+    added, staged = [], []
     for head, path in zip(heads, paths, strict=True):
-        before, after, *_ = head.removeprefix(b":").split(b" ")
+        before, after, old, *_ = head.removeprefix(b":").split(b" ")
         if not {before, after} <= {BLOB_MODE.encode(), _NONE}:
             return None
         if before == _NONE:
             added.append(path)
+        else:
+            staged.append(b"H %s %s 0\t%s" % (before, old, path))
         lines += _encode(head, path)
-    names = frozenset(path.decode("utf-8", "surrogateescape") for path in paths)
-    return Patch(names, frozenset(path.decode("utf-8", "surrogateescape") for path in added), b"".join(lines))
+    return Patch(_texts(paths), _texts(added), _texts(staged), b"".join(lines))
+
+
+def _texts(items: Iterable[bytes]) -> frozenset[str]:
+    return frozenset(item.decode("utf-8", "surrogateescape") for item in items)
 
 
 def _encode(head: bytes, path: bytes) -> Iterator[bytes]:

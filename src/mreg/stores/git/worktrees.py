@@ -111,11 +111,9 @@ class Worktree:
             # Git would take an ignored one away, and a link may lead out of the repository.
             if place.is_symlink() or (place.exists() and not place.is_dir()):
                 raise _in_the_way(self.folder, [str(folder)])
-        if not paths or self._is_taken(patch):
+        if not paths or self._can_follow(patch):
             return
-        status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching")
-        out = self._git.run(*status, "--ignore-submodules=all", "--", *paths, env=self._on_draft)
-        lines = out.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        lines = self._status(paths)
         # Of an ignored folder Git says no more than its name, whatever is in it.
         lines = [line for line in lines if not line.startswith("!!") or self._blocks(line[3:], paths)]
         if lines:
@@ -123,7 +121,6 @@ class Worktree:
             if lines[0][:2] in {"??", "!!"}:
                 raise _in_the_way(self.folder, dirty)
             raise _changed(self.folder, dirty, is_deleted="D" in lines[0][:2])
-        self._is_taken(patch)  # Git has looked into files whose times alone had changed
 
     def require_free(self, commit: str) -> None:
         """Refuses where a file that Git does not track is in the way of any file of a commit.
@@ -222,22 +219,30 @@ class Worktree:
         found = (self.folder / path).read_bytes().replace(b"\r\n", b"\n")
         return content is not None and content.startswith(found)
 
-    def _is_taken(self, patch: Patch | None) -> bool:
-        """Returns whether Git would apply a patch, to files and index, and keeps it if so."""
-        # Git would put one back that is deleted, and that may be what its user wants.
-        there = {path for path in patch.paths if os.path.lexists(self.folder / path)} if patch else set()
-        if patch and self.is_large and there == patch.paths - patch.added:
-            done = self._git.complete(*_APPLY, "--check", stdin=patch.content, env=self._on_draft)
-            self._patch = patch if done.status == 0 else None
+    def _can_follow(self, patch: Patch | None) -> bool:
+        """Returns whether files and index are as a patch says, which then is kept; one process where Git takes more."""
+        if not patch or not self.is_large or any(os.path.lexists(self.folder / path) for path in patch.added):
+            return False
+        args = ("ls-files", "-v", "--stage", "--modified", "-z", "--", *sorted(patch.paths))
+        lines = self._git.run(*args, env=self._on_draft).decode("utf-8", "surrogateescape").split("\0")[:-1]
+        self._patch = patch if sorted(lines) == sorted(patch.staged) else None
         return self._patch is not None
 
     def _apply(self, patch: Patch) -> None:
         done = self._git.complete(*_APPLY, stdin=patch.content, env=self._on_draft)
-        if done.status == 0:
-            return
+        if _NOT_TAKEN.search(done.stderr):
+            # Perhaps by its times alone, as in a copy: Git then looks into the file.
+            self._status(sorted(patch.paths))
+            done = self._git.complete(*_APPLY, stdin=patch.content, env=self._on_draft)
         if refused := _NOT_TAKEN.search(done.stderr):
             raise _changed(self.folder, [refused[1]], is_deleted=False)
-        raise failure(_APPLY, done, folder=self.folder)
+        if done.status != 0:
+            raise failure(_APPLY, done, folder=self.folder)
+
+    def _status(self, paths: Sequence[str]) -> list[str]:
+        status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching")
+        out = self._git.run(*status, "--ignore-submodules=all", "--", *paths, env=self._on_draft)
+        return out.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
     def _remove(self, path: str) -> None:
         (self.folder / path).unlink(missing_ok=True)
