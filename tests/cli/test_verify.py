@@ -39,6 +39,27 @@ def test_verify_clean_registry_in_a_table(churn: Path, mreg_here: Mreg, git: Git
     )
 
 
+def test_verify_incremental_says_what_it_takes_for_clean(churn: Path, mreg_here: Mreg, git: Git) -> None:
+    first = mreg_here("verify", "--incremental", check=0).out
+    assert first.startswith("ok: the history keeps its rules, and every tag is as the history calls for\n")
+    assert "all is judged  this clone was not found clean before\n" in first
+    base = git("rev-parse", "HEAD")
+    commit = break_it(git)
+    out = mreg_here("verify", "--incremental", check=1).out
+    assert out.startswith("not ok: 1 fault\n")
+    assert re.search(
+        rf"^not judged again +8 commits up to {base[:12]}, and tags, that were clean here on 2\S+Z$", out, re.M
+    )
+    found = json.loads(mreg_here("verify", "--incremental", "--format", "json", check=1).out)
+    assert [fault["commit"] for fault in found["faults"]] == [commit]
+    trusted = found["trusted"]
+    assert (found["since"], found["commits"], found["fallback"]) == (base, 1, None)
+    assert (trusted["commit"], trusted["commits"], trusted["at"]) == (base, 8, trusted["whole_at"])
+    git("reset", "--quiet", "--hard", base)
+    nothing = mreg_here("verify", "--incremental", check=0).out
+    assert nothing.startswith("ok: nothing is wrong with what came since this clone was last found clean\n")
+
+
 def test_verify_faults_in_a_table_and_in_markdown(churn: Path, mreg_here: Mreg, git: Git) -> None:
     commit = break_it(git)[:12]
     result = mreg_here("verify", check=1)
@@ -115,6 +136,7 @@ def test_verify_missing_object_ends_with_5(churn: Path, mreg_here: Mreg, git: Gi
     [
         (["--since", "nowhere"], 4, "'nowhere' names no commit"),
         (["--remote"], 4, "this clone has no remote 'origin'"),
+        (["--incremental", "--remote"], 2, "--incremental and --remote do not go together"),
         (["now"], 2, "got unexpected extra argument"),
     ],
 )
@@ -170,7 +192,12 @@ def test_docs_have_every_code_of_a_fault() -> None:
     told = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", text.split("\n## Faults\n")[1].split("\n## ")[0]))
     src = ROOT / "src" / "mreg"
     made = set()
-    for path in ("core/audit.py", "core/inspecting.py", "registry/review/auditing.py"):
+    for path in (
+        "core/audit.py",
+        "core/inspecting.py",
+        "registry/review/auditing.py",
+        "registry/review/remote_tags.py",
+    ):
         made |= set(re.findall(r'AuditFault\(\s*"([a-z-]+)"', (src / path).read_text()))
     made |= set(re.findall(r'\("(approval-[a-z-]+)"', (src / "core" / "approvals.py").read_text()))
     made |= {f"rule-{rule}" for rule in re.findall(r'_answer\(\s*"([a-z]+)"', (src / "core" / "gates.py").read_text())}

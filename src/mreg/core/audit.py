@@ -42,7 +42,13 @@ class Auditor:
     """Judges a history commit by commit, oldest first; in time linear in their number."""
 
     def __init__(
-        self, layout: Layout, read: ManifestReader, evidence: Evidence, read_policy: Callable[[str], Policy]
+        self,
+        layout: Layout,
+        read: ManifestReader,
+        evidence: Evidence,
+        read_policy: Callable[[str], Policy],
+        *,
+        policy: Policy | None = None,
     ) -> None:
         """Starts before the first commit.
 
@@ -51,9 +57,10 @@ class Auditor:
             read: Gives the parsed manifest file of a blob.
             evidence: Records, approvals, signatures and scans.
             read_policy: Gives the settings in a blob, or raises DataError.
+            policy: What is in force where the history of the settings is left out.
         """
         self.timeline = Timeline()
-        self.policy = NO_RULES
+        self.policy = policy or NO_RULES
         """In force for the next commit."""
         self.judged: list[Judged] = []
         self.faults: list[AuditFault] = []
@@ -63,7 +70,7 @@ class Auditor:
         self._evidence = evidence
         self._read_policy = read_policy
         self._inspector = Inspector(layout, self.timeline)
-        self._has_policy = self._has_files = False
+        self._has_policy = self._has_files = policy is not None
         self._weighed: set[str] = set()
         """Paths of approvals that were counted for a transition."""
         self._told: set[tuple[str, str]] = set()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from mreg.core.gates import Judgement
 from mreg.core.history import Finding, Transition
 from mreg.core.people import Actor
 
-__all__ = ["Audit", "AuditFault", "Judged", "Report"]
+__all__ = ["Audit", "AuditFault", "Judged", "Report", "Trusted"]
 
 
 class AuditFault(Struct, frozen=True):
@@ -39,6 +41,18 @@ class Judged(Struct, frozen=True):
         return self.transition.statement is not None and self.transition.statement.signature != ""
 
 
+class Trusted(Struct, frozen=True):
+    """What this clone was found clean up to, and an audit did not look at again."""
+
+    commit: str
+    commits: int
+    """How many lead up to it, itself among them."""
+    at: datetime
+    """When it was found clean."""
+    whole_at: datetime
+    """When all of the history was last judged."""
+
+
 class Audit(Struct, frozen=True):
     """What an audit found."""
 
@@ -64,6 +78,10 @@ class Audit(Struct, frozen=True):
     """What this clone lacks: then nothing was judged."""
     remote: str | None = None
     """The remote whose tags were compared; ``None`` where none was asked."""
+    trusted: Trusted | None = None
+    """What was taken for clean because an earlier audit of this clone said so; then ``tags`` are those that are new."""
+    fallback: str = ""
+    """Why all was judged, where only what is new was to be."""
 
     @property
     def complete(self) -> bool:

@@ -161,22 +161,25 @@ class Queries:
             settings.policy.stage(wanted)
         return found
 
-    def verify(self, *, since: str | None = None, remote: bool = False) -> Audit:
+    def verify(self, *, since: str | None = None, remote: bool = False, incremental: bool = False) -> Audit:
         """Proves the whole first-parent history again: rules, signatures, approvals, records, tags.
 
         Args:
             since: Judge only what came after this revision.
             remote: Look at the tags of the remote too.
+            incremental: Judge only what came since this clone was last found clean, which ``trusted`` then tells; all
+                where nobody knows, and ``fallback`` tells why.
 
         Raises:
+            UsageError: ``incremental`` together with one of the others.
             IncompleteHistoryError: The clone is shallow, or lacks objects that could not be fetched; or the remote has
                 moved on.
             NotFoundError: There is no such revision, or no such remote.
             OutsideError: The remote could not be asked.
         """
-        from mreg.registry.review.auditing import Auditing  # noqa: PLC0415 - other readers do without what it needs
+        from mreg.registry.review.auditing import verify  # noqa: PLC0415 - other readers do without what it needs
 
-        return Auditing.of(self._reader()).verify(since=since, remote=remote)
+        return verify(self._reader(), since=since, remote=remote, incremental=incremental)
 
     def compare(self, *selectors: str, higher: str | Sequence[str] = (), lower: str | Sequence[str] = ()) -> Comparison:
         """Returns versions side by side; the first is what the others are measured against.

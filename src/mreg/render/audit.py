@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mreg.core.audited import Audit, AuditFault, Judged, Report
+from mreg.core.audited import Audit, AuditFault, Judged, Report, Trusted
 from mreg.core.gates import Outcome
 from mreg.core.policy import Policy
 from mreg.render.listing import findings_grid
@@ -34,6 +34,8 @@ def audit_document(result: Audit) -> dict[str, object]:
         "complete": result.complete,
         "tip": result.tip,
         "since": result.since,
+        "trusted": _trusted_document(result.trusted) if result.trusted else None,
+        "fallback": result.fallback or None,
         "commits": result.commits,
         "transitions": result.transitions,
         "signed": result.signed,
@@ -103,13 +105,20 @@ def _verdict(result: Audit) -> str:
         return f"incomplete: this clone lacks {_count(len(result.gaps), 'object')}, and nothing was judged"
     if result.faults:
         return f"not ok: {_count(len(result.faults), 'fault')}"
+    if result.trusted:
+        return "ok: nothing is wrong with what came since this clone was last found clean"
     return "ok: the history keeps its rules, and every tag is as the history calls for"
 
 
 def _facts(result: Audit) -> Iterator[tuple[str, Cell]]:
     yield "tip", Cell.code(short_oid(result.tip))
-    if result.since:
+    if result.trusted:
+        yield "not judged again", Cell(_tell_trusted(result.trusted))
+        yield "all was judged", Cell(format_moment(result.trusted.whole_at))
+    elif result.since:
         yield "since", Cell.code(short_oid(result.since))
+    if result.fallback:
+        yield "all is judged", Cell(result.fallback)
     if not result.complete:
         return
     yield "commits", Cell(str(result.commits))
@@ -120,6 +129,20 @@ def _facts(result: Audit) -> Iterator[tuple[str, Cell]]:
         yield "remote", Cell.code(result.remote)
     if result.unproven:
         yield "not proven any more", Cell(str(len(result.unproven)))
+
+
+def _tell_trusted(trusted: Trusted) -> str:
+    number, commit = _count(trusted.commits, "commit"), short_oid(trusted.commit)
+    return f"{number} up to {commit}, and tags, that were clean here on {format_moment(trusted.at)}"
+
+
+def _trusted_document(trusted: Trusted) -> dict[str, object]:
+    return {
+        "commit": trusted.commit,
+        "commits": trusted.commits,
+        "at": format_moment(trusted.at),
+        "whole_at": format_moment(trusted.whole_at),
+    }
 
 
 def _identities(proven: int, claimed: int) -> str:

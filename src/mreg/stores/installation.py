@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
-__all__ = ["Origin", "find_origin", "parse_origin"]
+__all__ = ["Origin", "find_origin", "name_build", "parse_origin"]
 
 
 class Origin(Struct, frozen=True):
@@ -30,6 +30,16 @@ def find_origin() -> Origin | None:
     except PackageNotFoundError:
         return None
     return parse_origin(text, installed.version) if text else None
+
+
+def name_build() -> str:
+    """Returns which mreg runs, as ``0.1.0`` or ``0.1.0 of 4f1c…``; empty where nobody has written it down."""
+    try:
+        version = distribution("mreg").version
+    except PackageNotFoundError:
+        return ""
+    origin = find_origin()
+    return f"{version} of {origin.commit}" if origin and origin.commit else version
 
 
 def parse_origin(text: str, version: str = "") -> Origin | None:

@@ -20,6 +20,9 @@ def verify(
         str | None,
         typer.Option("--since", metavar="REV", help="Judge only what came after this commit.", show_default=False),
     ] = None,
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="Judge only what came since this clone was last found clean.")
+    ] = False,
     remote: Annotated[bool, typer.Option("--remote", help="Look at the tags of the remote too.")] = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
@@ -30,10 +33,11 @@ def verify(
 
     \b
     mreg verify
+    mreg verify --incremental
     mreg verify --since HEAD~20 --format json
     mreg verify --remote
     """
-    found = audit(directory_of(context), since=since, remote=remote)
+    found = audit(directory_of(context), since=since, remote=remote, incremental=incremental)
     show_result(found, output)
     if not found.complete:
         return ExitCode.CONFLICT

@@ -7,7 +7,7 @@ for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from msgspec import Struct
@@ -37,6 +37,8 @@ class TagVerdict(Struct, frozen=True):
     right: int
     """How many are there, and as they should be."""
     faults: tuple[AuditFault, ...]
+    passed: frozenset[str] = frozenset()
+    """Names of those that are no fault because commits explain them which are fetched and not merged."""
 
 
 class _Wanted(Struct, frozen=True):
@@ -58,7 +60,7 @@ class TagAudit:
         reader: Reader,
         timeline: Timeline,
         layout: Layout,
-        commits: Sequence[Commit],
+        branch: Callable[[], Container[str]],
         evidence: StoredEvidence,
         ahead: Ahead | None = None,
     ) -> None:
@@ -66,16 +68,16 @@ class TagAudit:
 
         Args:
             reader: The repository.
-            timeline: The fold of the whole history.
+            timeline: The fold of the history of all models whose tags are judged.
             layout: Where the registry's files are.
-            commits: All commits of the history.
+            branch: Gives the ids of all commits of the history.
             evidence: Gives the records.
             ahead: What is fetched of the branch and not merged; its tags are not wrong.
         """
         self._reader = reader
         self._timeline = timeline
         self._layout = layout
-        self._branch = {commit.oid for commit in commits}
+        self._find_branch = branch
         self._evidence = evidence
         self._ahead = ahead
 
@@ -90,12 +92,13 @@ class TagAudit:
         explained = find_explained(self._reader.repo, refs, self._timeline, self._records)
         judged = list(explain_tags(refs, explained.union(self._wanted), self._timeline))
         contents = self._reader.repo.read([ref.oid for ref, _ in judged])
-        faults, right = [], 0
+        faults, right, passed = [], 0, set()
         for (ref, is_explained), content in zip(judged, contents, strict=True):
             wanted = self._wanted.get(ref.name)
             slug, message = self._find_fault(ref, content, wanted, is_explained=is_explained)
             if slug and self._ahead and ref.name in self._fetched:
                 if wanted is None:
+                    passed.add(ref.name)
                     continue
                 slug, message = "fetched", f"{self._ahead.what}, which made this tag: {self._ahead.command}"
             if slug:
@@ -108,7 +111,7 @@ class TagAudit:
             if name in missing and wanted.is_required and (until is None or wanted.commit in until):
                 message = "the history calls for it, and it is not there"
                 faults.append(AuditFault(f"{code}-missing", _PREFIX + name, message, wanted.commit))
-        return TagVerdict(right, tuple(sorted(faults, key=lambda fault: (fault.place, fault.code))))
+        return TagVerdict(right, tuple(sorted(faults, key=lambda fault: (fault.place, fault.code))), frozenset(passed))
 
     def _find_fault(  # noqa: PLR0911 - one a way to be wrong
         self, ref: TagRef, content: bytes | None, wanted: _Wanted | None, *, is_explained: bool
@@ -141,6 +144,10 @@ class TagAudit:
         expected = encode_derived(tag, ref.target)
         head = b"tag %d\0" % len(expected)
         return hashlib.new(self._reader.repo.object_format, head + expected).hexdigest() == ref.oid
+
+    @cached_property
+    def _branch(self) -> Container[str]:
+        return self._find_branch()
 
     @cached_property
     def _wanted(self) -> Mapping[str, _Wanted]:

@@ -1,0 +1,133 @@
+"""Up to where a clone was found clean, kept below ``.git/mreg`` for ``mreg verify --incremental``.
+
+Rules:
+    * It is no proof: who can write it could write ``.git/config`` too.  A whole audit reads nothing of it.
+    * It names the commits that an audit judged and which of them changed which model, not what they said: that is
+      read from Git again.
+    * One that is missing, of another form or of another mreg, or not as its checksum says, is not there.
+    * It is written to another name and renamed: a reader sees a whole one, and the last of several writers wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from mreg.core.history import Commit
+from mreg.stores.git.parsing import LOG_FORMAT, parse_log
+from mreg.stores.git.repository import GitRepository
+
+__all__ = ["Baseline", "count_since", "digest_tags", "load_baseline", "read_commits", "save_baseline"]
+
+_HEAD = re.compile(rb"mreg-baseline-1 ([0-9a-f]{64})")
+"""Form and checksum; the rest of the file is the baseline as MessagePack."""
+
+
+class Baseline(Struct, frozen=True):
+    """What an audit found clean."""
+
+    mreg: str
+    """Which one judged: another may find more."""
+    commits: bytes
+    """The ids of all commits that were judged, oldest first, one after the other."""
+    touched: dict[str, list[int]]
+    """The commits that changed each model, by their place in ``commits``."""
+    tags: dict[str, bytes]
+    """A digest of the tags of each model."""
+    is_linear: bool
+    """True where none of the commits is a merge, nor was merged."""
+    at: int
+    """Seconds since 1970-01-01T00:00:00Z."""
+    whole_at: int
+    """When an audit last judged all of them."""
+
+
+def load_baseline(repo: GitRepository) -> Baseline | None:
+    """Returns what was noted last; ``None`` where that is nothing, or cannot be read."""
+    try:
+        head, _, body = _path(repo).read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    said = _HEAD.fullmatch(head)
+    if said is None or said[1] != _checksum(body):
+        return None
+    with suppress(msgspec.MsgspecError):  # written by a hand that knew the checksum
+        return msgspec.msgpack.decode(body, type=Baseline)
+    return None
+
+
+def save_baseline(repo: GitRepository, baseline: Baseline) -> None:
+    """Notes what was found clean, if that can be written."""
+    path, body = _path(repo), msgspec.msgpack.encode(baseline)
+    with suppress(OSError):  # a disk that is full or may not be written to
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(b"mreg-baseline-1 %s\n" % _checksum(body))
+                file.write(body)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def digest_tags(repo: GitRepository) -> dict[str, bytes]:
+    """Returns a digest of the names and ids of the tags of each model, in one Git call that opens no object."""
+    out = repo.runner.run("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/tags/")
+    groups: dict[str, list[bytes]] = {}
+    for line in out.splitlines():
+        model = re.split(rb"[@#]", line, maxsplit=1)[0]
+        if len(model) != len(line):  # else it is the tag of no model
+            groups.setdefault(model.decode("utf-8", "surrogateescape"), []).append(line)
+    return {model: hashlib.sha256(b"\n".join(lines)).digest()[:16] for model, lines in groups.items()}
+
+
+def count_since(repo: GitRepository, old: str, tip: str) -> int | None:
+    """Returns how many first-parent commits came after one; ``None`` where that history does not lead to it."""
+    if old == tip:
+        return 0
+    done = repo.runner.complete("rev-list", "--first-parent", "--parents", f"{old}..{tip}")
+    lines = done.stdout.decode("ascii", "replace").splitlines()
+    if done.status != 0 or not lines:  # it is gone, or is no ancestor's but a descendant
+        return None
+    return len(lines) if lines[-1].split(" ")[1:2] == [old] else None
+
+
+def read_commits(repo: GitRepository, oids: Sequence[str], paths: Iterable[str]) -> list[Commit]:
+    """Returns some commits in their order, with what each changed below some paths against its first parent."""
+    if not oids:
+        return []
+    out = repo.runner.run(
+        "log",
+        "-z",
+        "--no-walk=unsorted",
+        "--diff-merges=first-parent",
+        "--raw",
+        "--no-renames",
+        "--no-abbrev",
+        "--no-decorate",
+        "--encoding=UTF-8",
+        f"--format={LOG_FORMAT}",
+        "--stdin",
+        "--",
+        *paths,
+        stdin="".join(f"{oid}\n" for oid in oids).encode("ascii"),
+    )
+    return list(parse_log(out))
+
+
+def _path(repo: GitRepository) -> Path:
+    return repo.state_dir / "verified"
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode("ascii")
