@@ -25,9 +25,9 @@ from mreg.stores.disk import clone, disk_error, disk_errors, write_all
 from mreg.stores.hashing import SMALL_SIZE, Digests, Meter, Progress, hash_bytes, hash_equal, hash_file, read_all
 from mreg.stores.pointer import format_directory, parse_directory
 from mreg.stores.statcache import Seen, Stamp, StatCache, StatEntry
-from mreg.stores.survey import SourceFile, survey_artifact
+from mreg.stores.survey import SourceFile, Survey, survey_artifact
 
-__all__ = ["Ingested", "ingest", "ingest_cached"]
+__all__ = ["Ingested", "ingest", "ingest_cached", "ingest_surveyed"]
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 """A pipe that takes the file's place must not make mreg wait."""
@@ -52,17 +52,7 @@ class _Taken(Struct, frozen=True):
 def ingest(
     source: Path, cache: Cache, *, tracked: str = "", stats: StatCache | None = None, progress: Progress | None = None
 ) -> Ingested:
-    """Puts a file or a directory into the cache and returns its hashes.
-
-    An object that the cache holds already is kept where its bytes are equal, else replaced.  What ``stats`` knows to be
-    unchanged, and the cache holds, is not read again.
-
-    Args:
-        source: The artifact.
-        cache: Where its bytes go.
-        tracked: DVC's name of it, if DVC tracks it: what is in the cache by that name, and equal, is not copied again.
-        stats: What is known of unchanged files.
-        progress: Called with bytes done and bytes in all.
+    """Puts a file or a directory into the cache and returns its hashes: ``ingest_surveyed``, and the survey before.
 
     Raises:
         NotFoundError: Nothing is there.
@@ -70,9 +60,32 @@ def ingest(
         ConflictError: It changed while it was read.
         StorageError: Reading or writing failed, or the disk is full.
     """
-    started_ns = time.time_ns()
     survey = survey_artifact(source, cache.root)
-    entry = stats.load(source) if stats else StatEntry()
+    return ingest_surveyed(survey, cache, tracked=tracked, stats=stats, progress=progress)
+
+
+def ingest_surveyed(
+    survey: Survey, cache: Cache, *, tracked: str = "", stats: StatCache | None = None, progress: Progress | None = None
+) -> Ingested:
+    """Puts what was surveyed into the cache and returns its hashes.
+
+    An object that the cache holds already is kept where its bytes are equal, else replaced.  What ``stats`` knows to be
+    unchanged, and the cache holds, is not read again.
+
+    Args:
+        survey: The artifact.
+        cache: Where its bytes go.
+        tracked: DVC's name of it, if DVC tracks it: what is in the cache by that name, and equal, is not copied again.
+        stats: What is known of unchanged files.
+        progress: Called with bytes done and bytes in all.
+
+    Raises:
+        NotFoundError: A file of it is gone.
+        ConflictError: It changed since.
+        StorageError: Reading or writing failed, or the disk is full.
+    """
+    path = Path(survey.root)
+    entry = stats.load(path) if stats else StatEntry()
     with cache.scratch() as scratch:
         intake = _Intake(cache, f"{scratch}/object", entry, _members(tracked, cache), Meter(progress, survey.size))
         taken = [intake.take(file) for file in survey.files]
@@ -81,7 +94,7 @@ def ingest(
         if survey.is_directory:
             intake.add(content.artifact.md5, format_directory(content.files))
     if stats:
-        stats.save(source, _entry(started_ns, taken))
+        stats.save(path, _entry(survey.begun_ns, taken))
     return content
 
 

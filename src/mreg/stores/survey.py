@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import time
 from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
@@ -63,6 +64,8 @@ class Survey(Struct, frozen=True):
     files: tuple[SourceFile, ...]
     folders: tuple[tuple[str, int], ...]
     """Path and mtime in nanoseconds: a folder's time changes when a name in it comes or goes."""
+    begun_ns: int
+    """When the look at it began."""
 
     @property
     def name(self) -> str:
@@ -73,6 +76,12 @@ class Survey(Struct, frozen=True):
     def size(self) -> int:
         """All bytes."""
         return sum(file.stamp.size for file in self.files)
+
+    @property
+    def written_ns(self) -> int:
+        """When a file, or a folder in the directory, was last written."""
+        inside = (mtime_ns for _, mtime_ns in self.folders[1:])
+        return max(*(file.stamp.mtime_ns for file in self.files), *inside, 0)
 
     def check_unchanged(self) -> None:
         """Does nothing where no file came or went.
@@ -95,6 +104,7 @@ def survey_artifact(source: Path, cache_root: Path) -> Survey:
         UsageError: It is empty, or holds what the module's rules refuse.
         StorageError: It cannot be read.
     """
+    begun_ns = time.time_ns()
     root = os.path.abspath(source)  # noqa: PTH100 - a link keeps its own name
     fault = find_name_fault(os.path.basename(root))  # noqa: PTH119 - a path as text
     if fault:
@@ -105,20 +115,17 @@ def survey_artifact(source: Path, cache_root: Path) -> Survey:
         place = os.path.realpath(root, strict=True)
         found = os.stat(place)  # noqa: PTH116 - a path as text
         if stat.S_ISREG(found.st_mode):
-            survey = Survey(root, False, (SourceFile("", place, Stamp.of(found)),), ())
+            survey = Survey(root, False, (SourceFile("", place, Stamp.of(found)),), (), begun_ns)
         elif stat.S_ISDIR(found.st_mode):
-            survey = _survey_directory(root, place, os.path.realpath(cache_root))
+            folders: list[tuple[str, int]] = []
+            havens = (place, os.path.realpath(cache_root))
+            files = sorted(_walk(place, havens, "", folders), key=attrgetter("path"))
+            survey = Survey(root, True, tuple(files), tuple(folders), begun_ns)
         else:
             raise _refused(root, "it is neither a file nor a directory")
     if not survey.files or not survey.size:
         raise UsageError(f"{root!r} is empty", hint="name the file or directory that holds the model")
     return survey
-
-
-def _survey_directory(root: str, place: str, cache_root: str) -> Survey:
-    folders: list[tuple[str, int]] = []
-    files = sorted(_walk(place, (place, cache_root), "", folders), key=attrgetter("path"))
-    return Survey(root, True, tuple(files), tuple(folders))
 
 
 def _walk(folder: str, havens: tuple[str, str], prefix: str, folders: list[tuple[str, int]]) -> Iterator[SourceFile]:

@@ -39,14 +39,14 @@ from mreg.registry.writing.ahead import find_ahead
 from mreg.registry.writing.tagging import Tagger
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
-from mreg.stores.artifact import Ingested, ingest, ingest_cached
+from mreg.stores.artifact import Ingested, ingest_cached, ingest_surveyed
 from mreg.stores.dvc_yaml import set_artifact
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.hashing import Progress
 from mreg.stores.lineage import Tracked, find_tracked
 from mreg.stores.pointer import format_pointer
-from mreg.stores.survey import survey_artifact
+from mreg.stores.survey import Survey, survey_artifact
 
 __all__ = ["Facts", "Registering"]
 
@@ -100,11 +100,12 @@ class Registering(Struct, frozen=True):
         tracked = find_tracked(self.repo.worktree, self.source) if self.repo.worktree else None
         source = tracked.path if tracked else self.source
         # What can be refused without reading a gigabyte is refused before.
-        plans = _Plans(self, self._survey(source, tracked), tracked)
+        found = self._look(source, tracked)
+        plans = _Plans(self, _expect(found), tracked, found if isinstance(found, Survey) else None)
         receipt = writer.write(self.model, plans.build, branch=branch, dry_run=True)
         if dry_run:
             return replace(receipt, record=plans.record)
-        content = self._ingest(source, tracked)
+        content = self._ingest(found, tracked)
         fits = tracked is not None and tracked.md5 == content.artifact.md5
         plans.content, plans.tracked = content, tracked if fits else None
         try:
@@ -119,7 +120,8 @@ class Registering(Struct, frozen=True):
             notices += self._upload_again(content)
         return replace(receipt, record=plans.record, notices=(*receipt.notices, *notices))
 
-    def _survey(self, source: Path, tracked: Tracked | None) -> Ingested:
+    def _look(self, source: Path, tracked: Tracked | None) -> Survey | Tracked:
+        """Returns what there is to read; what DVC knows of it, where that is not checked out."""
         if tracked and not source.exists():
             if not tracked.md5:
                 raise NotFoundError(
@@ -127,23 +129,21 @@ class Registering(Struct, frozen=True):
                     hint=f"dvc pull {source} && dvc commit -f {source}",
                     details={"path": str(source)},
                 )
-            return Ingested(Artifact(source.name, tracked.size or 0, tracked.md5, "", files=tracked.files), ())
-        survey = survey_artifact(source, open_store(self.repo).cache().root)
-        files = len(survey.files) if survey.is_directory else None
-        return Ingested(Artifact(survey.name, survey.size, "", "", files=files), ())
+            return tracked
+        return survey_artifact(source, open_store(self.repo).cache().root)
 
-    def _ingest(self, source: Path, tracked: Tracked | None) -> Ingested:
+    def _ingest(self, found: Survey | Tracked, tracked: Tracked | None) -> Ingested:
         store, stats = open_store(self.repo), open_stats(self.repo)
         cache = store.cache()
-        if tracked is None or source.exists():
+        if isinstance(found, Survey):
             known = tracked.md5 if tracked else ""
-            return ingest(source, cache, tracked=known, stats=stats, progress=self.progress)
-        # DVC knows it and it is not checked out: its bytes are in the cache, or else on the remote.
+            return ingest_surveyed(found, cache, tracked=known, stats=stats, progress=self.progress)
+        # Its bytes are in the cache, or else on the remote.
         try:
-            return ingest_cached(source.name, tracked.md5, cache, stats=stats, progress=self.progress)
+            return ingest_cached(found.path.name, found.md5, cache, stats=stats, progress=self.progress)
         except NotFoundError:
-            store.download(tracked.md5, size=tracked.size or 0, progress=self.progress)
-            return ingest_cached(source.name, tracked.md5, cache, stats=stats, progress=self.progress)
+            store.download(found.md5, size=found.size or 0, progress=self.progress)
+            return ingest_cached(found.path.name, found.md5, cache, stats=stats, progress=self.progress)
 
     def _upload(self, content: Ingested) -> Sequence[str]:
         if not self.upload:
@@ -172,6 +172,7 @@ class _Plans(Struct):
     asked: Registering
     content: Ingested
     tracked: Tracked | None
+    survey: Survey | None
     record: Record | None = None
     is_contested: bool = False
     """True where bytes of the model were given up: a collection may be under way."""
@@ -204,8 +205,7 @@ class _Plans(Struct):
     def _describe(self, view: View, version: Version) -> Record:
         facts, tracked = self.asked.facts, self.tracked
         if self._provenance is None:
-            source = tracked.path if tracked else self.asked.source
-            self._provenance = gather(self.asked.repo, view.policy.root, source)
+            self._provenance = gather(self.asked.repo, view.policy.root, self.survey)
         known = self._provenance
         return Record(
             model=self.asked.model,
@@ -221,6 +221,14 @@ class _Plans(Struct):
             notes=facts.notes,
             metadata=facts.metadata,
         )
+
+
+def _expect(found: Survey | Tracked) -> Ingested:
+    """Returns what is known of the artifact before it is read."""
+    if isinstance(found, Survey):
+        files = len(found.files) if found.is_directory else None
+        return Ingested(Artifact(found.name, found.size, "", "", files=files))
+    return Ingested(Artifact(found.path.name, found.size or 0, found.md5, "", files=found.files))
 
 
 def _choose_format(named: str, artifact: Artifact) -> str:
