@@ -400,6 +400,8 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     run.spoil()
     run("list")
     run("list MODEL", "churn")
+    run("list --versions", "--versions")
+    run("list --versions", "--stage", "staging")
     for selector in ("churn@v1", "churn@v3", "old@v1"):
         run("show", selector)
     run("history")

@@ -14,6 +14,8 @@ from tests.conftest import Git, Mreg
 COMMANDS = {
     "list": ("list",),
     "list model": ("list", "churn"),
+    "list versions": ("list", "--versions"),
+    "list stage": ("list", "--stage", "production"),
     "show": ("show", "churn@production"),
     "history": ("history",),
     "compare": ("compare", "churn@v1", "churn@v2"),
@@ -30,6 +32,16 @@ version  stages  auc  latency_ms  size  format
 v3.0.0  -  0.910  25 ms  7 B  -
 v2.0.0  production  0.913  30 ms  7 B  -
 v1.0.0  -  0.902  20 ms  7 B  -
+""",
+    "list versions": """\
+model  version  stages  auc  latency_ms  size  format
+churn  v3.0.0  -  0.910  25 ms  7 B  -
+churn  v2.0.0  production  0.913  30 ms  7 B  -
+churn  v1.0.0  -  0.902  20 ms  7 B  -
+""",
+    "list stage": """\
+model  version  stages  auc  latency_ms  size  format
+churn  v2.0.0  production  0.913  30 ms  7 B  -
 """,
     "history": f"""\
 when  model  stage  action  from → to  by  approved by  reason  commit
@@ -91,6 +103,27 @@ def test_list_json_keeps_its_contract(churn: Path, mreg_here: Mreg) -> None:
     stages = {"staging": None, "production": "v2.0.0"}
     assert found["schema"] == 1
     assert {key: model[key] for key in (*expected, "stages")} == {**expected, "stages": stages}
+
+
+def test_list_of_a_stage_leaves_out_all_other_versions(churn: Path, mreg_here: Mreg) -> None:
+    one, every = (document(mreg_here, "list", *words, "--stage", "production") for words in (["churn"], []))
+    assert [each["version"] for each in one["versions"]] == ["v2.0.0"]
+    assert every == {**one, "model": None}
+    mreg_here("archive", "churn@v1", "--reason", "old", check=0)
+    assert [each["version"] for each in document(mreg_here, "list", "--stage", "archived")["versions"]] == ["v1.0.0"]
+    assert mreg_here("list", "--stage", "staging", check=0).out == "no versions\n"
+    past = document(mreg_here, "list", "--stage", "archived", "--at", "main~1")
+    assert past["versions"] == []
+    unknown = mreg_here("list", "--stage", "prod", check=4)
+    assert "stage 'prod' is not declared in registry.yaml" in unknown.err
+
+
+def test_list_of_versions_tells_a_stage_that_cannot_be_read(churn: Path, mreg_here: Mreg, git: Git) -> None:
+    (churn / "registry/churn/stages/production.yaml").write_text("version: [\n")
+    git("commit", "--quiet", "--all", "--message=Spoil")
+    for words in (["--versions"], ["--stage", "production"]):
+        [finding] = document(mreg_here, "list", *words)["findings"]
+        assert finding["place"] == "registry/churn/stages/production.yaml"
 
 
 def test_show_json_keeps_its_contract(churn: Path, mreg_here: Mreg, git: Git) -> None:

@@ -26,6 +26,8 @@ SERVED = f"{MODEL}@production"
 READERS: dict[str, tuple[str, ...]] = {
     "list": ("list",),
     "list of a model": ("list", MODEL),
+    "list of all versions": ("list", "--versions"),
+    "list of a stage": ("list", "--stage", "production"),
     "list of the past": ("list", "--at", "main~2"),
     "show": ("show", SERVED),
     "history": ("history",),
@@ -56,6 +58,7 @@ LOOKING = [
     for name, forms in {
         "list": ("table", "json", "markdown"),
         "list of a model": ("table", "json", "markdown"),
+        "list of all versions": ("table", "json"),
         "history": ("table", "json"),  # in Markdown it is a report, for which everything is judged again
         "history of a model": ("table", "json"),
     }.items()
@@ -104,6 +107,12 @@ def test_reader_starts_as_many_git_processes_whatever_there_is_to_read(
     small, large = (count_git(mreg_here, registries[size], *READERS[name]) for size in SIZES)
     assert small == large
     assert 0 < len(small) <= FEW
+
+
+def test_list_of_versions_asks_git_for_no_record_twice(registries: dict[str, Path], mreg_here: Mreg) -> None:
+    repo = registries["large"]
+    first, second = (count_git(mreg_here, repo, *READERS["list of all versions"]) for _ in range(2))
+    assert (first.count("cat-file"), len(first)) == (second.count("cat-file") + 1, len(second) + 1)
 
 
 def test_compare_starts_no_git_process_a_version(registries: dict[str, Path], mreg_here: Mreg) -> None:

@@ -12,7 +12,7 @@ from mreg.core.metrics import Number, Verdict
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.policy import Direction, MetricRule
 from mreg.core.record import Artifact, Record
-from mreg.core.results import VersionList, VersionSummary
+from mreg.core.results import VersionSummary
 from mreg.errors import NotFoundError, RefusedError, UsageError
 
 CHURN = ModelName("churn")
@@ -30,7 +30,7 @@ def make(
 ) -> VersionSummary:
     version = Version(number)
     record = Record(CHURN, version, Artifact("model.pkl", 1, "0" * 32, f"{number % 10}" * 64), metrics or {})
-    return VersionSummary(version, stages, archived, record if readable else None)
+    return VersionSummary(CHURN, version, stages, archived, record if readable else None)
 
 
 def choose(
@@ -41,9 +41,7 @@ def choose(
     rules: Mapping[str, MetricRule] = RULES,
 ) -> Choice:
     newest_first = tuple(sorted(versions, key=lambda each: each.version, reverse=True))
-    return choose_best(
-        VersionList(CHURN, newest_first, None), by, rules, list(map(parse_constraint, where)), stage=stage
-    )
+    return choose_best(CHURN, newest_first, by, rules, list(map(parse_constraint, where)), stage=stage)
 
 
 def ranks(choice: Choice) -> list[tuple[int, str]]:

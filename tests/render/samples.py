@@ -81,10 +81,10 @@ def make_versions(text: str) -> VersionList:
     return VersionList(
         CHURN,
         (
-            VersionSummary(Version(4), (), archived=False, record=None),
-            VersionSummary(Version(3), (STAGING,), archived=False, record=make_record(3, 0.913, 61.2, text)),
-            VersionSummary(Version(2), (PRODUCTION,), archived=False, record=make_record(2, 0.902, 11.2, text)),
-            VersionSummary(Version(1), (), archived=True, record=make_record(1, 0.9, 14.3, text)),
+            VersionSummary(CHURN, Version(4), (), archived=False, record=None),
+            VersionSummary(CHURN, Version(3), (STAGING,), archived=False, record=make_record(3, 0.913, 61.2, text)),
+            VersionSummary(CHURN, Version(2), (PRODUCTION,), archived=False, record=make_record(2, 0.902, 11.2, text)),
+            VersionSummary(CHURN, Version(1), (), archived=True, record=make_record(1, 0.9, 14.3, text)),
         ),
         TIP,
         (Finding("bad-data", "registry/churn/versions/v4.0.0.yaml", text),),
@@ -135,11 +135,17 @@ def make_results(text: str = "retrained on October data") -> dict[str, Result]:
     return {
         "models": ModelList((ModelSummary(CHURN, Version(4), 4, held, archived=1, holds=(PRODUCTION,)),), TIP),
         "versions": versions,
+        "all versions": replace(versions, model=None),
         "details": VersionDetails(shown, (PRODUCTION,), mark, TIP, "churn@v2.0.0", JANE, NOON, (transition,), (text,)),
         "history": History((transition,)),
         "comparison": compare(subjects, POLICY.metrics),
         "choice": choose_best(
-            versions, ["auc"], POLICY.metrics, [parse_constraint("latency_ms<=100")], stage=PRODUCTION
+            CHURN,
+            versions.versions,
+            ["auc"],
+            POLICY.metrics,
+            [parse_constraint("latency_ms<=100")],
+            stage=PRODUCTION,
         ),
         **make_receipts(text),
         "pulled": Pulled(

@@ -12,6 +12,7 @@ from mreg.render.columns import render_columns
 from mreg.render.table import render_table
 from mreg.render.view import Result
 from tests.render.samples import (
+    CHURN,
     HOSTILE,
     POLICY,
     make_bare_details,
@@ -249,7 +250,7 @@ def test_render_columns_best() -> None:
 def test_render_columns_best_without_a_stage_has_no_next_step() -> None:
     versions = RESULTS["versions"]
     assert isinstance(versions, VersionList)
-    lines = render_columns(choose_best(versions, ["latency_ms"], POLICY.metrics)).splitlines()
+    lines = render_columns(choose_best(CHURN, versions.versions, ["latency_ms"], POLICY.metrics)).splitlines()
     assert lines[:4] == ["churn v2.0.0", "", "why  latency_ms 11.2 ms is the lowest of 2; next v3.0.0 with 61.2 ms", ""]
     assert "metrics" not in " ".join(lines)
 

@@ -20,7 +20,7 @@ from mreg.core.constraint import Constraint
 from mreg.core.metrics import Number, check_metric, format_metric
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.policy import Direction, MetricRule
-from mreg.core.results import VersionList, VersionSummary
+from mreg.core.results import VersionSummary
 from mreg.errors import RefusedError, UsageError
 
 __all__ = ["Choice", "Criterion", "Excluded", "Ranked", "choose_best"]
@@ -97,7 +97,8 @@ class Choice(Struct, frozen=True):
 
 
 def choose_best(
-    versions: VersionList,
+    model: ModelName,
+    versions: Sequence[VersionSummary],
     by: Sequence[str],
     rules: Mapping[str, MetricRule],
     where: Sequence[Constraint] = (),
@@ -107,7 +108,8 @@ def choose_best(
     """Returns the version that should go to a stage, and why.
 
     Args:
-        versions: All versions of the model.
+        model: The model.
+        versions: All its versions.
         by: Metrics, the weightiest first, each as ``auc`` or ``auc:higher``; a comma separates several.
         rules: How the policy reads metrics.
         where: What a version must keep to.
@@ -118,19 +120,19 @@ def choose_best(
         NotFoundError: No version has the metric.
         RefusedError: No version is left; ``details`` say why each fell out.
     """
-    known = {metric for each in versions.versions if each.record for metric in each.record.metrics}
-    criteria = _parse_criteria(by, rules, known, versions.model)
+    known = {metric for each in versions if each.record for metric in each.record.metrics}
+    criteria = _parse_criteria(by, rules, known, model)
     for constraint in where:
-        check_metric(constraint.metric, known, f"no version of {versions.model}")
-    faults = {each.version: _find_fault(each, criteria, where) for each in versions.versions}
+        check_metric(constraint.metric, known, f"no version of {model}")
+    faults = {each.version: _find_fault(each, criteria, where) for each in versions}
     excluded = tuple(Excluded(version, fault) for version, fault in faults.items() if fault)
-    ranking = _rank([each for each in versions.versions if not faults[each.version]], criteria, stage)
+    ranking = _rank([each for each in versions if not faults[each.version]], criteria, stage)
     if not ranking:
-        raise _none_left(versions.model, excluded)
-    chosen = next(each for each in versions.versions if each.version == ranking[0].version)
-    holder = next((each for each in versions.versions if stage in each.stages), None)
+        raise _none_left(model, excluded)
+    chosen = next(each for each in versions if each.version == ranking[0].version)
+    holder = next((each for each in versions if stage in each.stages), None)
     return Choice(
-        model=versions.model,
+        model=model,
         version=chosen.version,
         criteria=criteria,
         constraints=tuple(where),

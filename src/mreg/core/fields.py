@@ -14,14 +14,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from enum import Enum
-from typing import TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
 
 from mreg.errors import DataError
 
 __all__ = ["Fields", "Plain", "Scalar", "format_moment"]
 
 Scalar = Union[str, int, float, bool, None]  # noqa: UP007 - a recursive alias is evaluated at run time
-Plain = Union[Scalar, list["Plain"], dict[str, "Plain"]]  # noqa: UP007
+if TYPE_CHECKING:
+    Plain = Union[Scalar, list["Plain"], dict[str, "Plain"]]  # noqa: UP007
+else:
+    Plain = Any  # msgspec cannot decode a recursive alias, and takes any for what is plain anyway
 
 EnumT = TypeVar("EnumT", bound=Enum)
 

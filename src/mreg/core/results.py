@@ -64,8 +64,9 @@ class ModelList(Struct, frozen=True):
 
 
 class VersionSummary(Struct, frozen=True):
-    """One line of ``list MODEL``."""
+    """One line of ``list MODEL``, or of ``list --versions``."""
 
+    model: ModelName
     version: Version
     stages: tuple[StageName, ...]
     archived: bool
@@ -74,11 +75,12 @@ class VersionSummary(Struct, frozen=True):
 
 
 class VersionList(Struct, frozen=True):
-    """All versions of one model at one commit."""
+    """All versions, of one model or of all, or those in one stage, at one commit."""
 
-    model: ModelName
+    model: ModelName | None
+    """``None`` where no model was named."""
     versions: tuple[VersionSummary, ...]
-    """Newest first."""
+    """By model, newest first."""
     commit: str | None
     findings: tuple[Finding, ...] = ()
 

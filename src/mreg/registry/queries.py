@@ -86,15 +86,23 @@ class Queries:
         _, state, _ = self._state(at=at)
         return answers.list_models(state)
 
-    def versions(self, model: str, *, at: str | date | None = None) -> VersionList:
-        """Returns every version of one model with its record, newest first.
+    def versions(
+        self, model: str | None = None, *, stage: str | None = None, at: str | date | None = None
+    ) -> VersionList:
+        """Returns every version with its record, newest first, of one model or by model of all.
+
+        Args:
+            model: Only this model.
+            stage: Only what this stage holds, or with ``archived`` what is archived.
+            at: As in ``list``.
 
         Raises:
-            NotFoundError: The model is not registered.
+            NotFoundError: The model is not registered, or the stage is neither declared nor used.
         """
-        name = parse_model_name(model)
-        reader, state, _ = self._state([name], at=at)
-        return answers.list_versions(reader, state, name)
+        name = parse_model_name(model) if model is not None else None
+        wanted = _parse_stage(stage) if stage is not None else None
+        reader, state, _ = self._state([name] if name else (), at=at)
+        return answers.list_versions(reader, state, name, wanted)
 
     def show(self, selector: str, *, at: str | date | None = None) -> VersionDetails:
         """Returns all that is known of one version.
@@ -239,7 +247,7 @@ class Queries:
             check_metric(metric, metrics, f"no version of {name}")
         rules = override_directions(settings.policy.metrics, **ways)
         limits = [parse_constraint(text) for text in as_texts(where, "where")]
-        return choose_best(found, as_texts(by, "by"), rules, limits, stage=target)
+        return choose_best(name, found.versions, as_texts(by, "by"), rules, limits, stage=target)
 
     def plan(self, *, base: str | None = None, head: str | None = None, staged: bool = False) -> Review:
         """Returns what the difference between two commits would do to the registry, and whether it may land.

@@ -77,6 +77,7 @@ def _models(result: ModelList) -> Document:
 def _versions(result: VersionList) -> Document:
     versions = (
         {
+            "model": each.model,
             "version": str(each.version),
             "stages": each.stages,
             "archived": each.archived,

@@ -61,12 +61,18 @@ def stages_cell(stages: Sequence[StageName], policy: Policy, *, is_archived: boo
 
 
 def view_versions(result: VersionList, policy: Policy) -> Page:
-    """Returns one row a version, with the metrics that the policy knows first."""
+    """Returns one row a version, with the metrics that the policy knows first; with its model, where that varies."""
+    if not result.versions:
+        return (Line(Cell("no versions")), findings_grid(result.findings))
     names = {name for each in result.versions if each.record for name in each.record.metrics}
     metrics = [*(name for name in policy.metrics if name in names), *sorted(names.difference(policy.metrics))]
     shown = metrics[:_MAX_METRICS]
+    header: tuple[str, ...] = ("version", "stages", *shown, "size", "format")
     rows = tuple(_version_row(each, shown, policy) for each in result.versions)
-    blocks: list[Block] = [Grid("", ("version", "stages", *shown, "size", "format"), rows, stacks=True)]
+    if result.model is None:
+        header = ("model", *header)
+        rows = tuple((Cell(each.model), *row) for each, row in zip(result.versions, rows, strict=True))
+    blocks: list[Block] = [Grid("", header, rows, stacks=True)]
     if len(metrics) > len(shown):
         blocks.append(Line(Cell(f"metrics not shown: {', '.join(metrics[_MAX_METRICS:])}")))
     return (*blocks, findings_grid(result.findings))

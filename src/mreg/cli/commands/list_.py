@@ -19,18 +19,35 @@ def list_(
         str | None,
         typer.Argument(metavar="[MODEL]", help="Only this model: its versions.", autocompletion=completion.models),
     ] = None,
+    versions: Annotated[
+        bool, typer.Option("--versions", help="The versions of all models, with their metrics.", show_default=False)
+    ] = False,
+    stage: Annotated[
+        str | None,
+        typer.Option(
+            "--stage",
+            metavar="STAGE",
+            help="Only the versions in this stage, or archived.",
+            autocompletion=completion.stages_and_archive,
+        ),
+    ] = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="DATE|REV", help="What was there on that day or at that commit.")
     ] = None,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """List the models by stage, or the versions of one model.
+    """List the models by stage, or versions with their metrics: those of one model, in one stage, or all.
 
     \b
     mreg list
     mreg list churn
+    mreg list --stage production
+    mreg list --versions --format json
     mreg list --at 2026-11-01 --format json
     """
     registry = open_queries(context)
     policy = registry.policy
-    show_result(registry.list(at=at) if model is None else registry.versions(model, at=at), output, policy)
+    if model is None and stage is None and not versions:
+        show_result(registry.list(at=at), output, policy)
+    else:
+        show_result(registry.versions(model, stage=stage, at=at), output, policy)

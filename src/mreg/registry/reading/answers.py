@@ -15,6 +15,7 @@ from mreg.core.results import ModelList, ModelSummary, VersionDetails, VersionLi
 from mreg.core.state import ModelState, RegistryState
 from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.reading.reader import Reader
+from mreg.registry.reading.records import Records, read_held, read_models
 from mreg.stores import yaml
 
 __all__ = ["list_models", "list_versions", "name_approvers", "readable_records", "show_version"]
@@ -27,21 +28,34 @@ def list_models(state: RegistryState) -> ModelList:
     return ModelList(summaries, state.commit, (*state.findings, *ghosts))
 
 
-def list_versions(reader: Reader, state: RegistryState, model: ModelName) -> VersionList:
-    """Returns one summary a version, newest first; one Git call for all records.
+def list_versions(
+    reader: Reader, state: RegistryState, model: ModelName | None = None, stage: StageName | None = None
+) -> VersionList:
+    """Returns one summary a version, newest first; of all models, by name, where none is named.
+
+    Args:
+        reader: Reads the records.
+        state: Has the model, or all models.
+        model: Only this one.
+        stage: Only what it holds, or the archived versions.
 
     Raises:
-        NotFoundError: The model is not registered.
+        NotFoundError: The model is not registered, or the stage is neither declared nor used.
     """
-    found = state.model(model)
-    summaries, findings = [], [*state.findings, *_ghosts(found, state.policy)]
-    records = reader.records_of(state, [(model, version) for version in found.records])
-    for version, record in zip(found.records, records, strict=True):
-        if isinstance(record, DataError):
-            findings.append(Finding(record.code, state.policy.layout.record(model, version), record.message))
-        readable = None if isinstance(record, DataError) else record
-        summaries.append(VersionSummary(version, found.stages_of(version), version in found.archived, readable))
-    return VersionList(model, tuple(summaries[::-1]), state.commit, tuple(findings))
+    models = [state.model(model)] if model is not None else list(state.models.values())
+    if stage is None:
+        read = read_models(reader, state, model)
+    else:
+        if stage != ARCHIVED and not any(stage in found.entries or stage in found.unreadable for found in models):
+            state.policy.stage(stage)
+        read = read_held(reader, state, stage, model)
+    summaries: list[VersionSummary] = []
+    findings = [*state.findings]
+    for found, records in read:
+        summaries += _summarise_versions(found, records)
+        findings += _ghosts(found, state.policy)
+        findings += _unreadable_records(found, records, state.policy)
+    return VersionList(model, tuple(summaries), state.commit, tuple(findings))
 
 
 def readable_records(versions: VersionList) -> dict[Version, Record]:
@@ -118,6 +132,22 @@ def _ghosts(model: ModelState, policy: Policy) -> Iterator[Finding]:
         if entry.version is not None and entry.version not in model.records:
             place = policy.layout.stage(model.model, stage)
             yield Finding("unknown-version", place, f"{model.model} {entry.version} is not registered")
+
+
+def _unreadable_records(model: ModelState, records: Records, policy: Policy) -> Iterator[Finding]:
+    for version, record in records.items():
+        if isinstance(record, DataError):
+            yield Finding(record.code, policy.layout.record(model.model, version), record.message)
+
+
+def _summarise_versions(model: ModelState, records: Records) -> Iterator[VersionSummary]:
+    stages: dict[Version, tuple[StageName, ...]] = {}
+    for stage, entry in sorted(model.entries.items()):
+        if entry.version is not None:
+            stages[entry.version] = (*stages.get(entry.version, ()), stage)
+    for version, found in reversed(records.items()):
+        record = found if isinstance(found, Record) else None
+        yield VersionSummary(model.model, version, stages.get(version, ()), version in model.archived, record)
 
 
 def _summarise(state: ModelState, policy: Policy) -> ModelSummary:

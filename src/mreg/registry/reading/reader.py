@@ -178,6 +178,10 @@ class Reader:
                     found[oid] = entry
         return found
 
+    def is_landed(self, commit: str | None) -> bool:
+        """Returns whether a commit is the tip of the registry branch, and not one that may come to nothing."""
+        return self._settings is not None and self._settings.tip == commit
+
     def timeline(self, commits: Iterable[Commit], layout: Layout) -> Timeline:
         """Returns the fold of commits; one Git call for all their manifest files."""
         commits = list(commits)
@@ -221,17 +225,30 @@ class Reader:
             raise found
         return found
 
-    def records_of(self, state: RegistryState, wanted: Sequence[tuple[ModelName, Version]]) -> list[Record | DataError]:
-        """Returns the records of some versions, or why one cannot be read; one Git call.
+    def records_of(
+        self,
+        state: RegistryState,
+        wanted: Sequence[tuple[ModelName, Version]],
+        known: dict[str, Record] | None = None,
+    ) -> list[Record | DataError]:
+        """Returns the records of some versions, or why one cannot be read; one Git call where there is one to read.
 
         A record that names another model or version than its path counts as one that cannot be read.
+
+        Args:
+            state: What names their blobs.
+            wanted: The versions.
+            known: What some blobs hold, by their ids: these are not read.
         """
         blobs = [(state.policy.layout.record(*key), state.models[key[0]].records[key[1]]) for key in wanted]
+        known = known or {}
+        others = iter(self.records([blob for blob in blobs if blob[1] not in known]))
+        found = [known[oid] if oid in known else next(others) for _, oid in blobs]
         return [
             record
             if isinstance(record, DataError) or (record.model, record.version) == key
             else _misplaced(record, path)
-            for record, (path, _), key in zip(self.records(blobs), blobs, wanted, strict=True)
+            for record, (path, _), key in zip(found, blobs, wanted, strict=True)
         ]
 
     def commit_at(self, tip: str, text: str) -> str:

@@ -1,0 +1,129 @@
+"""Listings with what is remembered of records and without: the same, whatever the registry went through."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mreg.core.results import VersionList
+from mreg.errors import NotFoundError
+from mreg.registry.queries import Queries
+from mreg.registry.reading import records
+from mreg.render.json import render_json
+from tests.conftest import Git
+
+MODELS = ("churn", "fraud/eu", "fraud/us")
+RECORD = """schema: 1
+model: {model}
+version: {version}
+artifact: {{path: model.pkl, size: 7, md5: {md5}, sha256: {sha256}}}
+metrics: {{auc: 0.{number}, loss: {number}}}
+params: {params}
+trained_at: 2026-11-20T09:12:00+05:30
+"""
+ODD = (
+    "{a: [1, 1.0, true, null, 1e16]}",
+    "{rate: .nan}",
+    "{n: 1180591620717411303424}",
+    "{ü: \u2028}",
+    '{half: "\\ud800"}',
+)
+
+
+@pytest.fixture(params=["sha1", "sha256"])
+def registry(request: pytest.FixtureRequest, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(records, "MANY", 1)
+    monkeypatch.setattr(records, "GROUP", 4)
+    git("init", "--quiet", f"--object-format={request.param}", str(tmp_path / "repo"))
+    monkeypatch.chdir(tmp_path / "repo")
+    Path("registry.yaml").write_text("schema: 1\n")
+    return tmp_path / "repo"
+
+
+def change(chance: random.Random, number: int) -> None:
+    """Adds, changes, spoils or deletes the record of a version, or what a stage holds."""
+    model, version = chance.choice(MODELS), f"v{chance.randrange(1, 9)}.0.0"
+    path = Path(f"registry/{model}/versions/{version}.yaml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    named = chance.choice([version] * 9 + ["v99.0.0"])
+    params = chance.choice(["{depth: 3}", *ODD])
+    text = RECORD.format(model=model, version=named, md5="a" * 32, sha256="b" * 64, number=number, params=params)
+    kind = chance.random()
+    if kind < 0.15:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text("schema: [\n" if kind < 0.25 else text, encoding="utf-8")
+    stage = Path(f"registry/{model}/stages/production.yaml")
+    stage.parent.mkdir(parents=True, exist_ok=True)
+    stage.write_text(f"version: {version}\n" if chance.random() < 0.9 else "version: [\n")
+
+
+def look(at: str | None = None) -> list[VersionList]:
+    queries = Queries.snapshot()
+    found = [queries.versions(at=at)]
+    for model in MODELS:
+        try:
+            found.append(queries.versions(model, at=at))
+        except NotFoundError:
+            found.append(VersionList(None, (), None))
+    return found
+
+
+def look_without(registry: Path, at: str | None = None) -> list[VersionList]:
+    kept = registry / ".git/mreg/records"
+    aside = registry / "aside"
+    if kept.exists():
+        kept.rename(aside)
+    found = look(at)
+    shutil.rmtree(kept, ignore_errors=True)
+    if aside.exists():
+        aside.rename(kept)
+    return found
+
+
+def test_versions_are_the_same_with_what_is_remembered_and_without(registry: Path, git: Git) -> None:
+    chance = random.Random(5)
+    for number in range(1, 7):
+        for _ in range(8):
+            change(chance, number)
+        git("add", "registry.yaml", "registry")
+        git("commit", "--quiet", f"--message={number}")
+        if number == 4:  # back, and on from there
+            git("reset", "--quiet", "--hard", "HEAD~2")
+        at = chance.choice([None, "HEAD~1"]) if number > 1 else None
+        expected = look_without(registry, at)
+        for _ in range(2):
+            found = look(at)
+            assert list(map(repr, found)) == list(map(repr, expected))
+            assert list(map(render_json, found)) == list(map(render_json, expected))
+    assert expected[0].findings
+    assert list((registry / ".git/mreg/records").iterdir())
+
+
+def test_versions_of_all_models_forget_those_that_are_gone(registry: Path, git: Git) -> None:
+    chance = random.Random(6)
+    for number in range(20):
+        change(chance, number)
+    git("add", "registry.yaml", "registry")
+    git("commit", "--quiet", "--message=All")
+    look()
+    assert len(list((registry / ".git/mreg/records").iterdir())) == len(MODELS)
+    git("rm", "-r", "--quiet", "registry/fraud")
+    Path("registry/churn/versions/v8.0.0.yaml").write_text(
+        RECORD.format(model="churn", version="v8.0.0", md5="", sha256="", number=77, params="{}")
+    )
+    git("add", "registry")
+    git("commit", "--quiet", "--message=Fewer")
+    Queries.snapshot().versions("churn")
+    assert len(list((registry / ".git/mreg/records").iterdir())) == len(MODELS)
+    git("commit", "--quiet", "--message=Again", "--allow-empty")
+    Path("registry/churn/versions/v7.0.0.yaml").write_text(
+        RECORD.format(model="churn", version="v7.0.0", md5="", sha256="", number=78, params="{}")
+    )
+    git("add", "registry")
+    git("commit", "--quiet", "--message=One more")
+    Queries.snapshot().versions()
+    assert len(list((registry / ".git/mreg/records").iterdir())) == 1
