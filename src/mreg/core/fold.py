@@ -18,6 +18,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from sys import intern
 
 from msgspec.structs import replace
 
@@ -43,6 +44,8 @@ from mreg.core.statements import encode_transition
 from mreg.errors import DataError
 
 __all__ = ["ManifestReader", "advance", "fold", "step"]
+
+_STAGE, _RECORD, _APPROVAL = PathKind.STAGE, PathKind.RECORD, PathKind.APPROVAL
 
 ManifestReader = Callable[[str, str], Manifest]
 """Gives the manifest file of a blob (path, object id), or raises DataError."""
@@ -80,23 +83,30 @@ def step(standing: Standing, commit: Commit, layout: Layout, read: ManifestReade
     """Brings what a history has come to past one commit, and returns what that commit did, in order."""
     records: list[tuple[FileChange, Place]] = []
     stages: list[tuple[FileChange, Place]] = []
-    approvals: list[tuple[FileChange, Place]] = []
-    kinds = {PathKind.RECORD: records, PathKind.STAGE: stages, PathKind.APPROVAL: approvals}
     for change in commit.changes:
         place = layout.locate(change.path)
-        found = kinds.get(place.kind) if place else None
-        if place and found is not None:
-            found.append((change, place))
+        if place is None:
+            continue
+        kind = place.kind
+        if kind is _STAGE:
+            stages.append((change, place))
+        elif kind is _RECORD:
+            records.append((change, place))
+        elif kind is _APPROVAL:
+            _collect_approval(standing, commit, change, place)
     # Versions come first: a squashed pull request can register and promote in one commit.
     events: list[Event] = list(_appear(standing, commit, records)) if records else []
-    _collect_approvals(standing, commit, approvals)
-    moves: list[Transition] = []
-    for change, place in sorted(stages, key=_by_path) if len(stages) > 1 else stages:
-        for event in _move(standing, commit, change, place, read):
-            # A tag of GTO's that changed nothing came before what the same commit changed.
-            moves.append(event) if isinstance(event, Transition) else events.append(event)
+    if stages:
+        stages.sort(key=_by_path)
+        moves = [event for change, place in stages for event in _move(standing, commit, change, place, read)]
+        # A tag of GTO's that changed nothing came before what the same commit changed.
+        events += sorted(moves, key=_is_transition) if len(moves) > 1 else moves
     standing.position += 1
-    return [*events, *moves]
+    return events
+
+
+def _is_transition(event: Event) -> bool:
+    return isinstance(event, Transition)
 
 
 def _by_path(found: tuple[FileChange, Place]) -> str:
@@ -109,69 +119,73 @@ def _appear(standing: Standing, commit: Commit, changes: Iterable[tuple[FileChan
         if place.version is None:
             continue
         key = (place.model, place.version)
+        there = standing.records.get(key)
+        first = None if key in standing.unseen else there or standing.gone.get(key)
         if change.new is None:
+            if there and first:
+                standing.gone[key] = first
             standing.records.pop(key, None)
             problem = Finding("record-deleted", change.path, f"commit {commit.oid[:12]} deletes a record")
             standing.findings.append(problem)
             continue
-        first = standing.registered.get(key)
         standing.records[key] = first or change.new
         if change.old is None and first is None:
+            standing.unseen.discard(key)
             born.append(Appearance(*key, commit, change.new))
-        else:
-            why = f"commit {commit.oid[:12]} writes a record that was there before"
-            standing.findings.append(Finding("record-changed", change.path, why))
-    for event in sorted(born, key=lambda event: (event.model, event.version)):
-        standing.registered[event.model, event.version] = event.record
-        yield event
-
-
-def _collect_approvals(standing: Standing, commit: Commit, changes: Iterable[tuple[FileChange, Place]]) -> None:
-    for change, place in changes:
-        if place.version is None or place.stage is None:
             continue
-        key = (place.model, place.version, place.stage)
-        files = standing.approvals.setdefault(key, {})
-        before = files.pop(change.path, None)
-        if before is not None and change.new is None:
-            standing.withdrawn.setdefault(key, []).append(before)
-        elif before is not None:
-            files[change.path] = replace(before, is_changed=True)
-            why = f"commit {commit.oid[:12]} changes an approval that was there before"
-            standing.findings.append(Finding("approval-changed", change.path, why))
-        elif change.new is not None:
-            files[change.path] = ApprovalFile(change.path, change.new, commit, standing.position)
+        if first is None:
+            standing.unseen.add(key)
+        why = f"commit {commit.oid[:12]} writes a record that was there before"
+        standing.findings.append(Finding("record-changed", change.path, why))
+    yield from sorted(born, key=lambda event: (event.model, event.version)) if len(born) > 1 else born
+
+
+def _collect_approval(standing: Standing, commit: Commit, change: FileChange, place: Place) -> None:
+    if place.version is None or place.stage is None:
+        return
+    key = (place.model, place.version, place.stage)
+    files = standing.approvals.setdefault(key, {})
+    before = files.pop(change.path, None)
+    if before is not None and change.new is None:
+        standing.withdrawn.setdefault(key, []).append(before)
+    elif before is not None:
+        files[change.path] = replace(before, is_changed=True)
+        why = f"commit {commit.oid[:12]} changes an approval that was there before"
+        standing.findings.append(Finding("approval-changed", change.path, why))
+    elif change.new is not None:
+        files[change.path] = ApprovalFile(change.path, change.new, commit, standing.position)
 
 
 def _move(
     standing: Standing, commit: Commit, change: FileChange, place: Place, read: ManifestReader
-) -> Iterator[Transition | AdoptedTag]:
+) -> Iterable[Transition | AdoptedTag]:
     if place.stage is None:
-        return
+        return ()
     try:
         after = read(change.path, change.new) if change.new else Manifest()
     except DataError as error:
         standing.findings.append(Finding(error.code, change.path, f"commit {commit.oid[:12]}: {error.message}"))
-        return
+        return ()
     if place.stage == ARCHIVED:
-        yield from _move_archived(standing, commit, place.model, after)
-    else:
-        yield from _move_stage(standing, commit, (place.model, place.stage), after.entry)
+        return _move_archived(standing, commit, place.model, after)
+    event = _move_stage(standing, commit, (place.model, place.stage), after.entry)
+    return () if event is None else (event,)
 
 
 def _move_stage(
     standing: Standing, commit: Commit, key: tuple[ModelName, StageName], entry: StageEntry | None
-) -> Iterator[Transition | AdoptedTag]:
+) -> Transition | AdoptedTag | None:
     lane = standing.lanes.get(key)
     if lane is None:
         lane = standing.lanes[key] = Lane()
     before, source = lane.entry, lane.current
     # What no signature is made over, such as the hold, makes no statement new.
     signed = encode_transition(*key, "", entry) if entry and entry.signature else None
-    is_new = entry not in lane.seen and signed not in lane.signed
+    known = len(lane.seen)
     lane.entry = entry
     if entry:
         lane.seen.add(entry)
+    is_new = len(lane.seen) > known and signed not in lane.signed
     if signed:
         lane.signed.add(signed)
     target = entry.version if entry else None
@@ -181,15 +195,15 @@ def _move_stage(
     if target == source:
         if entry and adopted:
             moment = adopted.at or commit.time
-            yield AdoptedTag(*key, adopted.tag, moment, target, entry.still_assigned)
-        return
+            return AdoptedTag(*key, adopted.tag, moment, target, entry.still_assigned)
+        return None
     if source is not None and lane.entered is not None:
         lane.stays.setdefault(source, []).append(Stay(key[1], lane.entered, commit.time))
     since, lane.entered, lane.position = lane.position, commit.time, standing.position
     action = lane.apply(target)
     given = standing.approvals.get((key[0], target, key[1]), {}) if target and action is Action.PROMOTE else {}
     statement = entry if entry and is_new and entry.speaks_for(source, before) else None
-    yield Transition(
+    return Transition(
         model=key[0],
         stage=key[1],
         action=action,
@@ -200,8 +214,8 @@ def _move_stage(
         reason=(statement.reason if statement else "") or commit.subject,
         approved_by=statement.approved_by if statement else (),
         commit=commit.oid,
-        author=commit.author,
-        email=commit.email,
+        author=intern(commit.author),
+        email=intern(commit.email),
         adopted=adopted.tag if adopted else "",
         still_assigned=entry.still_assigned if entry and adopted else (),
         statement=statement,
@@ -231,6 +245,6 @@ def _move_archived(standing: Standing, commit: Commit, model: ModelName, after: 
             reason=(statement.reason if statement else "") or commit.subject,
             approved_by=(),
             commit=commit.oid,
-            author=commit.author,
-            email=commit.email,
+            author=intern(commit.author),
+            email=intern(commit.email),
         )

@@ -214,8 +214,10 @@ class Standing(Struct):
     """The approval files that were deleted, oldest first."""
     records: dict[tuple[ModelName, Version], str] = field(default_factory=dict)
     """Object id of each record that is there, as it was registered."""
-    registered: dict[tuple[ModelName, Version], str] = field(default_factory=dict)
-    """The same of every record that ever came."""
+    gone: dict[tuple[ModelName, Version], str] = field(default_factory=dict)
+    """The same of those that were deleted."""
+    unseen: set[tuple[ModelName, Version]] = field(default_factory=set)
+    """Versions whose record came before the first commit: what they were registered as, nobody here knows."""
     position: int = 0
     """How many commits were folded."""
     findings: list[Finding] = field(default_factory=list)

@@ -100,7 +100,7 @@ class Layout(Struct, frozen=True):
 # Of a registry's files most are in few folders and have few names: what those say is worked out once.
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8192)
 def _locate(root: str, path: str) -> Place | None:
     folder, _, name = path.rpartition("/")
     found = _locate_folder(root, folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, time, timezone
 from functools import partial
@@ -28,6 +28,7 @@ from mreg.stores.git.repository import GitRepository, TreeFile
 __all__ = ["Reader", "Settings", "parse_manifest", "parse_settings"]
 
 _UNSHALLOW = "git fetch --unshallow   # in GitHub Actions: actions/checkout with fetch-depth: 0"
+_MARKS = f"/{ARCHIVED}.yaml"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
 
@@ -146,7 +147,7 @@ class Reader:
         """
         for stretch in self._stretches(tip, layout, models):
             self._entries = stretch.entries
-            self._prefetch(_stage_blobs(stretch.commits, layout))
+            self._prefetch(_stage_blobs(stretch.commits, layout, besides=stretch.entries))
             for commit in stretch.commits:
                 yield from step(standing, commit, layout, self.manifest)
             self._manifests.clear()
@@ -154,7 +155,7 @@ class Reader:
 
     def _stretches(self, tip: str, layout: Layout, models: Sequence[ModelName]) -> Iterator[Stretch]:
         self._require_all()
-        keep = self._settings is not None and self._settings.tip == tip
+        keep = len(models) <= 1 and self._settings is not None and self._settings.tip == tip
         folders, root = _folders(layout, models), _folders(layout, ())
         read_entries = partial(self._read_entries, layout)
         within = root if models else ()
@@ -341,17 +342,18 @@ def _folders(layout: Layout, models: Sequence[ModelName]) -> list[str]:
     return [f"{layout.model(model)}/{part}" for model in models for part in parts] or [layout.root]
 
 
-def _stage_blobs(commits: Iterable[Commit], layout: Layout) -> Iterator[tuple[str, str]]:
-    """Yields path and object id of each stage file that some commits brought."""
+def _stage_blobs(commits: Iterable[Commit], layout: Layout, besides: Container[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yields path and object id of each stage file that some commits brought, but for what is known of it."""
     for commit in commits:
         for change in commit.changes:
-            place = layout.locate(change.path)
-            if change.new and place and place.kind is PathKind.STAGE:
-                yield change.path, change.new
+            if change.new and "/stages/" in change.path and (change.new not in besides or _is_of_marks(change.path)):
+                place = layout.locate(change.path)
+                if place and place.kind is PathKind.STAGE:
+                    yield change.path, change.new
 
 
 def _is_of_marks(path: str) -> bool:
-    return path.endswith(f"/{ARCHIVED}.yaml")
+    return path.endswith(_MARKS)
 
 
 _precedence = attrgetter("precedence")
