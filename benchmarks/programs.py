@@ -93,14 +93,6 @@ def _floor(name: str, *command: str | Path, verb: str = "") -> Program:
 _LOG = ("git", "log", "--first-parent", "--format=%H%x00%an%x00%ae%x00%at%x00%B", "main")
 _WHY = ("--reason", "better on the holdout set")
 
-_ALL_VERSIONS = """
-from mreg import Registry
-registry = Registry.snapshot(".")
-found = [each for model in registry.list().models for each in registry.versions(model.model).versions]
-print(sum(each.record.metrics["auc"] for each in found))
-"""
-"""No command lists the versions of all models; this is how a program does."""
-
 PROGRAMS: tuple[Program, ...] = (
     _floor("python -c pass", _PYTHON, "-c", "pass"),
     _floor("python, imports", _PYTHON, "-c", _IMPORTS),
@@ -120,10 +112,11 @@ PROGRAMS: tuple[Program, ...] = (
     _mreg("list", "list", "--format", "json", verb="list"),
     _gto("show", "show", "--json", verb="list"),
     _mlflow("search_registered_models", "list", verb="list"),
-    Program(
-        "mreg list of all versions, without a cache", [_PYTHON, "-c", _ALL_VERSIONS], "list all versions", is_cold=True,
+    _mreg(
+        "list of all versions, without a cache", "list", "--versions", "--format", "json",
+        verb="list all versions", is_cold=True,
     ),
-    Program("mreg list of all versions", [_PYTHON, "-c", _ALL_VERSIONS], "list all versions"),
+    _mreg("list of all versions", "list", "--versions", "--format", "json", verb="list all versions"),
     _mlflow("search_model_versions", "versions", verb="list all versions"),
     _mreg("list MODEL", "list", MODEL, "--format", "json", verb="list MODEL"),
     _gto("show MODEL", "show", MODEL, "--json", verb="list MODEL"),
