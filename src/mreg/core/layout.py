@@ -26,7 +26,7 @@ from mreg.core.names import (
 )
 from mreg.errors import NamingError
 
-__all__ = ["DVC_FILE", "SETTINGS_FILE", "Layout", "PathKind", "Place"]
+__all__ = ["DVC_FILE", "SETTINGS_FILE", "Layout", "PathKind", "Place", "read_version_file"]
 
 SETTINGS_FILE = "registry.yaml"
 DVC_FILE = "dvc.yaml"
@@ -86,6 +86,11 @@ class Layout(Struct, frozen=True):
         """Returns what the file at a path is; ``None`` outside the registry's folder."""
         return _locate(self.root, path)
 
+    def model_of_versions(self, folder: str) -> ModelName | None:
+        """Returns the model whose records and file lists are in a folder; ``None`` for any other folder."""
+        found = _locate_folder(self.root, folder)
+        return found[0] if found and found[1:] == ("versions", "") else None
+
     def is_stray(self, path: str) -> bool:
         """Returns whether a file in the registry's folder is none of a registry's.
 
@@ -135,7 +140,7 @@ def _place(model: ModelName, kind: str, below: str, name: str) -> Place | None:
     if below:
         return None
     if kind == "versions":
-        record = _read_version_file(name)
+        record = read_version_file(name)
         return Place(record[0], model, version=record[1]) if record else None
     if kind == "stages":
         stage = _read_stage_file(name)
@@ -145,7 +150,8 @@ def _place(model: ModelName, kind: str, below: str, name: str) -> Place | None:
 
 
 @lru_cache(maxsize=32768)
-def _read_version_file(name: str) -> tuple[PathKind, Version] | None:
+def read_version_file(name: str) -> tuple[PathKind, Version] | None:
+    """Returns whether a file beside records is a record or a file list, and of which version; ``None`` for another."""
     stem, _, suffix = name.rpartition(".")
     if suffix not in {"yaml", "files"}:
         return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from operator import attrgetter
 
 from msgspec import Struct, field
 
@@ -135,8 +134,8 @@ class RegistryState(Struct, frozen=True):
 
 
 def _newest(versions: Iterable[Version]) -> Version:
-    versions = list(versions)
-    return max([version for version in versions if not version.prerelease] or versions, key=attrgetter("precedence"))
+    newest_first = list(versions)[::-1]
+    return next((version for version in newest_first if not version.prerelease), newest_first[0])
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -7,23 +7,23 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, time, timezone
 from functools import partial
-from operator import attrgetter
 
 from mreg.core.fields import Fields
 from mreg.core.fold import fold, step
-from mreg.core.history import Commit, Event, Finding, Standing, Timeline
-from mreg.core.layout import SETTINGS_FILE, Layout, PathKind, Place
-from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, parse_archived, parse_stage
-from mreg.core.names import ARCHIVED, ModelName, StageName, Version
+from mreg.core.history import Commit, Event, Standing, Timeline
+from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
+from mreg.core.manifest import Manifest, StageEntry, parse_archived, parse_stage
+from mreg.core.names import ARCHIVED, ModelName, Version
 from mreg.core.policy import Policy
 from mreg.core.record import Record, parse_record
-from mreg.core.state import ModelState, RegistryState
+from mreg.core.state import RegistryState
 from mreg.errors import DataError, IncompleteHistoryError, NotFoundError
 from mreg.registry.reading.settings import Settings, parse_settings, read_settings, with_hint
+from mreg.registry.reading.states import read_state
 from mreg.stores import yaml
 from mreg.stores.git.log_cache import read_log
 from mreg.stores.git.log_file import Stretch
-from mreg.stores.git.repository import GitRepository, TreeFile
+from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Reader", "Settings", "parse_manifest", "parse_settings"]
 
@@ -76,29 +76,7 @@ class Reader:
         """
         if commit is None:
             return RegistryState(None, policy)
-        layout = policy.layout
-        files = self.repo.files(commit, [layout.model(model) for model in models] or [layout.root])
-        places = [layout.locate(file.path) for file in files]
-        self._prefetch(
-            (file.path, file.oid)
-            for file, place in zip(files, places, strict=True)
-            if place and place.kind is PathKind.STAGE
-        )
-        builders: dict[ModelName, _ModelBuilder] = {}
-        findings: list[Finding] = []
-        for file, place in zip(files, places, strict=True):
-            if place is None or place.kind is PathKind.STRAY:
-                if layout.is_stray(file.path):
-                    findings.append(Finding("stray-file", file.path, "this is no file of a registry"))
-                continue
-            builder = builders.get(place.model)
-            if builder is None:
-                builder = builders[place.model] = _ModelBuilder(place.model)
-            finding = builder.add(self, place, file)
-            if finding:
-                findings.append(finding)
-        states = {model: builders[model].build() for model in sorted(builders)}
-        return RegistryState(commit, policy, states, tuple(findings))
+        return read_state(self.repo, commit, policy, models, self._read_manifests)
 
     def commits(
         self,
@@ -277,6 +255,14 @@ class Reader:
             raise NotFoundError(f"the registry branch has no commit as old as {text}", hint="mreg history")
         return commit
 
+    def _read_manifests(self, blobs: Sequence[tuple[str, str]]) -> Iterator[Manifest | DataError]:
+        self._prefetch(blobs)
+        for path, oid in blobs:
+            try:
+                yield self.manifest(path, oid)
+            except DataError as error:
+                yield error
+
     def _prefetch(self, blobs: Iterable[tuple[str, str]]) -> None:
         missing = [
             (path, oid)
@@ -288,53 +274,6 @@ class Reader:
                 self._manifests[path, oid] = parse_manifest(path, _required(data, path, oid))
             except DataError as error:
                 self._manifests[path, oid] = error
-
-
-class _ModelBuilder:
-    def __init__(self, model: ModelName) -> None:
-        self.model = model
-        self.records: dict[Version, str] = {}
-        self.file_lists: dict[Version, str] = {}
-        self.pointers: list[str] = []
-        self.entries: dict[StageName, StageEntry] = {}
-        self.archived: dict[Version, ArchivedMark] = {}
-        self.unreadable: dict[StageName, Finding] = {}
-
-    def add(self, reader: Reader, place: Place, file: TreeFile) -> Finding | None:
-        if place.kind is PathKind.RECORD and place.version:
-            self.records[place.version] = file.oid
-        elif place.kind is PathKind.FILE_LIST and place.version:
-            self.file_lists[place.version] = file.oid
-        elif place.kind is PathKind.POINTER:
-            self.pointers.append(file.path)
-        elif place.kind is PathKind.STAGE and place.stage:
-            return self._add_stage(reader, place.stage, file)
-        return None
-
-    def _add_stage(self, reader: Reader, stage: StageName, file: TreeFile) -> Finding | None:
-        try:
-            if file.is_submodule:
-                raise DataError(f"{file.path} is a submodule, and no file", details={"file": file.path})
-            manifest = reader.manifest(file.path, file.oid)
-        except DataError as error:
-            finding = Finding(error.code, file.path, error.message)
-            self.unreadable[stage] = finding
-            return finding
-        self.archived |= manifest.archived
-        if manifest.entry:
-            self.entries[stage] = manifest.entry
-        return None
-
-    def build(self) -> ModelState:
-        return ModelState(
-            model=self.model,
-            records={version: self.records[version] for version in sorted(self.records, key=_precedence)},
-            file_lists=self.file_lists,
-            pointers=tuple(self.pointers),
-            entries=self.entries,
-            archived=self.archived,
-            unreadable=self.unreadable,
-        )
 
 
 def _folders(layout: Layout, models: Sequence[ModelName]) -> list[str]:
@@ -354,9 +293,6 @@ def _stage_blobs(commits: Iterable[Commit], layout: Layout, besides: Container[s
 
 def _is_of_marks(path: str) -> bool:
     return path.endswith(_MARKS)
-
-
-_precedence = attrgetter("precedence")
 
 
 def parse_manifest(path: str, data: bytes) -> Manifest:
