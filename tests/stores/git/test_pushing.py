@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mreg.errors import GitError, OutsideError, PushRefusedError, UsageError
+from mreg.stores.git import pushing
 from mreg.stores.git.descendants import end_processes, find_descendants
 from mreg.stores.git.publishing import RefMovedError, RefUpdate
 from mreg.stores.git.pushing import (
@@ -23,6 +24,7 @@ from mreg.stores.git.pushing import (
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git
 from tests.hosts import running
+from tests.stores.git.conftest import traced
 
 MARK = "refs/mreg/notified"
 
@@ -130,6 +132,49 @@ def test_fetch_follows_a_branch_that_was_rewound(found: GitRepository, other: Pa
     assert fetch(found, "origin", ["main"]) == [ahead]
     git("push", "--quiet", "--force", "origin", f"{first}:main", cwd=other)
     assert fetch(found, "origin", ["main"]) == [first]
+
+
+class TestFetchWithManyRefs:
+    """The first time, where nothing has moved, Git is not asked to fetch."""
+
+    @pytest.fixture(autouse=True)
+    def many(self, found: GitRepository, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pushing, "MANY_REFS", 1)
+        git("pack-refs", "--all")
+
+    def ask(self, found: GitRepository, tmp_path: Path, *branches: str) -> tuple[list[str | None], set[str]]:
+        """Returns where branches are, and the Git commands that found it out."""
+        with pytest.MonkeyPatch.context() as patch, traced(tmp_path, patch) as commands:
+            tips = fetch(found, "origin", branches, ["churn@*"], is_first=True)
+        return tips, {*commands} & {"fetch", "ls-remote"}
+
+    def test_branch_that_has_not_moved_is_not_fetched(
+        self, found: GitRepository, other: Path, tmp_path: Path, git: Git
+    ) -> None:
+        git("tag", "--annotate", "--message=x", "churn@v1.0.0", cwd=other)
+        git("push", "--quiet", "--tags", "origin", cwd=other)
+        tip = git("rev-parse", "main")
+        assert self.ask(found, tmp_path, "main") == ([tip], {"ls-remote"})
+        assert self.ask(found, tmp_path, "main", "gone") == ([tip, None], {"ls-remote"})
+        assert git("tag") == ""
+        fetch(found, "origin", ["main"], ["churn@*"])
+        assert git("tag") == "churn@v1.0.0"
+
+    def test_branch_that_moved_began_or_went_is_fetched(
+        self, found: GitRepository, other: Path, tmp_path: Path, git: Git
+    ) -> None:
+        tip = commit(git, other)
+        git("push", "--quiet", "origin", "main", "main:try", "main:release/main", cwd=other)
+        assert self.ask(found, tmp_path, "main") == ([tip], {"ls-remote", "fetch"})
+        assert self.ask(found, tmp_path, "main", "try") == ([tip, tip], {"ls-remote", "fetch"})
+        git("push", "--quiet", "origin", ":try", cwd=other)
+        assert self.ask(found, tmp_path, "main", "try") == ([tip, None], {"ls-remote", "fetch"})
+
+    def test_server_without_any_branch_is_looked_at_again(
+        self, bare: Path, found: GitRepository, tmp_path: Path, git: Git
+    ) -> None:
+        git("update-ref", "-d", "refs/heads/main", cwd=bare)
+        assert self.ask(found, tmp_path, "main") == ([None], {"ls-remote", "fetch"})
 
 
 def test_fetch_of_tags_by_name_and_by_pattern(found: GitRepository, other: Path, git: Git) -> None:

@@ -77,7 +77,7 @@ class _PlannedEvidence(StoredEvidence):
         return self._signing.proof(signature) or super().proof(statement, kind, signature)
 
 
-def judge_plan(bench: Bench, view: View, plan: Plan, committer: Identity) -> tuple[Plan, tuple[GateFinding, ...]]:
+def judge_plan(bench: Bench, view: View, plan: Plan) -> tuple[Plan, tuple[GateFinding, ...]]:
     """Returns a plan as it lands, signed and with its approvers, and what the gates say of it.
 
     On another branch than the registry's, a gate that says no stops nothing: there the review decides.
@@ -86,7 +86,6 @@ def judge_plan(bench: Bench, view: View, plan: Plan, committer: Identity) -> tup
         bench: Judges.
         view: What the plan was made from; its timeline is changed.
         plan: What is to be committed.
-        committer: Who commits.
 
     Raises:
         RefusedError: A gate says no.
@@ -94,7 +93,7 @@ def judge_plan(bench: Bench, view: View, plan: Plan, committer: Identity) -> tup
     """
     if not plan.changed:
         return plan, ()
-    who, layout = (view.author, committer), view.policy.layout
+    who, layout = (view.author, view.committer), view.policy.layout
     # Judged before it is signed: nobody is asked for a key for what is then refused.
     is_dry, view.signing.dry_run = view.signing.dry_run, True
     draft = _sign(view, plan)

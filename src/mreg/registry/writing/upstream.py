@@ -51,16 +51,29 @@ class Upstream(Struct, frozen=True):
 
     @classmethod
     def fetch_both(
-        cls, repo: GitRepository, branch: str, other: str | None, models: Iterable[ModelName] = ()
+        cls,
+        repo: GitRepository,
+        branch: str,
+        other: str | None,
+        models: Iterable[ModelName] = (),
+        *,
+        is_first: bool = False,
     ) -> tuple[Upstream, Upstream | None]:
         """Fetches the registry branch, another one if asked for, and the tags of some models.
+
+        Args:
+            repo: The repository.
+            branch: The registry branch.
+            other: Another branch.
+            models: Whose tags.
+            is_first: Where nothing has moved, tags may wait until the push meets one that is not known here.
 
         Raises:
             OutsideError: There is no remote, or it does not answer.
         """
         remote = find_remote(repo, branch)
         patterns = [f"{model}{mark}*" for model in models for mark in "@#"]
-        tip, *tips = fetch(repo, remote, [branch, *([other] if other else [])], patterns)
+        tip, *tips = fetch(repo, remote, [branch, *([other] if other else [])], patterns, is_first=is_first)
         upstream = cls(repo, remote, branch, tip)
         return upstream, cls(repo, remote, other, tips[0], is_registry=False) if other else None
 
@@ -72,7 +85,7 @@ class Upstream(Struct, frozen=True):
             DirtyFilesError: A checked-out file that changes has changes that are not committed.
         """
         local = self.repo.branch_tip(self.branch)
-        if local is None or self.tip is None:
+        if local is None or self.tip is None or self.tip == local:
             return
         if is_ancestor(self.repo, self.tip, local):
             # A merge made here puts the commits here first, and those that others have seen beside the history.

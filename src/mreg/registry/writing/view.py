@@ -34,6 +34,7 @@ class View(Struct, frozen=True):
     """Empty where the model is not registered."""
     timeline: Timeline
     author: Identity
+    committer: Identity
     rules: Policy
     """In force for the commit: those of the registry branch, wherever it goes."""
     signing: Signing

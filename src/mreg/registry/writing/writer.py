@@ -94,7 +94,7 @@ class Writer:
             for number in attempts():
                 if number == TELLING and self._repo.watcher:
                     self._repo.watcher.outrun(base.branch)
-                upstream = self._follow(publisher, model, branch)
+                upstream = self._follow(publisher, model, branch, is_first=number == 1)
                 base = self._base(branch, upstream)
                 view = self._view(model, base)
                 plan, findings = self._judge(base, view, build(view))
@@ -118,7 +118,7 @@ class Writer:
         with Publisher(self._repo).locked():
             pass
 
-    def _follow(self, publisher: Publisher, model: ModelName, branch: str | None) -> Upstream | None:
+    def _follow(self, publisher: Publisher, model: ModelName, branch: str | None, *, is_first: bool) -> Upstream | None:
         """Brings the branches up to what the remote has; ``None`` where nothing is pushed."""
         settings = Reader(self._repo).settings()
         if not (settings.policy.push if self._push is None else self._push):
@@ -126,7 +126,7 @@ class Writer:
         other = branch if branch != settings.branch else None
         if other is not None:
             self._repo.check_branch_name(other)
-        upstream, proposal = Upstream.fetch_both(self._repo, settings.branch, other, [model])
+        upstream, proposal = Upstream.fetch_both(self._repo, settings.branch, other, [model], is_first=is_first)
         upstream.follow(publisher)
         if proposal:
             proposal.follow(publisher)
@@ -158,6 +158,7 @@ class Writer:
             model=registry.models.get(model, ModelState(model)),
             timeline=reader.timeline(commits, policy.layout),
             author=self._repo.author(),
+            committer=self._repo.committer(),
             rules=rules,
             signing=Signing(reader, rules, dry_run=dry_run),
             landed=base.settings.tip,
@@ -167,12 +168,12 @@ class Writer:
 
     def _judge(self, base: _Base, view: View, plan: Plan) -> tuple[Plan, tuple[GateFinding, ...]]:
         bench = Bench(view.reader, view.rules, base.tip, view.signing, scan=self._scan)
-        return judge_plan(bench, view, plan, self._repo.committer())
+        return judge_plan(bench, view, plan)
 
     def _land(self, publisher: Publisher, base: _Base, view: View, plan: Plan, upstream: Upstream | None) -> Receipt:
         files = encode_files(plan)
         commit = publisher.commit(
-            parent=base.tip, files=files, author=view.author, committer=self._repo.committer(), message=plan.message
+            parent=base.tip, files=files, author=view.author, committer=view.committer, message=plan.message
         )
         updates = [RefUpdate(f"refs/heads/{base.branch}", commit, base.local)]
         notices: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mreg.errors import GitError, MregError, OutsideError, PushRefusedError
 from mreg.stores.git.network import ask, confirm_missing, is_forbidden, unreachable, words_of
@@ -51,6 +51,8 @@ _LOCK = r"Unable to create '([^'\n]+\.lock)': File exists"
 _MISSING = r"(?m)couldn't find remote ref (refs/\S+)$"
 _TWICE = r"dst refspec (refs/\S+) matches more than one"
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
+MANY_REFS = 1 << 20
+"""Bytes of packed refs, some 10 000 tags: from here on it matters whether a fetch is needed at all."""
 
 
 def find_remote(repo: GitRepository, branch: str) -> str:
@@ -70,7 +72,9 @@ def find_remote(repo: GitRepository, branch: str) -> str:
     )
 
 
-def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Iterable[str] = ()) -> list[str | None]:
+def fetch(
+    repo: GitRepository, remote: str, branches: Sequence[str], tags: Iterable[str] = (), *, is_first: bool = False
+) -> list[str | None]:
     """Fetches branches, and some tags, and returns where each branch is; ``None`` where the remote lacks it.
 
     Args:
@@ -78,12 +82,17 @@ def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Itera
         remote: The remote's name.
         branches: The branches.
         tags: Names of tags, or patterns with one ``*``; one that is here already stays as it is.
+        is_first: Where this clone has many refs and no branch has moved, leave the tags for the next time: what is
+            pushed meets them all the same.
 
     Raises:
         OutsideError: The remote does not answer in time, or refuses.
     """
     tracking = {f"{_HEADS}{branch}": f"refs/remotes/{remote}/{branch}" for branch in branches}
     specs = {**tracking, **{f"{_TAGS}{name}": f"{_TAGS}{name}" for name in tags}}
+    is_enough = is_first or len(specs) == len(tracking)
+    if is_enough and _has_many_refs(repo) and (unmoved := _find_unmoved(repo, remote, tracking)):
+        return unmoved
     # With --quiet, Git says nothing of a tag that is here already, and ends with 1 all the same.
     args = ("fetch", "--no-progress", "--no-tags", "--no-write-fetch-head", "--stdin", remote)
     while specs:
@@ -102,6 +111,21 @@ def fetch(repo: GitRepository, remote: str, branches: Sequence[str], tags: Itera
     if tracking and not there:
         confirm_missing(repo, remote, next(iter(tracking)))
     return [there.get(ref) for ref in tracking]
+
+
+def _has_many_refs(repo: GitRepository) -> bool:
+    packed = repo.common_dir / "packed-refs"
+    return packed.exists() and packed.stat().st_size >= MANY_REFS
+
+
+def _find_unmoved(repo: GitRepository, remote: str, tracking: Mapping[str, str]) -> list[str | None]:
+    """Returns where branches are, ``None`` for each that is neither there nor known; empty where one has moved.
+
+    Before it says that there is nothing to fetch, Git reads what all refs here name: 2 s of CPU for 234 000 tags.
+    """
+    there = _list_refs(repo, remote, "--heads", patterns=list(tracking))
+    found = [there.get(ref) for ref in tracking]
+    return found if any(found) and found == repo.resolve(list(tracking.values())) else []
 
 
 def _is_about_tags(done: Completed) -> bool:
