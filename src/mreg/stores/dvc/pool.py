@@ -34,6 +34,8 @@ _REPORT_S = 0.05
 they do."""
 _SHORT_S = 0.001
 """A task that takes less is better done by the thread that is at it already."""
+_SLOW = 3
+"""How often in a row a thread that was fast is found slow before it gets company: a disk may pause."""
 _PAUSE_S = 1.0
 """The longest pause before the second try; each one after may be twice as long."""
 
@@ -91,7 +93,7 @@ def run_all(tasks: Sequence[Callable[[], None]], place: Place, crew: Crew, meter
     meter.add(0)
     _start(threads[:1])
     try:
-        left = len(tasks)
+        left, slow = len(tasks), _SLOW - 1
         while left:
             is_alone = threads[-1].ident is None
             done, error = _wait(ended, 2 * _REPORT_S if is_alone else min(1.0, crew.stall_s))
@@ -106,7 +108,8 @@ def run_all(tasks: Sequence[Callable[[], None]], place: Place, crew: Crew, meter
                     details={"remote": place.name, "url": place.url, "stall_s": crew.stall_s},
                 )
             left -= done
-            if left and is_alone and done * _SHORT_S < _REPORT_S:
+            slow = 0 if done * _SHORT_S >= _REPORT_S else slow + 1
+            if left and is_alone and slow >= _SLOW:
                 _start(threads[1:])
     finally:
         stop.set()
