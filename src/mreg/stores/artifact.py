@@ -21,7 +21,7 @@ from mreg.core.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recogn
 from mreg.core.record import Artifact, ArtifactFile
 from mreg.errors import DataError, NotFoundError, StorageError
 from mreg.stores.cache import Cache, create_object
-from mreg.stores.disk import clone, disk_error, disk_errors, write_all
+from mreg.stores.disk import clone, disk_error, write_all
 from mreg.stores.hashing import SMALL_SIZE, Digests, Meter, Progress, hash_bytes, hash_equal, hash_file, read_all
 from mreg.stores.pointer import format_directory, parse_directory
 from mreg.stores.statcache import Seen, Stamp, StatCache, StatEntry
@@ -119,12 +119,15 @@ def ingest_cached(
     meter = Meter(progress, sum(cache.size(member) or 0 for member in members.values()))
     taken = []
     for path, member in sorted(members.items()):
-        with cache.open(member) as file, disk_errors("read", cache.path(member)):
-            stamp = Stamp.of(os.fstat(file))
-            digests = entry.find(path, stamp) or hash_file(file, stamp.size, meter)
+        with cache.open(member) as file:
+            try:  # no context manager: it is asked of each of 10 000 files
+                stamp = Stamp.of(os.fstat(file))
+                digests = entry.find(path, stamp) or hash_file(file, stamp.size, meter)
+                head = os.pread(file, HEAD_SIZE, 0)
+            except OSError as error:
+                raise disk_error(error, "read", cache.path(member)) from error
             cache.check(member, digests.md5, file)
-            format_name = _recognise(path or name, os.pread(file, HEAD_SIZE, 0), cache, member)
-            taken.append(_Taken(path, Seen(stamp, digests), format_name))
+            taken.append(_Taken(path, Seen(stamp, digests), _recognise(path or name, head, cache, member)))
     if stats:
         stats.save(cache.path(md5), _entry(started_ns, taken))
     return _describe(name, taken, is_directory=is_directory)

@@ -59,7 +59,7 @@ class Cache(Struct, frozen=True):
         """Returns the bytes of the object on disk, ``None`` where it is not there."""
         try:
             return os.stat(self._place(md5)).st_size  # noqa: PTH116 - a path as text
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     @contextmanager

@@ -161,14 +161,11 @@ class FolderHoldings:
     def look(self, md5s: Collection[str]) -> Mapping[str, Found]:
         """Returns what is there of some objects."""
         found = {}
-        for md5 in md5s:
-            path = self._store.path(md5)
-            try:
-                with disk_errors("read", path):
-                    entry = path.stat()
-            except NotFoundError:
-                continue
-            found[md5] = Found(entry.st_size)
+        with disk_errors("read", self._root):
+            for md5 in md5s:
+                size = self._store.size(md5)
+                if size is not None:
+                    found[md5] = Found(size)
         return found
 
     def read(self, md5: str) -> Iterator[bytes] | None:
