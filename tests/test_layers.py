@@ -41,7 +41,7 @@ REGISTRY = {
 }
 """Package of ``mreg.registry`` → those that it may import; what lies beside them all may use, but for the facade."""
 
-FACADE = {"changes", "facade", "queries", "upkeep"}
+FACADE = {"changes", "deliveries", "facade", "queries", "upkeep"}
 """What the public class is made of, which nothing below it knows."""
 
 OUTSIDE = {

@@ -21,7 +21,7 @@ from mreg.core.transitions import plan_archive, plan_clear, plan_hold, plan_prom
 from mreg.core.watching import Watcher
 from mreg.errors import NamingError
 from mreg.registry.arguments import as_approvers, as_choice
-from mreg.registry.queries import Queries
+from mreg.registry.deliveries import Deliveries
 from mreg.registry.writing.landing import Landed, find_landed
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
@@ -29,7 +29,7 @@ from mreg.registry.writing.writer import Writer
 __all__ = ["Changes", "parse_target"]
 
 
-class Changes(Queries):
+class Changes(Deliveries):
     """The writers of stages, marks and approvals; each decides again where someone was faster."""
 
     def watch(self, watcher: Watcher) -> None:

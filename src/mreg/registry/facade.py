@@ -15,12 +15,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from mreg.core.names import Bump, parse_model_name, parse_selector, parse_version
+from mreg.core.names import Bump, parse_model_name, parse_version
 from mreg.core.pushed import Pushed
 from mreg.core.record import Dataset
-from mreg.core.results import LinkMode, Pulled, Receipt, SyncReport
+from mreg.core.results import Receipt, SyncReport
 from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
 from mreg.registry.arguments import as_approvers, as_choice, as_dataset, as_moment, as_path, as_texts
@@ -157,43 +155,6 @@ class Registry(Upkeep):
             push=push,
         )
         return registering.run(branch=branch, dry_run=dry_run)
-
-    def pull(
-        self,
-        selector: str,
-        output: str | PathLike[str] | None = None,
-        *,
-        into: str | PathLike[str] = ".",
-        link: LinkMode | str = LinkMode.AUTO,
-        force: bool = False,
-        progress: Progress | None = None,
-    ) -> Pulled:
-        """Puts a version's verified bytes in place; does nothing where they are there already.
-
-        Args:
-            selector: Which version.
-            output: Where; by default the artifact's own name in ``into``.
-            into: A directory.
-            link: Copy the bytes out of the cache, or link to them.
-            force: Replace what is there, be it not a version of this model.
-            progress: Called with bytes done and bytes in all.
-
-        Raises:
-            NotFoundError: The selector names nothing, or no remote has the bytes.
-            CorruptArtifactError: The bytes found are not those of the record; the destination is as it was.
-            RefusedError: The destination is not a version of this model.
-            StorageError: The remote or the disk failed.
-        """
-        from mreg.registry.serving.pulling import Pulling, Source
-        from mreg.registry.serving.wanted import find_wanted
-
-        chosen, how = parse_selector(selector), as_choice(link, LinkMode, "link")
-        target = as_path(output, "output") if output else None
-        reader, state, settings = self._state([chosen.model])
-        wanted = find_wanted(reader, state, chosen)
-        pulled = Pulling(chosen, wanted, Source.of(self._repo), how, force, progress).run(target, as_path(into, "into"))
-        stages = state.models[chosen.model].stages_of(pulled.version)
-        return replace(pulled, commit=str(state.commit), branch=settings.branch, stages=stages)
 
     def sync(
         self,

@@ -269,10 +269,10 @@ class Queries:
         from mreg.registry.review.reviewing import review_difference, review_index  # noqa: PLC0415 - readers do without
 
         if not staged:
-            return review_difference(self._repo, base, head, scan=self._scan)
+            return review_difference(self._reader(), base, head, scan=self._scan)
         if base is not None or head is not None:
             raise UsageError("what is staged is compared with what is checked out", hint="mreg check --staged")
-        return review_index(self._repo, scan=self._scan)
+        return review_index(self._reader(), scan=self._scan)
 
     def check(self, *, base: str | None = None, head: str | None = None, staged: bool = False) -> Review:
         """Returns what ``plan`` returns, for those who ask whether it may land: ``ok`` says so."""

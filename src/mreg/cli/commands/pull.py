@@ -89,9 +89,9 @@ def pull(
         )
     with transfer_bar("pulling") as progress:
         if repo is None:
-            from mreg.registry.facade import Registry
+            from mreg.registry.deliveries import Deliveries
 
-            registry = Registry.open(here)
+            registry = Deliveries.snapshot(here)
             pulled = registry.pull(selector, place, into=here, link=link, force=force, progress=progress)
         else:
             from mreg.registry.serving.serving import Serving, locate_repo

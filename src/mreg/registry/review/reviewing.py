@@ -44,13 +44,11 @@ class _Ends(Struct, frozen=True):
     is_draft: bool = False
 
 
-def review_difference(
-    repo: GitRepository, base: str | None, head: str | None, *, scan: Scanner | None = None
-) -> Review:
+def review_difference(reader: Reader, base: str | None, head: str | None, *, scan: Scanner | None = None) -> Review:
     """Returns what one commit would do to the registry on top of another.
 
     Args:
-        repo: The repository.
+        reader: Reads the repository.
         base: A revision; by default the registry branch, as the remote has it if there is a remote.
         head: A revision; by default what is checked out.
         scan: Scans a version's bytes, where a gate asks for it; by default nobody does.
@@ -62,24 +60,24 @@ def review_difference(
         RefusedError: The two share no commit.
         DataError: The settings of the base cannot be read.
     """
-    settings = Reader(repo).settings()
+    repo, settings = reader.repo, reader.settings()
     if repo.is_shallow:
         raise IncompleteHistoryError("this clone is shallow and lacks history that the review needs", hint=_UNSHALLOW)
     tip = repo.commit_of(head or "HEAD")
     found, name = _find_base(repo, settings) if base is None else (repo.commit_of(base), base)
     branch = repo.head_branch() if head is None else None
     is_named = branch is not None and branch != settings.branch and PLAIN.fullmatch(branch)
-    return _review(repo, _Ends(found, tip, tip, name, branch=branch if branch and is_named else ""), scan)
+    return _review(reader, _Ends(found, tip, tip, name, branch=branch if branch and is_named else ""), scan)
 
 
-def review_index(repo: GitRepository, *, scan: Scanner | None = None) -> Review:
+def review_index(reader: Reader, *, scan: Scanner | None = None) -> Review:
     """Returns what a commit of the index would do to the registry.
 
     In a merge of the registry branch, that is what the checked-out branch adds to it.  On another branch than the
     registry's, approvals that are missing stop nothing yet.
 
     Args:
-        repo: The repository.
+        reader: Reads the repository.
         scan: Scans a version's bytes, where a gate asks for it; by default nobody does.
 
     Raises:
@@ -91,17 +89,18 @@ def review_index(repo: GitRepository, *, scan: Scanner | None = None) -> Review:
         IdentityError: Git does not know who commits.
         DataError: The settings of the base cannot be read.
     """
+    repo = reader.repo
     if repo.worktree is None:
         raise UsageError("nothing is staged in a bare repository", hint="mreg check --base main --head BRANCH")
-    settings = Reader(repo).settings()
+    settings = reader.settings()
     head, merged = repo.resolve(["HEAD^{commit}", "MERGE_HEAD^{commit}"])
     if head is None:
         raise NotFoundError("nothing is committed here yet, so there is nothing to compare with", hint="git log")
     tree, is_draft = index_tree(repo), repo.head_branch() != settings.branch
     if merged is not None and merge_base(repo, merged, settings.tip) == merged:
         # What the registry branch brings was judged when it landed there.
-        return _review(repo, _Ends(merged, tree, head, "MERGE_HEAD", is_staged=True, is_draft=is_draft), scan)
-    return _review(repo, _Ends(head, tree, head, "HEAD", is_staged=True, is_draft=is_draft), scan)
+        return _review(reader, _Ends(merged, tree, head, "MERGE_HEAD", is_staged=True, is_draft=is_draft), scan)
+    return _review(reader, _Ends(head, tree, head, "HEAD", is_staged=True, is_draft=is_draft), scan)
 
 
 def _find_base(repo: GitRepository, settings: Settings) -> tuple[str, str]:
@@ -117,8 +116,8 @@ def _find_base(repo: GitRepository, settings: Settings) -> tuple[str, str]:
     )
 
 
-def _review(repo: GitRepository, ends: _Ends, scan: Scanner | None) -> Review:
-    reader = Reader(repo)
+def _review(reader: Reader, ends: _Ends, scan: Scanner | None) -> Review:
+    repo = reader.repo
     old, new, tip = repo.read([f"{ends.base}:{SETTINGS_FILE}", f"{ends.head}:{SETTINGS_FILE}", ends.tip])
     policy = _find_policy(old, new)
     layout = policy.layout

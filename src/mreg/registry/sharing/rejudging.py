@@ -53,7 +53,7 @@ def judge_new(
     found = Auditing(reader, after, scan=scan).judge(set(built.new), models)
     complaints: list[Fault] = []
     for oid in dict.fromkeys(fault.commit for fault in found):
-        told = review_difference(repo, f"{oid}^", oid, scan=scan).complaints
+        told = review_difference(reader, f"{oid}^", oid, scan=scan).complaints
         bare = [Fault(each.code, each.place, each.message) for each in found if each.commit == oid]
         complaints += told or bare
     return tuple(complaints), {fault.commit for fault in found}
@@ -66,5 +66,5 @@ def find_idle_approvals(
     places = (layout.locate(change.path) for each in locals_ for change in each.commit.changes)
     if not any(place and place.kind is PathKind.APPROVAL for place in places):
         return ()
-    review = review_difference(repo, base, tip)
+    review = review_difference(Reader(repo), base, tip)
     return tuple(f"{each.path}: it does not count: {each.why}" for each in review.approvals if each.why)
