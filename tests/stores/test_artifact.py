@@ -25,11 +25,12 @@ from msgspec.structs import replace
 from mreg.core.filelist import find_path_fault, hash_file_list
 from mreg.core.record import Artifact
 from mreg.errors import ConflictError, CorruptArtifactError, DataError, NotFoundError, StorageError, UsageError
-from mreg.stores.artifact import Ingested, ingest, ingest_cached
+from mreg.stores.artifact import Ingested, ingest, ingest_cached, ingest_surveyed
 from mreg.stores.cache import Cache
 from mreg.stores.hashing import SMALL_SIZE
 from mreg.stores.pointer import format_directory, format_pointer, parse_directory
 from mreg.stores.statcache import Seen, Stamp, StatCache, StatEntry
+from mreg.stores.survey import survey_artifact
 
 DVC = Path(sys.executable).with_name("dvc")
 LARGE = 3 * SMALL_SIZE + 17
@@ -569,6 +570,31 @@ def test_ingest_of_changed_file_is_not_fooled_by_size_and_time(tmp_path: Path, c
     source.write_bytes(b"54321")
     os.utime(source, ns=(10**18, 10**18))
     assert ingest(source, cache, stats=stats).artifact.md5 == hashlib.md5(b"54321").hexdigest()
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("change", ["rewritten", "replaced", "added", "removed"])
+def test_ingest_surveyed_of_what_changed_since_is_a_conflict(
+    tmp_path: Path, cache: Cache, stats: StatCache, change: str, is_known: bool
+) -> None:
+    file = make(tmp_path / "model" / "a.bin", b"12345")
+    os.utime(file, ns=(10**18, 10**18))
+    make(tmp_path / "model" / "b.bin", b"12345")
+    if is_known:
+        ingest(file.parent, cache, stats=stats)
+        grow_old(stats, file.parent)
+    os.utime(file.parent, ns=(10**18, 10**18))
+    survey = survey_artifact(file.parent, cache.root)
+    if change == "rewritten":
+        file.write_bytes(b"54321")
+    elif change == "replaced":
+        make(tmp_path / "new", b"54321").replace(file)
+    elif change == "added":
+        make(tmp_path / "model" / "c.bin")
+    else:
+        file.with_name("b.bin").rename(tmp_path / "b.bin")
+    with pytest.raises((ConflictError, NotFoundError)):
+        ingest_surveyed(survey, cache, stats=stats)
 
 
 def test_stat_entry_does_not_trust_a_file_that_was_just_touched(tmp_path: Path, cache: Cache, stats: StatCache) -> None:

@@ -179,6 +179,7 @@ class _Intake:
         size = file.stamp.size
         known = self._entry.find(file.path, file.stamp)
         if known and self._cache.size(known.md5) == size:
+            file.check_unchanged(size)
             self._meter.add(size)
             return known, os.read(source, HEAD_SIZE)
         if size > SMALL_SIZE:
