@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import shutil
 from pathlib import Path
 
 import pytest
 
+from mreg.core.record import Record
 from mreg.core.results import VersionList
 from mreg.errors import NotFoundError
 from mreg.registry.queries import Queries
@@ -99,8 +101,29 @@ def test_versions_are_the_same_with_what_is_remembered_and_without(registry: Pat
             found = look(at)
             assert list(map(repr, found)) == list(map(repr, expected))
             assert list(map(render_json, found)) == list(map(render_json, expected))
+        assert render_json(Queries.snapshot().stream_versions(at=at)) == render_json(expected[0])
     assert expected[0].findings
     assert list((registry / ".git/mreg/records").iterdir())
+
+
+def test_stream_of_versions_keeps_no_more_than_a_group(registry: Path, git: Git) -> None:
+    for number in range(1, 41):
+        folder = Path(f"registry/model-{number % 10}/versions")
+        folder.mkdir(parents=True, exist_ok=True)
+        text = RECORD.format(
+            model=f"model-{number % 10}", version=f"v{number}", md5="", sha256="", number=number, params="{}"
+        )
+        (folder / f"v{number}.0.0.yaml").write_text(text)
+    git("add", "registry.yaml", "registry")
+    git("commit", "--quiet", "--message=All")
+    for _ in range(2):  # what is parsed, and what is remembered
+        queries = Queries.snapshot()
+        most, seen = 0, 0
+        for _version in queries.stream_versions().versions:
+            seen += 1
+            if seen % 13 == 0:
+                most = max(most, sum(isinstance(each, Record) for each in gc.get_objects()))
+        assert (seen, 0 < most <= 8) == (40, True)
 
 
 def test_versions_of_all_models_forget_those_that_are_gone(registry: Path, git: Git) -> None:

@@ -34,6 +34,7 @@ __all__ = [
     "SyncReport",
     "VersionDetails",
     "VersionList",
+    "VersionStream",
     "VersionSummary",
 ]
 
@@ -83,6 +84,17 @@ class VersionList(Struct, frozen=True):
     """By model, newest first."""
     commit: str | None
     findings: tuple[Finding, ...] = ()
+
+
+class VersionStream(Struct, frozen=True):
+    """The same, read as it is taken: the records of a large registry are never there as a whole."""
+
+    model: ModelName | None
+    versions: Iterator[VersionSummary]
+    """By model, newest first."""
+    commit: str | None
+    findings: list[Finding]
+    """Complete once all versions were taken."""
 
 
 class VersionDetails(Struct, frozen=True):

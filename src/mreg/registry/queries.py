@@ -13,7 +13,7 @@ from mreg.core.metrics import check_metric, override_directions
 from mreg.core.names import ARCHIVED, ModelName, Selector, StageName, parse_model_name, parse_selector, parse_stage_name
 from mreg.core.policy import Policy
 from mreg.core.record import Record
-from mreg.core.results import History, ModelList, VersionDetails, VersionList
+from mreg.core.results import History, ModelList, VersionDetails, VersionList, VersionStream
 from mreg.core.state import RegistryState
 from mreg.errors import DataError, UsageError
 from mreg.registry.arguments import as_texts, as_when
@@ -99,10 +99,20 @@ class Queries:
         Raises:
             NotFoundError: The model is not registered, or the stage is neither declared nor used.
         """
+        return answers.list_versions(self.stream_versions(model, stage=stage, at=at))
+
+    def stream_versions(
+        self, model: str | None = None, *, stage: str | None = None, at: str | date | None = None
+    ) -> VersionStream:
+        """Returns the same, to be taken once: what was read of one version is not kept for the next.
+
+        Raises:
+            NotFoundError: The model is not registered, or the stage is neither declared nor used.
+        """
         name = parse_model_name(model) if model is not None else None
         wanted = _parse_stage(stage) if stage is not None else None
         reader, state, _ = self._state([name] if name else (), at=at)
-        return answers.list_versions(reader, state, name, wanted)
+        return answers.stream_versions(reader, state, name, wanted)
 
     def show(self, selector: str, *, at: str | date | None = None) -> VersionDetails:
         """Returns all that is known of one version.
@@ -240,7 +250,7 @@ class Queries:
         target = parse_stage_name(stage) if stage is not None else None
         if target and state.model(name).holder(target) is None:
             settings.policy.stage(target)
-        found = answers.list_versions(reader, state, name)
+        found = answers.list_versions(answers.stream_versions(reader, state, name))
         metrics = {metric for record in answers.readable_records(found).values() for metric in record.metrics}
         ways = _as_directions(higher, lower)
         for metric in (*ways["higher"], *ways["lower"]):

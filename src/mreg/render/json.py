@@ -21,6 +21,7 @@ from mreg.core.results import (
     SyncReport,
     VersionDetails,
     VersionList,
+    VersionStream,
 )
 from mreg.render.documents import (
     Document,
@@ -74,7 +75,7 @@ def _models(result: ModelList) -> Document:
     return {"models": models, "commit": result.commit, "findings": findings_documents(result.findings)}
 
 
-def _versions(result: VersionList) -> Document:
+def _versions(result: VersionList | VersionStream) -> Document:
     versions = (
         {
             "model": each.model,
@@ -90,7 +91,7 @@ def _versions(result: VersionList) -> Document:
         "model": result.model,
         "versions": versions,
         "commit": result.commit,
-        "findings": findings_documents(result.findings),
+        "findings": map(section_document, result.findings),  # which may be complete only behind the versions
     }
 
 
@@ -282,6 +283,7 @@ def _sweep(result: Sweep) -> Document:
 _DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "ModelList": _models,
     "VersionList": _versions,
+    "VersionStream": _versions,
     "VersionDetails": _details,
     "History": _history,
     "Comparison": _comparison,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         SyncReport,
         VersionDetails,
         VersionList,
+        VersionStream,
     )
     from mreg.core.review import Review
     from mreg.core.soundness import Soundness
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Result", "view"]
 
 Result: TypeAlias = (
-    "ModelList | VersionList | VersionDetails | History | Comparison | Choice"
+    "ModelList | VersionList | VersionStream | VersionDetails | History | Comparison | Choice"
     " | Receipt | Pulled | Pushed | SyncReport | Diagnosis | Review | Audit | Report | Soundness | Sweep"
 )
 """All that the registry answers."""

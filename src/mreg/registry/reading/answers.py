@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain, islice
 
 from msgspec.structs import replace
 
@@ -11,14 +12,14 @@ from mreg.core.history import Finding, Timeline, Transition
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from mreg.core.policy import Policy
 from mreg.core.record import Record
-from mreg.core.results import ModelList, ModelSummary, VersionDetails, VersionList, VersionSummary
+from mreg.core.results import ModelList, ModelSummary, VersionDetails, VersionList, VersionStream, VersionSummary
 from mreg.core.state import ModelState, RegistryState
 from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.records import Records, read_held, read_models
 from mreg.stores import yaml
 
-__all__ = ["list_models", "list_versions", "name_approvers", "readable_records", "show_version"]
+__all__ = ["list_models", "list_versions", "name_approvers", "readable_records", "show_version", "stream_versions"]
 
 
 def list_models(state: RegistryState) -> ModelList:
@@ -28,9 +29,9 @@ def list_models(state: RegistryState) -> ModelList:
     return ModelList(summaries, state.commit, (*state.findings, *ghosts))
 
 
-def list_versions(
+def stream_versions(
     reader: Reader, state: RegistryState, model: ModelName | None = None, stage: StageName | None = None
-) -> VersionList:
+) -> VersionStream:
     """Returns one summary a version, newest first; of all models, by name, where none is named.
 
     Args:
@@ -49,13 +50,15 @@ def list_versions(
         if stage != ARCHIVED and not any(stage in found.entries or stage in found.unreadable for found in models):
             state.policy.stage(stage)
         read = read_held(reader, state, stage, model)
-    summaries: list[VersionSummary] = []
     findings = [*state.findings]
-    for found, records in read:
-        summaries += _summarise_versions(found, records)
-        findings += _ghosts(found, state.policy)
-        findings += _unreadable_records(found, records, state.policy)
-    return VersionList(model, tuple(summaries), state.commit, tuple(findings))
+    begun = chain(list(islice(read, 1)), read)  # what Git has to complain of, it does before anything is written
+    return VersionStream(model, _summarise_all(begun, findings, state.policy), state.commit, findings)
+
+
+def list_versions(stream: VersionStream) -> VersionList:
+    """Returns what comes out of a stream."""
+    versions = tuple(stream.versions)
+    return VersionList(stream.model, versions, stream.commit, tuple(stream.findings))
 
 
 def readable_records(versions: VersionList) -> dict[Version, Record]:
@@ -138,6 +141,15 @@ def _unreadable_records(model: ModelState, records: Records, policy: Policy) -> 
     for version, record in records.items():
         if isinstance(record, DataError):
             yield Finding(record.code, policy.layout.record(model.model, version), record.message)
+
+
+def _summarise_all(
+    read: Iterable[tuple[ModelState, Records]], findings: list[Finding], policy: Policy
+) -> Iterator[VersionSummary]:
+    for model, records in read:
+        findings += _ghosts(model, policy)
+        findings += _unreadable_records(model, records, policy)
+        yield from _summarise_versions(model, records)
 
 
 def _summarise_versions(model: ModelState, records: Records) -> Iterator[VersionSummary]:

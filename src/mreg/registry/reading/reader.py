@@ -186,12 +186,15 @@ class Reader:
     def records(self, blobs: Sequence[tuple[str, str]]) -> list[Record | DataError]:
         """Returns the records in some blobs (path, object id), or why one cannot be read; one Git call."""
         missing = [key for key in dict.fromkeys(blobs) if key not in self._records]
-        for (path, oid), data in zip(missing, self.repo.read([oid for _, oid in missing]), strict=True):
-            try:
-                self._records[path, oid] = yaml.read(_required(data, path, oid), path, parse_record)
-            except DataError as error:
-                self._records[path, oid] = with_hint(error, path)
+        self._records |= zip(missing, self._parse_records(missing), strict=True)
         return [self._records[key] for key in blobs]
+
+    def _parse_records(self, blobs: Sequence[tuple[str, str]]) -> Iterator[Record | DataError]:
+        for (path, oid), data in zip(blobs, self.repo.read([oid for _, oid in blobs]), strict=True):
+            try:
+                yield yaml.read(_required(data, path, oid), path, parse_record)
+            except DataError as error:
+                yield with_hint(error, path)
 
     def record(self, state: RegistryState, model: ModelName, version: Version) -> Record:
         """Returns one record.
@@ -217,12 +220,14 @@ class Reader:
         Args:
             state: What names their blobs.
             wanted: The versions.
-            known: What some blobs hold, by their ids: these are not read.
+            known: What some blobs hold, by their ids: these are not read, and the others not kept.
         """
         blobs = [(state.policy.layout.record(*key), state.models[key[0]].records[key[1]]) for key in wanted]
-        known = known or {}
-        others = iter(self.records([blob for blob in blobs if blob[1] not in known]))
-        found = [known[oid] if oid in known else next(others) for _, oid in blobs]
+        if known is None:
+            found = self.records(blobs)
+        else:
+            others = self._parse_records([blob for blob in blobs if blob[1] not in known])
+            found = [known[oid] if oid in known else next(others) for _, oid in blobs]
         return [
             record
             if isinstance(record, DataError) or (record.model, record.version) == key
