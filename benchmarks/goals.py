@@ -156,6 +156,7 @@ _GOALS = (
         "`verify` of 10 000 signed transitions, CPU", "≤ 10 s", 10,
         _seconds("verify", "10000", "mreg verify"), unit="s",
     ),
+    _Goal("the same, `--incremental`", "", 0, _seconds("verify", "10000", "mreg verify --incremental"), unit="s"),
     _Goal("peak memory at 100 000 versions", "≤ 200 MB", 200, _peak, unit="MB"),
     _Goal(
         "`register` of a large file / (both sums at once, then `cp`), wall", "≤ 1.25", 1.25,

@@ -62,6 +62,9 @@ def write_page(results: Results, page: Path = PAGE) -> None:
         "artifact": _groups(results.get("artifact", {})),
         "push": _groups(results.get("push", {})),
         "transfer": _groups(results.get("transfer", {})),
+        "verify": _groups(
+            {f"{int(size):,} transitions".replace(",", " "): costs for size, costs in results.get("verify", {}).items()}
+        ),
     }
     text = page.read_text()
     page.write_text(_MARKS.sub(lambda found: found[1] + tables[found[2]] + found[3], text))

@@ -44,7 +44,7 @@ from benchmarks.measuring import BIN, Cost, Failed, print_costs, run, take_turns
 TRANSITIONS = 10_000
 COMMANDS = {
     "verify": ("verify",),
-    "verify, again": ("verify", "--format", "table"),
+    "verify --incremental": ("verify", "--incremental"),
     "verify --since HEAD~100": ("verify", "--since", "HEAD~100"),
     "history --format csv": ("history", "--format", "csv"),
 }
