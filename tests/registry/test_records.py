@@ -111,7 +111,7 @@ def test_stream_of_versions_keeps_no_more_than_a_group(registry: Path, git: Git)
         folder = Path(f"registry/model-{number % 10}/versions")
         folder.mkdir(parents=True, exist_ok=True)
         text = RECORD.format(
-            model=f"model-{number % 10}", version=f"v{number}", md5="", sha256="", number=number, params="{}"
+            model=f"model-{number % 10}", version=f"v{number}", md5="", sha256="", number=number, params="{a: [1]}"
         )
         (folder / f"v{number}.0.0.yaml").write_text(text)
     git("add", "registry.yaml", "registry")
