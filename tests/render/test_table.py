@@ -62,6 +62,15 @@ def test_render_table_breaks_a_very_long_word_and_no_other() -> None:
     assert [word for word in words if len(word) == len("2026-11-20T09:12:00Z") and word.endswith("Z")]
 
 
+def test_render_table_of_very_many_rows_is_that_of_columns() -> None:
+    versions = RESULTS["all versions"]
+    assert isinstance(versions, VersionList)
+    many = replace(versions, versions=versions.versions * 300)
+    narrow = render_table(many, POLICY, width=20).splitlines()
+    assert narrow[:1201] == render_columns(many, POLICY).splitlines()[:1201]
+    assert render_table(many, POLICY, width=400) == render_columns(many, POLICY)
+
+
 def test_render_table_commands_are_one_line() -> None:
     text = render_table(RESULTS["choice"], POLICY, width=40)
     [command] = [line for line in text.splitlines() if line.startswith("next")]

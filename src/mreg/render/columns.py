@@ -14,7 +14,7 @@ from mreg.render.page import Block, Facts, Line
 from mreg.render.text import clean
 from mreg.render.view import Result, view
 
-__all__ = ["render_columns"]
+__all__ = ["format_lines", "render_columns"]
 
 _GAP = 2
 
@@ -30,11 +30,12 @@ def render_columns(result: Result, policy: Policy | None = None) -> str:
     for block in view(result, policy or Policy()):
         if lines and not isinstance(block, Line):
             lines.append("")
-        lines += _lines(block)
+        lines += format_lines(block)
     return "\n".join(lines)
 
 
-def _lines(block: Block) -> Iterable[str]:
+def format_lines(block: Block) -> Iterable[str]:
+    """Returns the lines of one block."""
     if isinstance(block, Line):
         return [clean(block.cell.text)]
     title = [clean(block.title)] if block.title else []

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mreg.core.policy import Policy
+from mreg.render.columns import format_lines
 from mreg.render.page import Block, Cell, Facts, Grid, Line, Tone
 from mreg.render.text import clean
 from mreg.render.view import Result, view
@@ -23,6 +24,8 @@ __all__ = ["render_table"]
 _ENDLESS = 1_000_000
 """Lines of a page: Rich asks, and nothing depends on it."""
 _GAP = 2
+_MANY = 1000
+"""Rows from which on Rich, at half a millisecond a row, is left out: the terminal folds what is too long."""
 _SPACE = re.compile(r"(?<!→) (?!→)")
 """Where a line may break: not within a change of versions."""
 _STYLES = {Tone.PLAIN: "", Tone.STRONG: "bold", Tone.GOOD: "green", Tone.BAD: "red"}
@@ -49,12 +52,17 @@ def render_table(result: Result, policy: Policy | None = None, *, width: int, ha
         no_color=not has_color,
         legacy_windows=False,
     )
-    with console.capture() as capture:
-        for index, block in enumerate(view(result, policy or Policy())):
-            if index and not isinstance(block, Line):
-                console.print()
+    lines: list[str] = []
+    for block in view(result, policy or Policy()):
+        if lines and not isinstance(block, Line):
+            lines.append("")
+        if isinstance(block, Grid) and len(block.rows) > _MANY:
+            lines += format_lines(block)
+            continue
+        with console.capture() as capture:
             _print(console, block)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+        lines += (line.rstrip() for line in capture.get().splitlines())
+    return "\n".join(lines)
 
 
 def _print(console: Console, block: Block) -> None:
