@@ -12,7 +12,7 @@ import typer
 from typer.main import get_command
 
 from mreg import __version__
-from mreg.cli.completion import COMPLETING, mend_bash_words
+from mreg.cli.completion import COMPLETING, mend_bash_words, words_before
 from mreg.cli.exit_codes import ExitCode
 from mreg.cli.witness import Witness
 
@@ -53,7 +53,7 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     """Returns the command line, with only the command that ``words`` call: the others need not be imported.
 
     Args:
-        words: What was typed; where it calls no known command, all are there.
+        words: What was typed; where it calls no known command, all are there.  What Tab is pressed behind goes before.
     """
     app = typer.Typer(
         name="mreg",
@@ -64,7 +64,7 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": list(_HELP)},
     )
     app.callback()(_root)
-    called = _called(words)
+    called = _called(words_before(os.environ) if COMPLETING in os.environ else words)
     # The demonstration calls the others.
     for name in (called,) if called in COMMANDS and called != "demo" else COMMANDS:
         module = name + "_" if name == "list" else name  # a module of that name would hide the type

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, MutableMapping
+import re
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from mreg.cli.place import directory_of
 from mreg.core.names import ARCHIVED
 from mreg.errors import MregError
+from mreg.render.text import order_stages
 
 if TYPE_CHECKING:
     from mreg.registry.queries import Queries
@@ -24,6 +26,7 @@ __all__ = [
     "stages",
     "stages_and_archive",
     "versions",
+    "words_before",
 ]
 
 COMPLETING = "_MREG_COMPLETE"
@@ -70,6 +73,15 @@ def metrics(context: typer.Context, incomplete: str) -> list[str]:
     )
 
 
+def words_before(environ: Mapping[str, str]) -> list[str]:
+    """Returns the words that were typed before the one that a shell completes, without the program's name."""
+    if environ.get(COMPLETING, "").endswith("bash"):
+        cursor = environ.get("COMP_CWORD", "")
+        return environ.get("COMP_WORDS", "").split("\n")[1 : int(cursor) if cursor.isdecimal() else 1]
+    # Others split at white space: what stands behind the last is the word that is completed, and may be empty.
+    return re.split(r"\s+", environ.get("_TYPER_COMPLETE_ARGS", ""))[1:-1]
+
+
 def mend_bash_words(environ: MutableMapping[str, str]) -> None:
     """Joins what bash has split: to it, ``churn@v3`` is three words, and it completes the last of them alone."""
     words = environ.get("COMP_WORDS", "").split("\n")
@@ -91,11 +103,10 @@ def mend_bash_words(environ: MutableMapping[str, str]) -> None:
     environ["COMP_CWORD"] = str(len(joined) - 1)
 
 
-def _endings(registry: Queries, name: str) -> list[str]:
-    held = [
-        stage for each in registry.list().models if each.model == name for stage in each.stages if each.stages[stage]
-    ]
-    return [*held, *_versions(registry, name)]
+def _endings(registry: Queries, model: str) -> list[str]:
+    versions = registry.versions(model).versions
+    held = order_stages((stage for each in versions for stage in each.stages), registry.policy)
+    return [*held, *(str(each.version) for each in versions)]
 
 
 def _model(context: typer.Context) -> str:
