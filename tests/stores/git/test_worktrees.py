@@ -453,6 +453,20 @@ class TestFollowLarge(TestFollow):
         assert " read-tree " not in started
         assert (" status " in started) is are_touched
 
+    def test_split_index_counts_with_what_is_shared(
+        self, registry: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(20):
+            (registry / f"{number}.txt").touch()
+        git("add", ".")
+        git("commit", "--quiet", "--message=more")
+        git("config", "core.splitIndex", "true")
+        git("update-index", "--split-index")
+        (shared,) = (registry / ".git").glob("sharedindex.*")
+        assert (registry / ".git" / "index").stat().st_size < shared.stat().st_size
+        monkeypatch.setattr(worktrees, "LARGE_INDEX", shared.stat().st_size)
+        self.test_reads_no_trees(registry, monkeypatch, are_touched=False)
+
     def test_program_and_link_follow(self, registry: Path, git: Git) -> None:
         (registry / STAGE).chmod(0o755)
         (registry / GONE).unlink()

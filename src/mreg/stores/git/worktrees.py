@@ -74,8 +74,10 @@ class Worktree:
     @property
     def is_large(self) -> bool:
         """True where it is worth a patch to leave the other files alone."""
-        is_plain = not any((self.git_dir / name).exists() for name in _UNDER_WAY)
-        return is_plain and self._index.exists() and self._index.stat().st_size >= LARGE_INDEX
+        if any((self.git_dir / name).exists() for name in _UNDER_WAY):
+            return False
+        parts = (*self.git_dir.glob("index"), *self.git_dir.glob("sharedindex.*"))  # the rest of a split one
+        return any(part.stat().st_size >= LARGE_INDEX for part in parts)
 
     def hold(self) -> None:
         """Keeps Git from changing the index.
