@@ -50,8 +50,9 @@ _Section: TypeAlias = (
 
 def section_document(section: _Section | None) -> Document:
     """Returns the fields of a value; an empty document for none, so that ``.code.commit`` never fails."""
-    values = asdict(section) if section else {}
-    return {name: None if value == "" else value for name, value in values.items()}
+    if section is None:
+        return {}
+    return {name: None if value == "" else value for name, value in asdict(section).items()}
 
 
 def mark_document(mark: ArchivedMark | None) -> Document:

@@ -17,6 +17,7 @@ from mreg.render.text import format_moment
 __all__ = ["json_pieces", "make_plain"]
 
 _encode = Encoder().encode
+_PLAIN = frozenset({str, int, bool, type(None)})
 _NOT_ASCII = re.compile("[^\0-\x7e]")
 
 
@@ -40,7 +41,7 @@ def json_pieces(document: Mapping[str, object]) -> Iterator[str]:
 
 def make_plain(value: object) -> object:
     """Returns a value as JSON has it: versions, times and numbers that are not finite become text."""
-    if value is None or isinstance(value, str | int):
+    if type(value) in _PLAIN or isinstance(value, str):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)

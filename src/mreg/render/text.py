@@ -62,8 +62,9 @@ def format_bytes(size: int) -> str:
 
 def format_moment(moment: datetime) -> str:
     """Returns a time in UTC, such as ``2026-11-20T09:12:00Z``; one without a zone is taken for UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return aware.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    if moment.utcoffset():
+        moment = moment.astimezone(timezone.utc)
+    return f"{moment.isoformat().removesuffix('+00:00')}Z"
 
 
 def format_plain(value: Plain) -> str:
