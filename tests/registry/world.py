@@ -17,7 +17,9 @@ from mreg.core.audited import Audit
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName, StageName, parse_version
 from mreg.core.statements import Namespace, artifact_name
+from mreg.registry.review import auditing, replaying
 from mreg.stores import yaml
+from mreg.stores.git import stretches
 from mreg.stores.keys import Signer
 from tests.conftest import Git
 
@@ -155,9 +157,16 @@ class World:
         return self.git("rev-parse", rev, cwd=self.repo)
 
     def verify(self, *, since: str | None = None, remote: bool = False) -> Audit:
-        """Returns what an audit finds; where all is judged, what was new is judged before, and must be the same."""
+        """Returns what an audit finds.
+
+        Where all is judged, what was new is judged before, and must be the same; then all of it in very small pieces.
+        """
         news = None if since or remote else self.registry.verify(incremental=True)
-        found = self.registry.verify(since=since, remote=remote)
+        with self.monkeypatch.context() as small:
+            small.setattr(stretches, "STRETCH", 3)
+            small.setattr(replaying, "MOST_RECORDS", 1)
+            small.setattr(auditing, "BATCH", 2)
+            found = self.registry.verify(since=since, remote=remote)
         if news and found.complete:  # where nothing is new, nobody misses an object
             assert (news.faults, news.complete) == (found.faults, True)
         return found

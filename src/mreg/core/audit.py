@@ -16,10 +16,10 @@ from msgspec.structs import replace
 
 from mreg.core.approvals import Ballot, count_votes
 from mreg.core.audited import AuditFault, Judged
-from mreg.core.cases import Evidence, open_cases
-from mreg.core.fold import ManifestReader, advance
+from mreg.core.cases import Evidence, cases_of, look_before
+from mreg.core.fold import ManifestReader, step
 from mreg.core.gates import Case, Outcome, judge
-from mreg.core.history import Action, ApprovalFile, Commit, FileChange, Timeline, Transition
+from mreg.core.history import Action, ApprovalFile, Commit, Event, FileChange, Standing, Transition
 from mreg.core.inspecting import Inspector
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
@@ -49,6 +49,7 @@ class Auditor:
         read_policy: Callable[[str], Policy],
         *,
         policy: Policy | None = None,
+        tell: Callable[[Judged], None] | None = None,
     ) -> None:
         """Starts before the first commit.
 
@@ -58,18 +59,21 @@ class Auditor:
             evidence: Records, approvals, signatures and scans.
             read_policy: Gives the settings in a blob, or raises DataError.
             policy: What is in force where the history of the settings is left out.
+            tell: Is told of each transition that is judged; none of them is kept.
         """
-        self.timeline = Timeline()
+        self.standing = Standing()
         self.policy = policy or NO_RULES
         """In force for the next commit."""
-        self.judged: list[Judged] = []
+        self.transitions = self.signed = self.proven = 0
+        """How many were judged, bear a signature, and show by it who made them."""
         self.faults: list[AuditFault] = []
         self.unproven: list[AuditFault] = []
         self._layout = layout
         self._read = read
         self._evidence = evidence
         self._read_policy = read_policy
-        self._inspector = Inspector(layout, self.timeline)
+        self._tell = tell
+        self._inspector = Inspector(layout, self.standing)
         self._has_policy = self._has_files = policy is not None
         self._weighed: set[str] = set()
         """Paths of approvals that were counted for a transition."""
@@ -78,38 +82,41 @@ class Auditor:
         self._lacking: dict[tuple[ModelName, StageName], Version] = {}
         """What stages hold without the approvals that they ask for."""
 
-    def step(self, commit: Commit, *, is_judged: bool = True) -> None:
-        """Adds the next commit.
+    def step(self, commit: Commit, *, is_judged: bool = True) -> list[Event]:
+        """Adds the next commit, and returns what it did.
 
         Args:
             commit: With its changes in the registry's folder and to ``registry.yaml``.
             is_judged: False where it is only to be known to those after it.
         """
         if is_judged:
-            self._judge(commit)
+            events = self._judge(commit)
         else:
             self._inspector.look(commit)
-            advance(self.timeline, commit, self._layout, self._read)
+            events = step(self.standing, commit, self._layout, self._read)
         root = f"{self.policy.root}/"
         self._has_files = self._has_files or any(change.path.startswith(root) for change in commit.changes)
         for change in commit.changes:
             if change.path == SETTINGS_FILE:
                 self._follow_policy(commit, change, is_judged=is_judged)
+        return events
 
     def finish(self) -> None:
         """Weighs the approvals that no transition has used yet, by the rules in force at the end."""
-        for (model, version, stage), files in self.timeline.approvals.items():
-            since = self.timeline.lane(model, stage).position
+        for (model, version, stage), files in self.standing.approvals.items():
+            since = self.standing.lane(model, stage).position
             pending = [each for each in files.values() if each.position > since and each.path not in self._weighed]
             if pending and stage in self.policy.stages:
                 self._weigh_pending(model, version, stage, pending)
 
-    def _judge(self, commit: Commit) -> None:
-        before, told = self._inspector.look(commit), len(self.timeline.findings)
-        policy, evidence = self.policy, self._evidence
-        cases = open_cases(self.timeline, commit, self._layout, self._read, policy=policy, evidence=evidence)
+    def _judge(self, commit: Commit) -> list[Event]:
+        standing, policy, told = self.standing, self.policy, len(self.standing.findings)
+        before, held = self._inspector.look(commit), look_before(standing, commit, self._layout, policy)
+        events = step(standing, commit, self._layout, self._read)
+        moves = [event for event in events if isinstance(event, Transition)]
+        cases = cases_of(standing, commit, moves, held, policy, self._evidence) if moves else []
         unreadable = []
-        for finding in self.timeline.findings[told:]:
+        for finding in standing.findings[told:]:
             is_unreadable = finding.code == DataError.code
             unreadable += [finding.place] if is_unreadable else []
             code = "unreadable-stage" if is_unreadable else finding.code
@@ -118,6 +125,7 @@ class Auditor:
         for move, case in cases:
             self._judge_move(commit, move, case)
         self.faults += self._inspector.inspect(commit, before, policy, unreadable=unreadable)
+        return events
 
     def _read_new(self, commit: Commit) -> None:
         for change in commit.changes:
@@ -128,7 +136,7 @@ class Auditor:
                 message = f"it cannot be read as the record of {place.model} {place.version}"
                 self.faults.append(AuditFault("unreadable-record", change.path, message, commit.oid))
             elif place.kind is PathKind.APPROVAL and place.stage:
-                file = self.timeline.approvals[place.model, place.version, place.stage][change.path]
+                file = self.standing.approvals[place.model, place.version, place.stage][change.path]
                 vote = self._evidence.vote(file)
                 if vote.approval is None:
                     self._tell_once(AuditFault("approval-unreadable", change.path, vote.fault, commit.oid))
@@ -139,10 +147,10 @@ class Auditor:
     def _judge_move(self, commit: Commit, move: Transition, case: Case) -> None:
         judgement, path = judge(case), self._layout.stage(move.model, move.stage)
         rule = case.policy.stages.get(move.stage)
-        self.judged.append(Judged(move, case.actor, judgement, rule.approvals.count if rule else 0))
+        self._count(Judged(move, case.actor, judgement, rule.approvals.count if rule else 0))
         self._weighed.update(vote.path for vote in case.votes)
         what = f"{move.model} {move.target or move.source}"
-        is_unknown = move.target is not None and (move.model, move.target) not in self.timeline.records
+        is_unknown = move.target is not None and (move.model, move.target) not in self.standing.records
         if is_unknown:
             self.faults.append(AuditFault("unknown-version", path, f"{what} is not registered", commit.oid))
         is_undeclared = move.target is not None and move.stage not in {ARCHIVED, *self.policy.stages}
@@ -165,9 +173,16 @@ class Auditor:
             elif lacks:
                 self.faults.append(AuditFault(code, place, message, commit.oid))
 
+    def _count(self, judged: Judged) -> None:
+        self.transitions += 1
+        self.signed += judged.is_signed
+        self.proven += judged.actor.is_proven
+        if self._tell:
+            self._tell(judged)
+
     def _weigh_pending(self, model: ModelName, version: Version, stage: StageName, pending: list[ApprovalFile]) -> None:
-        rule, source = self.policy.stages[stage], self.timeline.lane(model, stage).current
-        oid = self.timeline.records.get((model, version))
+        rule, source = self.policy.stages[stage], self.standing.lane(model, stage).current
+        oid = self.standing.records.get((model, version))
         record = self._evidence.record(model, version, oid) if oid else None
         ballot = Ballot(model, version, stage, artifact_name(record.artifact if record else None), source, Actor(""))
         votes = [replace(self._evidence.vote(each), is_changed=each.is_changed) for each in pending]

@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from mreg.core.approvals import Vote, encode_approval
 from mreg.core.fold import ManifestReader, advance
 from mreg.core.gates import Case, Scan
-from mreg.core.history import Action, ApprovalFile, Commit, Lane, Stay, Timeline, Transition
+from mreg.core.history import Action, ApprovalFile, Commit, Lane, Standing, Stay, Timeline, Transition
 from mreg.core.layout import Layout, PathKind
 from mreg.core.manifest import ArchivedMark
 from mreg.core.names import ModelName, StageName, Version
@@ -28,7 +28,7 @@ from mreg.core.record import Record
 from mreg.core.rules import MetricGate, PickleGate, PickleMode
 from mreg.core.statements import Namespace, artifact_name, encode_transition
 
-__all__ = ["Evidence", "find_actor", "find_record", "find_votes", "open_cases"]
+__all__ = ["Before", "Evidence", "cases_of", "find_actor", "find_record", "find_votes", "look_before", "open_cases"]
 
 
 class Evidence(Protocol):
@@ -47,7 +47,7 @@ class Evidence(Protocol):
         """Returns what a scanner says of a version's bytes; ``None`` where nobody scans."""
 
 
-class _Before(Struct, frozen=True):
+class Before(Struct, frozen=True):
     """One model just before a commit."""
 
     holders: dict[StageName, Version]
@@ -55,7 +55,8 @@ class _Before(Struct, frozen=True):
     archived: dict[Version, ArchivedMark]
 
     @classmethod
-    def of(cls, timeline: Timeline, model: ModelName, policy: Policy) -> _Before:
+    def of(cls, timeline: Standing, model: ModelName, policy: Policy) -> Before:
+        """Returns what a history has come to for one model."""
         lanes = {stage: timeline.lanes.get((model, stage), _EMPTY) for stage in policy.stages}
         return cls(
             holders={stage: lane.current for stage, lane in lanes.items() if lane.current is not None},
@@ -86,15 +87,31 @@ def open_cases(
         policy: The rules in force: those of the commit's parent.
         evidence: Records, approvals, signatures and scans.
     """
+    before = look_before(timeline, commit, layout, policy)
+    return cases_of(timeline, commit, advance(timeline, commit, layout, read), before, policy, evidence)
+
+
+def look_before(standing: Standing, commit: Commit, layout: Layout, policy: Policy) -> dict[ModelName, Before]:
+    """Returns what is there of the models whose stages a commit changes, before it is folded."""
     places = (layout.locate(change.path) for change in commit.changes)
     models = {place.model for place in places if place and place.kind is PathKind.STAGE}
-    before = {model: _Before.of(timeline, model, policy) for model in models}
-    transitions = advance(timeline, commit, layout, read)
-    return [(each, _open_case(timeline, commit, each, before[each.model], policy, evidence)) for each in transitions]
+    return {model: Before.of(standing, model, policy) for model in models}
+
+
+def cases_of(
+    standing: Standing,
+    commit: Commit,
+    moves: Iterable[Transition],
+    before: Mapping[ModelName, Before],
+    policy: Policy,
+    evidence: Evidence,
+) -> list[tuple[Transition, Case]]:
+    """Returns the cases of the transitions that a commit made, once it was folded."""
+    return [(each, _open_case(standing, commit, each, before[each.model], policy, evidence)) for each in moves]
 
 
 def _open_case(
-    timeline: Timeline, commit: Commit, move: Transition, before: _Before, policy: Policy, evidence: Evidence
+    timeline: Standing, commit: Commit, move: Transition, before: Before, policy: Policy, evidence: Evidence
 ) -> Case:
     record = find_record(timeline, move.model, move.target, evidence)
     case = Case(
@@ -129,14 +146,14 @@ def _open_case(
     )
 
 
-def _is_archived(move: Transition, before: _Before) -> bool:
+def _is_archived(move: Transition, before: Before) -> bool:
     # A rollback may go to what a stage archived by taking another version.
     mark = before.archived.get(move.target) if move.target else None
     is_for_good = mark is not None and (mark.replaced_in is None or mark.deletion is not None)
     return is_for_good or (mark is not None and move.action is Action.PROMOTE)
 
 
-def find_record(timeline: Timeline, model: ModelName, version: Version | None, evidence: Evidence) -> Record | None:
+def find_record(timeline: Standing, model: ModelName, version: Version | None, evidence: Evidence) -> Record | None:
     """Returns the record of a version; ``None`` where it is not there, or cannot be read."""
     oid = timeline.records.get((model, version)) if version is not None else None
     return evidence.record(model, version, oid) if version is not None and oid is not None else None
@@ -152,7 +169,7 @@ def find_actor(policy: Policy, move: Transition, record: Record | None, evidence
     return identify(policy.people, move.by, evidence.proof(statement, Namespace.TRANSITION, entry.signature))
 
 
-def _find_stays(timeline: Timeline, model: ModelName, version: Version, policy: Policy) -> Iterator[Stay]:
+def _find_stays(timeline: Standing, model: ModelName, version: Version, policy: Policy) -> Iterator[Stay]:
     for stage in policy.stages:
         lane = timeline.lanes.get((model, stage), _EMPTY)
         yield from lane.stays.get(version, ())
@@ -162,7 +179,7 @@ def _find_stays(timeline: Timeline, model: ModelName, version: Version, policy: 
 
 
 def find_votes(
-    timeline: Timeline, key: tuple[ModelName, Version, StageName], since: int, evidence: Evidence
+    timeline: Standing, key: tuple[ModelName, Version, StageName], since: int, evidence: Evidence
 ) -> Iterator[Vote]:
     """Yields the approvals of one version for one stage.
 

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mreg.core.audited import AuditFault
-from mreg.core.history import Commit, FileChange, Lane, Timeline
+from mreg.core.history import Commit, FileChange, Lane, Standing
 from mreg.core.layout import Layout, PathKind, Place
 from mreg.core.manifest import ArchivedMark, StageEntry
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
@@ -44,7 +44,7 @@ class Inspector(Struct):
     """Looks at each commit before and after it is folded."""
 
     layout: Layout
-    timeline: Timeline
+    timeline: Standing
     _stages: dict[ModelName, set[StageName]] = field(default_factory=dict)
     """All stages that ever had a file."""
 

@@ -16,11 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 
 from msgspec import Struct, field
 
 from mreg.core.gto import GtoAction, GtoName, parse_gto_name
-from mreg.core.history import Action, AdoptedTag, Appearance, Timeline, Transition
+from mreg.core.history import Action, AdoptedTag, Appearance, Event, Timeline, Transition
 from mreg.core.messages import format_message
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version, parse_model_name, parse_stage_name, parse_version
 from mreg.errors import NamingError
@@ -34,6 +35,7 @@ __all__ = [
     "parse_tag_name",
     "stage_tag",
     "tagger_of",
+    "tags_of",
     "transition_subject",
     "version_tag",
 ]
@@ -99,9 +101,16 @@ def parse_tag_name(name: str) -> TagName | None:
 
 def derive_tags(timeline: Timeline) -> Iterator[DerivedTag]:
     """Yields every tag that a history calls for, oldest first."""
+    return tags_of(timeline.events)
+
+
+def tags_of(events: Iterable[Event]) -> Iterator[DerivedTag]:
+    """Yields the tags that what commits did calls for, as it comes."""
     every: dict[ModelName, _Series] = {}
-    for event in timeline.events:
-        series = every.setdefault(event.model, _Series())
+    for event in events:
+        series = every.get(event.model)
+        if series is None:
+            series = every[event.model] = _Series()
         if isinstance(event, Appearance):
             yield _seal_version(event, series.next_time(event.commit.time))
         elif isinstance(event, AdoptedTag):
@@ -224,6 +233,7 @@ def _second(moment: datetime) -> int:
     return min(int(moment.timestamp()), _LAST_SECOND)
 
 
+@lru_cache(maxsize=1024)
 def tagger_of(name: str, email: str) -> tuple[str, str]:
     """Returns a name and an e-mail address that Git, GTO and DVC accept in an identity."""
     # Git takes these characters out of an identity, and GTO fails on an empty one.

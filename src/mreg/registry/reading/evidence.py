@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from itertools import islice
 
 from mreg.core.approvals import Approval, Vote, encode_approval, parse_approval
 from mreg.core.gates import Scan
@@ -64,8 +65,22 @@ class StoredEvidence:
 
     def prefetch_blobs(self, oids: Iterable[str]) -> None:
         """Reads records and approvals by their object ids, in one Git call."""
-        missing = [oid for oid in dict.fromkeys(oids) if oid not in self._blobs]
+        missing = [oid for oid in dict.fromkeys(oids) if oid not in self._blobs and oid not in self._records]
         self._blobs.update(zip(missing, self._reader.repo.read(missing), strict=True))
+
+    def supply(self, blobs: Mapping[str, bytes]) -> None:
+        """Takes the contents of some blobs, by object id."""
+        self._blobs.update(blobs)
+
+    def forget(self, *, most: int) -> None:
+        """Lets go of the contents of blobs, and of all records but the newest: what is asked for again is read again.
+
+        Args:
+            most: So many records stay.
+        """
+        self._blobs.clear()
+        for oid in list(islice(self._records, max(0, len(self._records) - most))):
+            del self._records[oid]
 
     def record(self, model: ModelName, version: Version, oid: str) -> Record | None:
         """Returns the record in a blob; ``None`` where it cannot be read, or is another's."""

@@ -2,56 +2,43 @@
 
 from __future__ import annotations
 
-import gc
-import re
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.audit import Auditor
-from mreg.core.audited import Audit, AuditFault, Report, Trusted
+from mreg.core.audited import Audit, AuditFault, Judged, Report, Trusted
 from mreg.core.gates import Scan
-from mreg.core.history import Commit, Finding
-from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
-from mreg.core.manifest import Manifest
+from mreg.core.history import Commit, Event, Finding
+from mreg.core.layout import SETTINGS_FILE, Layout
 from mreg.core.names import ModelName, StageName
 from mreg.core.policy import Policy
 from mreg.core.record import Record
+from mreg.core.tags import tags_of
 from mreg.errors import DataError, GitError, IncompleteHistoryError, NotARegistryError, UsageError
-from mreg.registry.reading.evidence import StoredEvidence
-from mreg.registry.reading.reader import Reader, Settings, parse_manifest, parse_settings
+from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.review.last_settings import attempt_settings, find_last_settings, settings_blobs
-from mreg.registry.review.news import find_news, note_clean
-from mreg.registry.review.remote_tags import compare_remote, remote_of
-from mreg.registry.review.tag_audit import TagAudit, TagVerdict
+from mreg.registry.review.news import Noting, find_news
+from mreg.registry.review.remote_tags import find_remote_tags, remote_of
+from mreg.registry.review.replaying import COMPLETE, Replay, explain_lack, uncollected
+from mreg.registry.review.tag_audit import GivenTags, TagAudit
 from mreg.registry.writing.ahead import find_ahead
-from mreg.stores.git.baseline import digest_tags
+from mreg.stores.git.baseline import digest_tags, model_of
 from mreg.stores.git.disguises import find_grafts, find_replacements
 from mreg.stores.git.objects import to_datetime
-from mreg.stores.git.repository import GitRepository, tag_patterns
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.stretches import read_stretches
 
 __all__ = ["Auditing", "audit", "verify"]
 
-_READ = {PathKind.RECORD, PathKind.STAGE, PathKind.APPROVAL}
-_COMPLETE = "git fetch --refetch --no-filter origin"
 _FETCH = "git fetch --unshallow --tags   # in GitHub Actions: actions/checkout with fetch-depth: 0"
 
 
-class _Matter(Struct, frozen=True):
-    """What is judged."""
-
-    commits: Sequence[Commit]
-    """The history, or that of some models; oldest first."""
-    judged: Collection[str]
-    """The ids of those that are judged; the others are only to be known."""
-    branch: Callable[[], Container[str]]
-    """Gives the ids of all commits of the history."""
-    is_linear: bool
-    models: Sequence[str] | None = None
-    """Those whose tags are judged too; all where ``None``."""
+BATCH = 4096
+"""Tags that are read at once."""
 
 
 class Auditing(Struct):
@@ -61,8 +48,6 @@ class Auditing(Struct):
     settings: Settings
     scan: Callable[[Record], Scan | None] | None = None
     """Scans a version's bytes, where a gate asks for it; by default nobody does."""
-    _contents: dict[str, bytes] = field(default_factory=dict)
-    _manifests: dict[tuple[str, str], Manifest | DataError] = field(default_factory=dict)
 
     @classmethod
     def of(cls, reader: Reader) -> Auditing:
@@ -92,27 +77,32 @@ class Auditing(Struct):
                 moved on.
             NotFoundError: There is no such revision, or no such remote.
         """
-        repo = self.reader.repo
+        repo, tip = self.reader.repo, self.settings.tip
         start = repo.commit_of(since) if since is not None else None
-        commits = self._log()
-        gaps = self._load(commits)
-        if gaps:
-            return Audit(self.settings.tip, start, gaps=gaps)
-        judged = {commit.oid for commit in commits}
+        judged = None
         if start is not None:
-            out = repo.runner.text("rev-list", "--first-parent", f"{start}..{self.settings.tip}")
-            judged.intersection_update(out.split("\n"))
-        digests = digest_tags(repo)
-        is_linear = repo.is_linear(self.settings.tip)
-        matter = _Matter(commits, judged, lambda: {each.oid for each in commits}, is_linear)
-        audit, tags, verdict = self._judge(matter)
-        if remote:
-            name = remote_of(repo, self.settings.branch)
-            faults = (*audit.faults, *compare_remote(repo, name, self.settings.branch, tags, commits))
-            audit = replace(audit, faults=faults, remote=name)
-        elif start is None and audit.ok:
-            note_clean(repo, self._layout, commits, _without(digests, verdict.passed), is_linear=is_linear)
-        return replace(audit, since=start)
+            judged = set(repo.runner.text("rev-list", "--first-parent", f"{start}..{tip}").split("\n"))
+        stretches, is_linear = self._log(), repo.is_linear(tip)
+        name = remote_of(repo, self.settings.branch) if remote else None
+        there = find_remote_tags(repo, name, self.settings.branch, tip) if name else None
+        ids, noting = repo.tag_ids(), Noting(repo, self._layout)
+        digests = digest_tags(ids)
+        replay = self._replay(None, is_linear=is_linear)
+        audits = [TagAudit(self.reader, self._layout, replay.evidence, GivenTags(repo, repo.tag_ids, ids))]
+        del ids
+        if there:
+            tags, until = there.tags, there.until
+            audits.append(TagAudit(self.reader, self._layout, replay.evidence, tags, until=until, code="remote-tag"))
+        noted = (noting.take(commits) for commits in stretches)
+        found, passed = self._judge(replay, replay.run(noted, judged), audits, self._branch)
+        if remote and there is None and not found.gaps:
+            lack = AuditFault(
+                "remote-branch-missing", f"refs/heads/{self.settings.branch}", f"{name} has no such branch"
+            )
+            found = replace(found, faults=(*found.faults, lack))
+        if found.ok and start is None and not remote:
+            noting.save(_without(digests, passed), is_linear=is_linear)
+        return replace(found, since=start, remote=name)
 
     def verify_news(self) -> Audit:
         """Returns what is wrong with what came since this clone was last found clean; where nobody knows, with all.
@@ -121,45 +111,53 @@ class Auditing(Struct):
             IncompleteHistoryError: The clone is shallow, or what it lacks could not be fetched.
         """
         repo = self.reader.repo
-        digests = digest_tags(repo)
+        ids = repo.tag_ids()
+        digests = digest_tags(ids)
         news = "this clone is shallow" if repo.is_shallow else find_news(repo, self.settings, digests)
         if isinstance(news, str):
             return replace(self.verify(since=None, remote=False), fallback=news)
         trusted = Trusted(news.base, news.count, to_datetime(news.baseline.at), to_datetime(news.baseline.whole_at))
-        commits = [*news.before, *news.commits]
-        gaps = self._load(commits)
-        if gaps:
-            return Audit(self.settings.tip, news.base, gaps=gaps, trusted=trusted)
-        judged = {commit.oid for commit in news.commits}
-        matter = _Matter(commits, judged, news.branch, news.is_linear, sorted(news.models))
-        audit, _, verdict = self._judge(matter)
-        if audit.ok and (news.commits or news.models):
-            clean = _without(digests, verdict.passed)
-            note_clean(repo, self._layout, news.commits, clean, is_linear=news.is_linear, after=news.baseline)
-        return replace(audit, since=news.base, trusted=trusted)
+        replay = self._replay(sorted(news.models), is_linear=news.is_linear, policy=self.settings.policy)
+        known = {name: oid for name, oid in ids.items() if model_of(name) in news.models}
+        tags = GivenTags(repo, lambda: known, known)
+        audits = [TagAudit(self.reader, self._layout, replay.evidence, tags)]
+        events = replay.run([[*news.before, *news.commits]], {commit.oid for commit in news.commits})
+        found, passed = self._judge(replay, events, audits, news.branch)
+        if found.ok and (news.commits or news.models):
+            noting = Noting(repo, self._layout, news.baseline)
+            noting.take(news.commits)
+            noting.save(_without(digests, passed), is_linear=news.is_linear)
+        return replace(found, since=news.base, trusted=trusted)
 
-    def _judge(self, matter: _Matter) -> tuple[Audit, TagAudit, TagVerdict]:
-        """Returns what is wrong with commits, with the tags of their models, and with what hides them."""
-        repo, models = self.reader.repo, matter.models
-        evidence = self._evidence(models, is_linear=matter.is_linear)
-        with _uncollected():
-            policy = self.settings.policy if models is not None else None
-            auditor = self._audit(matter.commits, matter.judged, evidence, policy)
-            auditor.finish()
-            ahead = find_ahead(repo, self.settings.branch, self.settings.tip)
-            tags = TagAudit(self.reader, auditor.timeline, self._layout, matter.branch, evidence, ahead)
-            verdict = tags.judge(repo.tags() if models is None else repo.tags(tag_patterns(models)) if models else ())
-        audit = Audit(
-            tip=self.settings.tip,
-            commits=len(matter.judged),
-            transitions=len(auditor.judged),
-            signed=sum(each.is_signed for each in auditor.judged),
-            proven=sum(each.actor.is_proven for each in auditor.judged),
-            tags=verdict.right,
-            faults=(*auditor.faults, *verdict.faults, *self._disguises()),
+    def _judge(
+        self,
+        replay: Replay,
+        events: Iterable[Event],
+        audits: Sequence[TagAudit],
+        branch: Callable[[], Iterable[str]],
+    ) -> tuple[Audit, frozenset[str]]:
+        """Returns what is wrong with commits, tags and what hides them, and tags that no fault is for now."""
+        tip, auditor = self.settings.tip, replay.auditor
+        with uncollected():
+            derived = tags_of(_tell(events, audits))
+            while batch := list(islice(derived, BATCH)):
+                for audit in audits:
+                    audit.add(batch)
+            if replay.gaps:
+                return Audit(tip, gaps=replay.gaps), frozenset()
+            ahead = find_ahead(self.reader.repo, self.settings.branch, tip)
+            local, *others = [audit.finish(auditor.standing, branch, ahead) for audit in audits]
+        found = Audit(
+            tip=tip,
+            commits=replay.judged,
+            transitions=auditor.transitions,
+            signed=auditor.signed,
+            proven=auditor.proven,
+            tags=local.right,
+            faults=(*auditor.faults, *local.faults, *self._disguises(), *chain(*(each.faults for each in others))),
             unproven=tuple(auditor.unproven),
         )
-        return audit, tags, verdict
+        return found, local.passed
 
     def report(self, models: Sequence[ModelName], stage: StageName | None) -> Report:
         """Returns the transitions of some models, or of all, with the answers of their rules, newest first.
@@ -167,14 +165,17 @@ class Auditing(Struct):
         Raises:
             IncompleteHistoryError: The clone is shallow, or lacks objects.
         """
-        commits = self._load_whole(models)
-        evidence = self._evidence(models, is_linear=self.reader.repo.is_linear(self.settings.tip))
-        with _uncollected():
-            auditor = self._audit(commits, {commit.oid for commit in commits}, evidence)
-        rows = (row for row in reversed(auditor.judged) if stage in {None, row.transition.stage})
-        return Report(tuple(rows), tuple(auditor.timeline.findings))
+        rows: list[Judged] = []
 
-    def judge(self, new: Collection[str], models: Sequence[ModelName] = ()) -> list[AuditFault]:
+        def keep(each: Judged) -> None:
+            if stage in {None, each.transition.stage}:
+                rows.append(each)
+
+        replay = self._replay(models or None, is_linear=self.reader.repo.is_linear(self.settings.tip), tell=keep)
+        self._run(replay, models, None)
+        return Report(tuple(reversed(rows)), tuple(replay.auditor.standing.findings))
+
+    def judge(self, new: Container[str], models: Sequence[ModelName] = ()) -> list[AuditFault]:
         """Returns what is wrong with some commits of the history, each judged by the rules of its parent.
 
         Args:
@@ -184,95 +185,57 @@ class Auditing(Struct):
         Raises:
             IncompleteHistoryError: The clone is shallow, or lacks objects.
         """
-        commits = self._load_whole(models)
-        judged = {commit.oid for commit in commits if commit.oid in new}
-        evidence = self._evidence(models, is_linear=self.reader.repo.is_linear(self.settings.tip))
-        with _uncollected():
-            return self._audit(commits, judged, evidence).faults
+        replay = self._replay(models or None, is_linear=self.reader.repo.is_linear(self.settings.tip))
+        self._run(replay, models, new)
+        return replay.auditor.faults
 
-    def _load_whole(self, models: Sequence[ModelName]) -> list[Commit]:
-        """Returns the history of some models, or of all; no gap is passed over."""
-        commits = self._log(models)
-        gaps = self._load(commits)
-        if gaps:
-            raise _gap(gaps)
-        return commits
+    def _run(self, replay: Replay, models: Sequence[ModelName], judged: Container[str] | None) -> None:
+        """Replays the history of some models, or of all; no gap is passed over."""
+        with uncollected():
+            deque(replay.run(self._log(models), judged, is_to_the_end=False), maxlen=0)
+        if replay.gaps:
+            raise _gap(replay.gaps)
+
+    def _replay(
+        self,
+        models: Sequence[str] | None,
+        *,
+        is_linear: bool,
+        policy: Policy | None = None,
+        tell: Callable[[Judged], None] | None = None,
+    ) -> Replay:
+        return Replay(
+            self.reader, self.settings, models=models, is_linear=is_linear, policy=policy, scan=self.scan, tell=tell
+        )
+
+    def _branch(self) -> list[str]:
+        return self.reader.repo.runner.text("rev-list", "--first-parent", self.settings.tip).split("\n")
 
     @property
     def _layout(self) -> Layout:
         return self.settings.policy.layout
 
-    def _log(self, models: Sequence[ModelName] = ()) -> list[Commit]:
+    def _log(self, models: Sequence[ModelName] = ()) -> Iterator[Sequence[Commit]]:
+        """Returns the history of some models, or of all, oldest first and in stretches."""
         repo, tip = self.reader.repo, self.settings.tip
         if repo.is_shallow:
             raise IncompleteHistoryError("this clone is shallow: what it lacks cannot be proven", hint=_FETCH)
+        if models:
+            return self._read_log([*map(self._layout.model, models), SETTINGS_FILE])
         try:
-            if models:
-                folders = [self._layout.model(model) for model in models]
-                return repo.log(tip, [*folders, SETTINGS_FILE])
             # Where `root:` was another once, what happened there counts too.
-            found = self._read_blobs([(SETTINGS_FILE, oid) for oid in settings_blobs(repo.log(tip, [SETTINGS_FILE]))])
-            roots = {self._layout.root}
-            for data in found.values():
-                policy = attempt_settings(data)
-                roots |= {policy.root} if policy else set()
-            return repo.log(tip, [*sorted(roots), SETTINGS_FILE], is_whole=True)
+            settings = repo.read(settings_blobs(repo.log(tip, [SETTINGS_FILE])))
         except GitError as error:
-            raise self._incomplete(error) from error
+            raise explain_lack(repo, error) from error
+        policies = [attempt_settings(data) for data in dict.fromkeys(settings) if data is not None]
+        roots = {self._layout.root, *(policy.root for policy in policies if policy)}
+        return self._read_log([*sorted(roots), SETTINGS_FILE], is_whole=True)
 
-    def _load(self, commits: Iterable[Commit]) -> tuple[Finding, ...]:
-        """Reads all that is to be judged, in one Git call, and returns what is not there."""
-        wanted: list[tuple[str, str]] = []
-        for commit in commits:
-            for change in commit.changes:
-                place = self._layout.locate(change.path)
-                is_read = change.path == SETTINGS_FILE or (place is not None and place.kind in _READ)
-                if change.new and is_read:
-                    wanted.append((change.path, change.new))
-        self._contents = self._read_blobs(wanted)
-        lost = {oid: path for path, oid in wanted if oid not in self._contents}
-        return tuple(
-            Finding("missing-object", path, f"object {oid} is not in this clone: {_COMPLETE}")
-            for oid, path in sorted(lost.items(), key=lambda item: item[1])
-        )
-
-    def _read_blobs(self, blobs: Sequence[tuple[str, str]]) -> dict[str, bytes]:
-        oids = list(dict.fromkeys(oid for _, oid in blobs))
+    def _read_log(self, paths: Sequence[str], *, is_whole: bool = False) -> Iterator[Sequence[Commit]]:
         try:
-            contents = self.reader.repo.read(oids)
+            yield from read_stretches(self.reader.repo, self.settings.tip, paths, is_whole=is_whole)
         except GitError as error:
-            raise self._incomplete(error) from error
-        return {oid: content for oid, content in zip(oids, contents, strict=True) if content is not None}
-
-    def _incomplete(self, error: GitError) -> GitError | IncompleteHistoryError:
-        if not self.reader.repo.is_partial:
-            return error
-        message = f"this is a partial clone, and what it lacks could not be fetched: {error.message}"
-        return IncompleteHistoryError(message, hint=_COMPLETE, details=error.details)
-
-    def _evidence(self, models: Sequence[str] | None, *, is_linear: bool) -> StoredEvidence:
-        folders = [self._layout.model(ModelName(model)) for model in models or ()]
-        # Without merges, each commit of the history tells by itself who committed what it brings.
-        tip = None if is_linear else self.settings.tip
-        return StoredEvidence(self.reader, self._layout, tip, folders=folders, planned=self._contents, scan=self.scan)
-
-    def _audit(
-        self,
-        commits: Iterable[Commit],
-        judged: Collection[str],
-        evidence: StoredEvidence,
-        policy: Policy | None = None,
-    ) -> Auditor:
-        def read_policy(oid: str) -> Policy:
-            return parse_settings(self._contents[oid])
-
-        auditor = Auditor(self._layout, self._manifest, evidence, read_policy, policy=policy)
-        for commit in commits:
-            auditor.step(commit, is_judged=commit.oid in judged)
-        return auditor
-
-    def _manifest(self, path: str, oid: str) -> Manifest:
-        return parse_manifest(path, self._contents[oid])
+            raise explain_lack(self.reader.repo, error) from error
 
     def _disguises(self) -> Iterator[AuditFault]:
         for ref, oid in find_replacements(self.reader.repo):
@@ -285,24 +248,19 @@ class Auditing(Struct):
 
 def _gap(gaps: Sequence[Finding]) -> IncompleteHistoryError:
     message = f"{gaps[0].place}: {gaps[0].message}"
-    return IncompleteHistoryError(message, hint=_COMPLETE, details={"missing": [gap.place for gap in gaps]})
+    return IncompleteHistoryError(message, hint=COMPLETE, details={"missing": [gap.place for gap in gaps]})
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keeps Python from looking for garbage: all that is read is kept, and looking takes a fifth of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+def _tell(events: Iterable[Event], audits: Sequence[TagAudit]) -> Iterator[Event]:
+    for event in events:
+        for audit in audits:
+            audit.note(event)
+        yield event
 
 
 def _without(digests: Mapping[str, bytes], names: Iterable[str]) -> dict[str, bytes]:
     """Returns the digests of the tags of models but those that some tags are of."""
-    models = {re.split("[@#]", name, maxsplit=1)[0] for name in names}
+    models = {model_of(name) for name in names}
     return {model: digest for model, digest in digests.items() if model not in models}
 
 

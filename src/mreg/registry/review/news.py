@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from mreg.stores.git.branches import now
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.installation import name_build
 
-__all__ = ["News", "find_news", "note_clean"]
+__all__ = ["News", "Noting", "find_news"]
 
 
 class News(Struct, frozen=True):
@@ -75,38 +75,36 @@ def find_news(repo: GitRepository, settings: Settings, tags: Mapping[str, bytes]
     return News(baseline, base, tuple(commits), frozenset(models), tuple(before), is_linear)
 
 
-def note_clean(
-    repo: GitRepository,
-    layout: Layout,
-    commits: Iterable[Commit],
-    tags: Mapping[str, bytes],
-    *,
-    is_linear: bool,
-    after: Baseline | None = None,
-) -> None:
-    """Notes what was found clean.
+class Noting:
+    """Collects what a baseline is made of, while commits are judged."""
 
-    Args:
-        repo: The repository.
-        layout: Where the registry's files are.
-        commits: What was judged, oldest first.
-        tags: A digest of the tags of each model, from before they were judged.
-        is_linear: True where no commit up to the newest is a merge.
-        after: What was found clean before; the commits come after it.
-    """
-    build = name_build()
-    if not build:
-        return
-    known = after.commits if after else b""
-    touched = {model: list(places) for model, places in after.touched.items()} if after else {}
-    first, oids = len(known) // repo.id_bytes, bytearray()
-    for at, commit in enumerate(commits, first):
-        oids += bytes.fromhex(commit.oid)
-        for model in _models_of(commit, layout):
-            touched.setdefault(model, []).append(at)
-    at = int(now(repo).timestamp())
-    whole_at = after.whole_at if after else at
-    save_baseline(repo, Baseline(build, known + oids, touched, dict(tags), is_linear, at, whole_at))
+    def __init__(self, repo: GitRepository, layout: Layout, after: Baseline | None = None) -> None:
+        """Begins after what was found clean before, or with the first commit."""
+        self._repo, self._layout, self._after = repo, layout, after
+        self._commits = bytearray(after.commits if after else b"")
+        self._touched = {model: list(places) for model, places in after.touched.items()} if after else {}
+
+    def take(self, commits: Sequence[Commit]) -> Sequence[Commit]:
+        """Takes the next commits, and gives them back."""
+        for at, commit in enumerate(commits, len(self._commits) // self._repo.id_bytes):
+            self._commits += bytes.fromhex(commit.oid)
+            for model in _models_of(commit, self._layout):
+                self._touched.setdefault(model, []).append(at)
+        return commits
+
+    def save(self, tags: Mapping[str, bytes], *, is_linear: bool) -> None:
+        """Notes that all of it was found clean.
+
+        Args:
+            tags: A digest of the tags of each model, from before they were judged.
+            is_linear: True where no commit up to the newest is a merge.
+        """
+        build = name_build()
+        if build:
+            at = int(now(self._repo).timestamp())
+            whole_at = self._after.whole_at if self._after else at
+            made = Baseline(build, bytes(self._commits), self._touched, dict(tags), is_linear, at, whole_at)
+            save_baseline(self._repo, made)
 
 
 def _models_of(commit: Commit, layout: Layout) -> set[str]:

@@ -1,19 +1,27 @@
-"""The tags of a remote against what the history here calls for."""
+"""The tags of a remote, to be judged by what the history here calls for."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
 
-from mreg.core.audited import AuditFault
-from mreg.core.history import Commit
+from msgspec import Struct
+
 from mreg.errors import IncompleteHistoryError, OutsideError
-from mreg.registry.review.tag_audit import TagAudit
+from mreg.registry.review.tag_audit import GivenTags
+from mreg.stores.git.baseline import count_since
 from mreg.stores.git.pushing import find_remote
 from mreg.stores.git.remotes import describe_tags, list_remote
 from mreg.stores.git.repository import GitRepository
 
-__all__ = ["compare_remote", "remote_of"]
+__all__ = ["RemoteTags", "find_remote_tags", "remote_of"]
+
+
+class RemoteTags(Struct, frozen=True):
+    """The tags of a remote, and what it has of the history."""
+
+    tags: GivenTags
+    until: frozenset[str]
+    """The commits of the registry branch there."""
 
 
 def remote_of(repo: GitRepository, branch: str) -> str:
@@ -24,10 +32,8 @@ def remote_of(repo: GitRepository, branch: str) -> str:
         return "origin"
 
 
-def compare_remote(
-    repo: GitRepository, remote: str, branch: str, tags: TagAudit, commits: Sequence[Commit]
-) -> Iterator[AuditFault]:
-    """Yields what is wrong with the tags of a remote.
+def find_remote_tags(repo: GitRepository, remote: str, branch: str, tip: str) -> RemoteTags | None:
+    """Returns the tags of a remote; ``None`` where it lacks the registry branch.
 
     Raises:
         IncompleteHistoryError: Its registry branch is not in the history here.
@@ -36,15 +42,13 @@ def compare_remote(
     """
     there = list_remote(repo, remote, branch)
     if there.branch is None:
-        yield AuditFault("remote-branch-missing", f"refs/heads/{branch}", f"{remote} has no such branch")
-        return
-    order = [commit.oid for commit in commits]
-    if there.branch not in order:
+        return None
+    if count_since(repo, there.branch, tip) is None:
         raise IncompleteHistoryError(
             f"{branch} of {remote} is at {there.branch[:12]}, which is not in the history here",
             hint=f"git pull --ff-only {shlex.quote(remote)} {shlex.quote(branch)} && git fetch --tags",
             details={"remote": remote, "commit": there.branch},
         )
-    until = frozenset(order[: order.index(there.branch) + 1])
-    refs = describe_tags(repo, there)
-    yield from tags.judge(refs, until=until, code="remote-tag").faults
+    until = frozenset(repo.runner.text("rev-list", "--first-parent", there.branch).split("\n"))
+    known = {ref.name: ref for ref in describe_tags(repo, there)}
+    return RemoteTags(GivenTags(repo, lambda: known), until)

@@ -7,25 +7,28 @@ for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from mreg.core.audited import AuditFault
-from mreg.core.history import AdoptedTag, Appearance, Commit, Timeline
+from mreg.core.history import AdoptedTag, Appearance, Commit, Event, Standing, Timeline, Transition
 from mreg.core.layout import Layout
+from mreg.core.names import ModelName
 from mreg.core.record import Record
-from mreg.core.tags import DerivedTag, derive_tags
+from mreg.core.tags import DerivedTag
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import Key, version_commits
 from mreg.registry.writing.ahead import Ahead
 from mreg.registry.writing.tagging import Tagger, encode_derived, explain_tags, find_explained, says_right
+from mreg.stores.git.parsing import TagRef, parse_tag_ref
 from mreg.stores.git.publishing import Publisher
-from mreg.stores.git.repository import TagRef
+from mreg.stores.git.repository import GitRepository
 
-__all__ = ["TagAudit", "TagVerdict"]
+__all__ = ["GivenTags", "TagAudit", "TagVerdict"]
 
 _PREFIX = "refs/tags/"
 _NAME = b"\ntag "
@@ -52,66 +55,209 @@ class _Wanted(Struct, frozen=True):
     """False where mreg itself cannot make it."""
 
 
+class _Found(Struct, frozen=True):
+    """What is wrong with one tag, as far as is known before the end of the history."""
+
+    name: str
+    slug: str
+    message: str
+    commit: str
+    wanted: _Wanted | None
+    target: str = ""
+    is_there: bool = False
+
+
+Known: TypeAlias = Mapping[str, bytes] | Mapping[str, TagRef]
+"""Object ids of tags by name; or, where these do not tell all, what is known of each."""
+
+
+class GivenTags:
+    """The tags to be judged: each is read when its turn comes, and let go of."""
+
+    def __init__(self, repo: GitRepository, find: Callable[[], Known], known: Known | None = None) -> None:
+        """Keeps what is not judged yet.
+
+        Args:
+            repo: Where their objects are.
+            find: Gives all of them.
+            known: The same, where it was asked for before.
+        """
+        self._repo = repo
+        self._find = find
+        self.left: dict[str, bytes | TagRef] = dict(find() if known is None else known)
+
+    def take(self, names: Iterable[str]) -> list[tuple[TagRef, bytes | None]]:
+        """Returns those that are there with the contents of their objects, in one Git call."""
+        taken = {name: self.left.pop(name) for name in list(names) if name in self.left}
+        oids = [each.oid if isinstance(each, TagRef) else each.hex() for each in taken.values()]
+        objects = self._repo.read_objects(oids)
+        return [
+            (
+                each if isinstance(each, TagRef) else parse_tag_ref(f"{_PREFIX}{name}\0{oid}", found),
+                found[2] if found else None,
+            )
+            for (name, each), oid, found in zip(taken.items(), oids, objects, strict=True)
+        ]
+
+    def put_back(self, names: Iterable[str]) -> set[str]:
+        """Brings back what was taken of some tags, and returns their names."""
+        known, names = self._find(), set(names)
+        self.left |= {name: each for name, each in known.items() if name in names}
+        return names & known.keys()
+
+
 class TagAudit:
-    """Judges the tags of a repository, and those of its remote, by one history."""
+    """Judges tags by one history, while that is replayed; of what was judged it keeps names and faults alone."""
 
     def __init__(
         self,
         reader: Reader,
-        timeline: Timeline,
         layout: Layout,
-        branch: Callable[[], Container[str]],
         evidence: StoredEvidence,
-        ahead: Ahead | None = None,
+        tags: GivenTags,
+        *,
+        until: Container[str] | None = None,
+        code: str = "tag",
     ) -> None:
-        """Keeps the history; nothing is read yet.
+        """Starts before the first commit.
 
         Args:
             reader: The repository.
-            timeline: The fold of the history of all models whose tags are judged.
             layout: Where the registry's files are.
-            branch: Gives the ids of all commits of the history.
             evidence: Gives the records.
-            ahead: What is fetched of the branch and not merged; its tags are not wrong.
-        """
-        self._reader = reader
-        self._timeline = timeline
-        self._layout = layout
-        self._find_branch = branch
-        self._evidence = evidence
-        self._ahead = ahead
-
-    def judge(self, refs: Sequence[TagRef], *, until: Collection[str] | None = None, code: str = "tag") -> TagVerdict:
-        """Returns what is wrong with some tags, and which are missing.
-
-        Args:
-            refs: All tags; one whose object this clone lacks has the id of its object, and what it points at.
+            tags: The tags.
             until: Only the tags that these commits call for may be missed; all where ``None``.
             code: How the codes of the faults begin.
         """
-        explained = find_explained(self._reader.repo, refs, self._timeline, self._records)
-        judged = list(explain_tags(refs, explained.union(self._wanted), self._timeline))
-        contents = self._reader.repo.read([ref.oid for ref, _ in judged])
-        faults, right, passed = [], 0, set()
-        for (ref, is_explained), content in zip(judged, contents, strict=True):
-            wanted = self._wanted.get(ref.name)
-            slug, message = self._find_fault(ref, content, wanted, is_explained=is_explained)
-            if slug and self._ahead and ref.name in self._fetched:
-                if wanted is None:
-                    passed.add(ref.name)
+        self._reader = reader
+        self._layout = layout
+        self._evidence = evidence
+        self._tags = tags
+        self._until = until
+        self._code = code
+        self._targets: dict[Key, str] = {}
+        """The commits that the tags of versions point at."""
+        self._models: dict[ModelName, Appearance] = {}
+        """Of each model one version."""
+        self._adopted: dict[Key, Record] = {}
+        self._registered: dict[str, _Wanted] = {}
+        self._moved: dict[str, _Wanted] = {}
+        """The tags of GTO's that the registry was made from: judged at the end, when all is known."""
+        self._events: list[Event] = []
+        """Those that have such tags."""
+        self._seen: set[str] = set()
+        self._right = 0
+        self._found: list[_Found] = []
+
+    def note(self, event: Event) -> None:
+        """Takes what a commit did, for the end."""
+        if isinstance(event, AdoptedTag):
+            self._moved[event.name] = _Wanted("", None)
+            self._events.append(event)
+        elif isinstance(event, Transition) and event.adopted:
+            adopted = event.statement.adopted if event.statement else None
+            self._moved[event.adopted] = _Wanted(event.commit, (adopted.commit if adopted else "") or None)
+            self._events.append(event)
+
+    def add(self, derived: Sequence[DerivedTag]) -> None:
+        """Judges the next tags that the history calls for, in a few Git calls; those of versions come first."""
+        self._follow([tag.event for tag in derived if isinstance(tag.event, Appearance)])
+        wanted: dict[str, _Wanted] = {}
+        for tag in derived:
+            key, by = (tag.model, tag.version), tag.event.commit
+            commit = by.oid if isinstance(by, Commit) else by
+            adopted = self._adopted[key].adopted if isinstance(tag.event, Appearance) and key in self._adopted else None
+            if adopted:
+                self._registered[adopted.tag] = _Wanted(commit, adopted.commit or None)
+            else:
+                target = self._targets.get(key)
+                wanted[tag.name] = _Wanted(commit, target, tag, is_required=target is not None)
+        self._seen.update(wanted)
+        for name, each in wanted.items():
+            if name not in self._tags.left:
+                self._miss(name, each)
+        for ref, content in self._tags.take(wanted):
+            self._judge(ref, content, wanted[ref.name], is_explained=True)
+
+    def finish(self, standing: Standing, branch: Callable[[], Iterable[str]], ahead: Ahead | None) -> TagVerdict:
+        """Judges the rest, and returns what is wrong, and which tags are missing.
+
+        Args:
+            standing: What the history has come to.
+            branch: Gives the ids of all commits of the history.
+            ahead: What is fetched of the branch and not merged; its tags are not wrong.
+        """
+        self._judge_rest(standing, self._registered | self._moved)
+        faults, passed = [], set()
+        known: frozenset[str] | None = None
+        fetched = self._find_fetched(ahead) if ahead and any(each.is_there for each in self._found) else set()
+        for found in self._found:
+            slug, message = found.slug, found.message
+            if ahead and found.is_there and found.name in fetched:
+                if found.wanted is None:
+                    passed.add(found.name)
                     continue
-                slug, message = "fetched", f"{self._ahead.what}, which made this tag: {self._ahead.command}"
-            if slug:
-                commit = wanted.commit if wanted else ref.target or ref.oid
-                faults.append(AuditFault(f"{code}-{slug}", _PREFIX + ref.name, message, commit))
-            elif wanted:
-                right += 1
-        missing = self._wanted.keys() - {ref.name for ref in refs}
-        for name, wanted in self._wanted.items():
-            if name in missing and wanted.is_required and (until is None or wanted.commit in until):
-                message = "the history calls for it, and it is not there"
-                faults.append(AuditFault(f"{code}-missing", _PREFIX + name, message, wanted.commit))
-        return TagVerdict(right, tuple(sorted(faults, key=lambda fault: (fault.place, fault.code))), frozenset(passed))
+                slug, message = "fetched", f"{ahead.what}, which made this tag: {ahead.command}"
+            elif slug == "moved":
+                known = known or frozenset(chain(branch(), self._targets.values()))
+                if found.target not in known:
+                    slug, message = "off-branch", f"{message}; that is no commit of this history"
+            faults.append(AuditFault(f"{self._code}-{slug}", _PREFIX + found.name, message, found.commit))
+        faults.sort(key=lambda fault: (fault.place, fault.code))
+        return TagVerdict(self._right, tuple(faults), frozenset(passed))
+
+    def _follow(self, born: Sequence[Appearance]) -> None:
+        """Finds the commits of new versions."""
+        records: dict[Key, Record] = {}
+        for event in born:
+            self._models.setdefault(event.model, event)
+            record = self._evidence.record(event.model, event.version, event.record)
+            if record:
+                records[event.model, event.version] = record
+                if record.adopted:
+                    self._adopted[event.model, event.version] = record
+        timeline = Timeline(appearances={(event.model, event.version): event for event in born})
+        # What is built for seals is never written.
+        publisher = Publisher(self._reader.repo)
+        self._targets |= version_commits(self._reader, publisher, timeline, self._layout, records)
+
+    def _judge_rest(self, standing: Standing, late: Mapping[str, _Wanted]) -> None:
+        """Judges the tags that no commit calls for, and those of GTO's."""
+        again = late.keys() & self._seen
+        if again:  # what the history called for before it named the tag as one of GTO's
+            self._right -= len(self._tags.put_back(again) - {each.name for each in self._found})
+            self._found = [each for each in self._found if each.name not in again]
+        for name, wanted in late.items():
+            if name not in self._tags.left:
+                self._miss(name, wanted)
+        judged = self._tags.take(self._tags.left)
+        refs = [ref for ref, _ in judged]
+        timeline = Timeline(
+            appearances={(model, event.version): event for model, event in self._models.items()},
+            transitions=[event for event in self._events if isinstance(event, Transition)],
+            events=self._events,
+            archived=standing.archived,
+        )
+        explained = find_explained(self._reader.repo, refs, timeline, self._adopted)
+        contents = {ref.name: content for ref, content in judged}
+        for ref, is_explained in explain_tags(refs, explained.union(late), timeline):
+            self._judge(ref, contents[ref.name], late.get(ref.name), is_explained=is_explained)
+
+    def _judge(self, ref: TagRef, content: bytes | None, wanted: _Wanted | None, *, is_explained: bool) -> None:
+        slug, message = self._find_fault(ref, content, wanted, is_explained=is_explained)
+        if slug:
+            commit = wanted.commit if wanted else ref.target or ref.oid
+            self._found.append(_Found(ref.name, slug, message, commit, wanted, ref.target, is_there=True))
+        elif wanted:
+            self._right += 1
+
+    def _miss(self, name: str, wanted: _Wanted) -> None:
+        if wanted.is_required and (self._until is None or wanted.commit in self._until):
+            message = "the history calls for it, and it is not there"
+            self._found.append(_Found(name, "missing", message, wanted.commit, wanted))
+
+    def _find_fetched(self, ahead: Ahead) -> set[str]:
+        return Tagger(self._reader, Publisher(self._reader.repo)).find_fetched(ahead, self._layout)
 
     def _find_fault(  # noqa: PLR0911 - one a way to be wrong
         self, ref: TagRef, content: bytes | None, wanted: _Wanted | None, *, is_explained: bool
@@ -128,10 +274,7 @@ class TagAudit:
             message = "the history of the registry branch does not call for it, and GTO and DVC go by it"
             return ("", "") if is_explained else ("unexplained", message)
         if wanted.target is not None and ref.target != wanted.target:
-            where = f"it points at {ref.target[:12]}, and not at {wanted.target[:12]}"
-            if ref.target in self._branch or ref.target in self._targets.values():
-                return ("moved", where)
-            return ("off-branch", f"{where}; that is no commit of this history")
+            return ("moved", f"it points at {ref.target[:12]}, and not at {wanted.target[:12]}")
         if wanted.derived and not self._is_right(wanted.derived, ref, content):
             if content is None:
                 return ("unknown", "this clone lacks its object, which is another than the history calls for")
@@ -144,46 +287,6 @@ class TagAudit:
         expected = encode_derived(tag, ref.target)
         head = b"tag %d\0" % len(expected)
         return hashlib.new(self._reader.repo.object_format, head + expected).hexdigest() == ref.oid
-
-    @cached_property
-    def _branch(self) -> Container[str]:
-        return self._find_branch()
-
-    @cached_property
-    def _wanted(self) -> Mapping[str, _Wanted]:
-        return dict(self._want())
-
-    def _want(self) -> Iterator[tuple[str, _Wanted]]:
-        for tag in derive_tags(self._timeline):
-            key, by = (tag.model, tag.version), tag.event.commit
-            record, target = self._records.get(key), self._targets.get(key)
-            commit = by.oid if isinstance(by, Commit) else by
-            if isinstance(tag.event, Appearance) and record and record.adopted:
-                yield record.adopted.tag, _Wanted(commit, record.adopted.commit or None)
-            else:
-                yield tag.name, _Wanted(commit, target, tag, is_required=target is not None)
-        for event in self._timeline.events:
-            if isinstance(event, AdoptedTag):
-                yield event.name, _Wanted("", None)
-            elif not isinstance(event, Appearance) and event.adopted:
-                adopted = event.statement.adopted if event.statement else None
-                yield event.adopted, _Wanted(event.commit, (adopted.commit if adopted else "") or None)
-
-    @cached_property
-    def _fetched(self) -> set[str]:
-        tagger = Tagger(self._reader, Publisher(self._reader.repo))
-        return tagger.find_fetched(self._ahead, self._layout) if self._ahead else set()
-
-    @cached_property
-    def _records(self) -> Mapping[Key, Record]:
-        found = {key: self._evidence.record(*key, each.record) for key, each in self._timeline.appearances.items()}
-        return {key: record for key, record in found.items() if record}
-
-    @cached_property
-    def _targets(self) -> Mapping[Key, str]:
-        # What is built for seals is never written.
-        publisher = Publisher(self._reader.repo)
-        return version_commits(self._reader, publisher, self._timeline, self._layout, self._records)
 
 
 def _name_inside(content: bytes) -> str:

@@ -14,9 +14,10 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -25,8 +26,9 @@ from mreg.core.history import Commit
 from mreg.stores.git.parsing import LOG_FORMAT, parse_log
 from mreg.stores.git.repository import GitRepository
 
-__all__ = ["Baseline", "count_since", "digest_tags", "load_baseline", "read_commits", "save_baseline"]
+__all__ = ["Baseline", "count_since", "digest_tags", "load_baseline", "model_of", "read_commits", "save_baseline"]
 
+_Digest: TypeAlias = "hashlib._Hash"
 _HEAD = re.compile(rb"mreg-baseline-1 ([0-9a-f]{64})")
 """Form and checksum; the rest of the file is the baseline as MessagePack."""
 
@@ -80,15 +82,21 @@ def save_baseline(repo: GitRepository, baseline: Baseline) -> None:
             raise
 
 
-def digest_tags(repo: GitRepository) -> dict[str, bytes]:
-    """Returns a digest of the names and ids of the tags of each model, in one Git call that opens no object."""
-    out = repo.runner.run("for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/tags/")
-    groups: dict[str, list[bytes]] = {}
-    for line in out.splitlines():
-        model = re.split(rb"[@#]", line, maxsplit=1)[0]
-        if len(model) != len(line):  # else it is the tag of no model
-            groups.setdefault(model.decode("utf-8", "surrogateescape"), []).append(line)
-    return {model: hashlib.sha256(b"\n".join(lines)).digest()[:16] for model, lines in groups.items()}
+def digest_tags(ids: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Returns a digest of the names and object ids of the tags of each model."""
+    digests: dict[str, _Digest] = {}
+    for name, oid in ids.items():  # sorted by name, as Git gives them
+        model = model_of(name)
+        if model != name:  # else it is the tag of no model
+            if model not in digests:
+                digests[model] = hashlib.sha256()
+            digests[model].update(b"%s %s\n" % (name.encode("utf-8", "surrogateescape"), oid))
+    return {model: digest.digest()[:16] for model, digest in digests.items()}
+
+
+def model_of(tag: str) -> str:
+    """Returns the model whose tag it is by its name; the whole name where it is that of none."""
+    return tag.partition("@")[0].partition("#")[0]
 
 
 def count_since(repo: GitRepository, old: str, tip: str) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -174,9 +174,11 @@ class GitRepository:
         out = self.runner.run(*_log_command(tip, paths, since=since, is_whole=is_whole))
         return list(parse_log(out))[::-1]
 
-    def iter_log(self, tip: str, paths: Sequence[str], *, since: str | None = None) -> Iterator[Commit]:
+    def iter_log(
+        self, tip: str, paths: Sequence[str], *, since: str | None = None, is_whole: bool = False
+    ) -> Iterator[Commit]:
         """Yields what ``log`` returns, newest first, while Git is still at it: neither holds all of them."""
-        yield from parse_log_pieces(self.runner.stream(*_log_command(tip, paths, since=since)))
+        yield from parse_log_pieces(self.runner.stream(*_log_command(tip, paths, since=since, is_whole=is_whole)))
 
     def authors_of(self, tip: str, folders: Sequence[str], *, under: str) -> dict[tuple[str, str], frozenset[str]]:
         """Returns who added files below some folders, by path and object id, in one Git call.
@@ -230,8 +232,26 @@ class GitRepository:
         except MregError:
             # One tag that cannot be parsed, or whose object is missing, ends for-each-ref; the rest still reads.
             lines = self._refs("%(refname)%00%(objectname)", patterns)
-            found = self.read_objects([line.split("\0")[1] for line in lines])
-            return [parse_tag_ref(line, each) for line, each in zip(lines, found, strict=True)]
+            return self._describe(lines)
+
+    def tag_ids(self) -> dict[str, bytes]:
+        """Returns the object id of every tag by its name, in one Git call that reads no object."""
+        ids: dict[str, bytes] = {}
+        rest = b""
+        for piece in self.runner.stream("for-each-ref", "--format=%(refname:lstrip=2)%00%(objectname)", "refs/tags/"):
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                name, _, oid = line.partition(b"\0")
+                ids[name.decode("utf-8", "surrogateescape")] = bytes.fromhex(oid.decode())
+        return ids
+
+    def describe_tags(self, ids: Mapping[str, str]) -> list[TagRef]:
+        """Returns tags whose object ids are known, in one Git call."""
+        return self._describe([f"refs/tags/{name}\0{oid}" for name, oid in ids.items()])
+
+    def _describe(self, lines: Sequence[str]) -> list[TagRef]:
+        found = self.read_objects([line.split("\0")[1] for line in lines])
+        return [parse_tag_ref(line, each) for line, each in zip(lines, found, strict=True)]
 
     def _refs(self, form: str, patterns: Sequence[str]) -> list[str]:
         out = self.runner.run("for-each-ref", f"--format={form}", *patterns)
