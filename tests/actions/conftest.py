@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from mreg.stores import yaml
 from tests.cli.conftest import _churn_template, churn
 from tests.conftest import Git, Mreg
 
@@ -136,6 +137,8 @@ class Act:
     action: Path
     api: Api
     git_config: str
+    programs: Path | None = None
+    """A folder of programs that the job finds before all others."""
 
     def __call__(self, event: str, workflow: str, payload: Mapping[str, Any], **secrets: str) -> Run:
         file = self.home / "event.json"
@@ -165,7 +168,7 @@ class Act:
         done = subprocess.run(
             [Path(sys.executable).with_name("act"), event, *words],
             cwd=self.repo,
-            env={"HOME": str(self.home), "PATH": _path()},
+            env={"HOME": str(self.home), "PATH": f"{self.programs}:{_path()}" if self.programs else _path()},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -203,11 +206,46 @@ def remote(churn: Path, tmp_path: Path, mreg_here: Mreg, git: Git) -> Path:
     return bare
 
 
+@pytest.fixture(scope="session")
+def installed(action: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Programs that save the first step of the action 5 s: a ``python3`` whose environments are there already.
+
+    What is in them was installed by that very step.  ``test_training`` runs workflows without this.
+    """
+    place = tmp_path_factory.mktemp("installed")
+    document = yaml.load_foreign((action / "action.yml").read_bytes(), "action.yml")
+    assert isinstance(document, dict)
+    [step] = [each for each in document["runs"]["steps"] if each["name"] == "Install mreg"]
+    env = {
+        **OFFLINE,
+        "PATH": _path(),
+        "MREG_PYTHON": "python3",
+        "RUNNER_TEMP": str(place),
+        "GITHUB_ACTION_PATH": str(action),
+    }
+    subprocess.run(["bash", "-e", "-o", "pipefail", "-c", step["run"]], env=env, check=True)
+    programs = place / "bin"
+    programs.mkdir()
+    real = shutil.which("python3", path=_path())
+    (programs / "pip").write_text("#!/bin/sh\n")
+    (programs / "python3").write_text(
+        f"""#!/bin/sh
+case "$1 $2" in
+"-m venv") mkdir -p "$3/bin" && ln -sf "{programs}/pip" "{place}/mreg/bin/mreg" "$3/bin" ;;
+*) exec {real} "$@" ;;
+esac
+"""
+    )
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    return programs
+
+
 @pytest.fixture
-def act(churn: Path, remote: Path, action: Path, api: Api, git_config: Path, tmp_path: Path) -> Act:
+def act(churn: Path, remote: Path, action: Path, api: Api, git_config: Path, installed: Path) -> Act:
     """Runs a workflow of ``churn``."""
     if not Path(sys.executable).with_name("act").exists():
         pytest.skip("act is not installed")
-    home = tmp_path / "runner"
+    home = remote.with_name("runner")
     home.mkdir()
-    return Act(churn, home, action, api, str(git_config))
+    return Act(churn, home, action, api, str(git_config), installed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -201,7 +202,7 @@ def test_push_of_hostile_names_and_notes_runs_nothing(
 
 def test_shallow_clone_is_completed_by_the_action(act: Act, remote: Path, git: Git, tmp_path: Path) -> None:
     git("clone", "--quiet", "--depth=1", f"file://{remote}", str(tmp_path / "shallow"))
-    shallow = Act(tmp_path / "shallow", act.home, act.action, act.api, act.git_config)
+    shallow = replace(act, repo=tmp_path / "shallow")
     run = shallow("push", "mreg-sync", {"ref": "refs/heads/main"})
     assert (run.code, run.results["sync"]) == (0, "success"), run.log
     assert run.outputs("sync")["transitions"] == "[]"
