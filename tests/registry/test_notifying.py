@@ -165,8 +165,8 @@ def test_slower_one_never_moves_the_marker_back(
     reader = Reader(repo)
     settings = reader.settings()
     timeline = reader.timeline(reader.commits(settings.tip, settings.policy.layout), settings.policy.layout)
-    assert Notifying(repo, env, "origin").run(timeline, ()) == ()
-    assert Notifying(repo, {**env, "CI": "true"}, "origin").hand_on(timeline, ()) == ()
+    assert Notifying(repo, env, lambda: timeline, "origin").run(()) == ()
+    assert Notifying(repo, {**env, "CI": "true"}, lambda: timeline, "origin").hand_on(()) == ()
     assert team.refs()[MARK] == before[MARK]
     assert told(sink) == ["staging v1.0.0", "staging v2.0.0"]
     promote(ada, 3)

@@ -21,7 +21,7 @@ _UNSOUND = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 def format_message(subject: str, body: str, trailers: Iterable[tuple[str, str]]) -> str:
     """Returns a message; an empty body is left out, and so is a trailer without a value."""
     lines = (f"{key}: {value}" for key, text in trailers if (value := _one_line(text)))
-    text = _ENDS_A_MESSAGE.sub(" ", _clean(body.replace("\r\n", "\n")).strip())
+    text = _ENDS_A_MESSAGE.sub(" ", _clean(body.replace("\r\n", "\n")).strip()) if body else ""
     return "\n\n".join(part for part in (_one_line(subject), text, "\n".join(lines)) if part) + "\n"
 
 
@@ -30,4 +30,4 @@ def _one_line(text: str) -> str:
 
 
 def _clean(text: str) -> str:
-    return _UNSOUND.sub("\ufffd", text)
+    return text if text.isascii() and text.isprintable() else _UNSOUND.sub("\ufffd", text)

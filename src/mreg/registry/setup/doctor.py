@@ -19,6 +19,7 @@ from mreg.registry.setup.gitignore import ignore_text
 from mreg.registry.setup.mending import mend_file, mend_history, mend_tag
 from mreg.registry.setup.remote_checks import examine_remote
 from mreg.registry.writing.ahead import Ahead, find_ahead
+from mreg.registry.writing.surveying import survey
 from mreg.registry.writing.tagging import Tagger
 from mreg.stores.git.pending import find_writer
 from mreg.stores.git.publishing import Publisher
@@ -47,9 +48,8 @@ def examine(path: Path, *, remote: bool = False) -> Diagnosis:
         return Diagnosis((*checks, Check("registry", ok=False, message=error.message, fix=error.hint)))
     checks.append(Check("registry", ok=True, message=f"branch {settings.branch}, folder {settings.policy.root}/"))
     checks += _branches(repo, settings)
-    state = Reader(repo).state(settings.tip, settings.policy)
-    checks += _files(repo, settings, state)
-    checks += _tags(repo, settings, state)
+    checks += _files(repo, settings)
+    checks += _tags(repo, settings)
     checks.append(_attempt("dvc remote", _remote, repo))
     if remote:
         checks += examine_remote(repo, settings)
@@ -142,7 +142,8 @@ def _count(repo: GitRepository, commits: str) -> int:
     return int(repo.runner.text("rev-list", "--count", commits))
 
 
-def _files(repo: GitRepository, settings: Settings, state: RegistryState) -> Iterator[Check]:
+def _files(repo: GitRepository, settings: Settings) -> Iterator[Check]:
+    state = Reader(repo).state(settings.tip, settings.policy)
     for finding in state.findings:
         yield _fault("registry files", finding, mend_file(finding, settings.branch))
     if not state.findings:
@@ -157,19 +158,22 @@ def _files(repo: GitRepository, settings: Settings, state: RegistryState) -> Ite
         yield Check("registry files", ok=False, message=message, fix="mreg init")
 
 
-def _tags(repo: GitRepository, settings: Settings, state: RegistryState) -> Iterator[Check]:
+def _tags(repo: GitRepository, settings: Settings) -> Iterator[Check]:
     if repo.is_shallow:
         return
-    reader, layout = Reader(repo), settings.policy.layout
-    timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
+    reader, layout = Reader(repo, settings), settings.policy.layout
     ahead = find_ahead(repo, settings.branch, settings.tip)
-    plan = Tagger(reader, Publisher(repo)).plan(timeline, layout, ahead=ahead)
+    found = survey(reader, Tagger(reader, Publisher(repo)), settings.tip, layout, ahead=ahead)
+    plan = found.plan
     if plan.missing:
         verb = "is" if len(plan.missing) == 1 else "are"
         message = f"{_amount(len(plan.missing), 'tag')} {verb} missing, first {plan.missing[0].name}"
         yield Check("tags", ok=False, message=message, fix="git fetch --tags && mreg sync")
-    for finding in timeline.findings:
-        yield _fault("history", finding, mend_history(finding, timeline, state, settings.branch))
+    past = found.standing.findings
+    state = reader.state(settings.tip, settings.policy) if past else RegistryState(settings.tip, settings.policy)
+    for finding in past:
+        fix = mend_history(finding, found.standing, found.commits, state, settings.branch)
+        yield _fault("history", finding, fix)
     yield from _tag_faults(repo, plan.findings, settings.branch, ahead)
     if ahead and plan.ahead:
         count = _amount(len(plan.ahead), "tag")

@@ -6,10 +6,12 @@ What a commit did is in the history for good; what is wrong now can be put right
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
-from mreg.core.history import Finding, Timeline
+from mreg.core.history import Finding, Standing
 from mreg.core.layout import Layout, PathKind
 from mreg.core.state import RegistryState
+from mreg.registry.reading.seals import Key
 
 __all__ = ["mend_file", "mend_history", "mend_tag"]
 
@@ -26,17 +28,27 @@ def mend_file(finding: Finding, branch: str) -> str:
     return f'git revert --no-edit "$({last})"   # or correct the file, and commit'
 
 
-def mend_history(finding: Finding, timeline: Timeline, state: RegistryState, branch: str) -> str:
-    """Returns what mends the present of something that a commit of the past did."""
+def mend_history(
+    finding: Finding, standing: Standing, commits: Mapping[Key, str], state: RegistryState, branch: str
+) -> str:
+    """Returns what mends the present of something that a commit of the past did.
+
+    Args:
+        finding: What it did.
+        standing: What the history has come to.
+        commits: The commit that registered each version.
+        state: The present.
+        branch: The registry branch.
+    """
     layout: Layout = state.policy.layout
     place = layout.locate(finding.place)
     if place and place.kind is PathKind.RECORD and place.version:
-        first = timeline.appearances[place.model, place.version]
+        key = (place.model, place.version)
         model = state.models.get(place.model)
-        if model and model.records.get(place.version) == first.record:
+        if model and model.records.get(place.version) == (standing.records.get(key) or standing.gone[key]):
             return _PAST
         path = shlex.quote(finding.place)
-        restore = f"git restore --source={first.commit.oid[:12]} --staged --worktree -- {path}"
+        restore = f"git restore --source={commits[key][:12]} --staged --worktree -- {path}"
         return f"{restore} && git commit --quiet -m 'Put back what was registered' -- {path}"
     if place and place.kind is PathKind.APPROVAL:
         return f"nothing: it does not count; who approved may do so again: mreg approve {place.model}@{place.version} …"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from mreg.core.history import Standing
 from mreg.core.results import Check
-from mreg.core.tags import derive_tags
+from mreg.core.tags import tags_of
 from mreg.errors import MregError
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.stores.git.publishing import RefMovedError, RefUpdate
@@ -53,8 +54,7 @@ def _branch(repo: GitRepository, settings: Settings, remote: str, there: str | N
 
 def _tags(repo: GitRepository, settings: Settings, remote: str, there: RemoteRefs) -> Check:
     name, reader, layout = "remote tags", Reader(repo), settings.policy.layout
-    timeline = reader.timeline(reader.commits(str(there.branch), layout), layout)
-    names = [tag.name for tag in derive_tags(timeline)]
+    names = [tag.name for tag in tags_of(reader.replay(Standing(), str(there.branch), layout))]
     here = dict(zip(names, repo.resolve([_TAGS + each for each in names]), strict=True))
     missing = [each for each in names if each not in there.tags]
     other = [each for each in names if here[each] not in {None, there.tags.get(each, here[each])}]

@@ -8,7 +8,7 @@ given to deploy; a sync at somebody's desk leaves it alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -38,16 +38,15 @@ class Notifying(Struct, frozen=True):
     repo: GitRepository
     environ: Mapping[str, str]
     """Holds the URLs of the sinks, and ``CI`` where this is a job of CI."""
+    read: Callable[[], Timeline]
+    """Gives the whole history; it is asked for where there is something to tell, and may be asked again."""
     remote: str = ""
     """Where the markers are; in this clone where empty."""
 
-    def run(
-        self, timeline: Timeline, created: Sequence[Transition], again: Sequence[Transition] = ()
-    ) -> tuple[Notification, ...]:
+    def run(self, created: Sequence[Transition], again: Sequence[Transition] = ()) -> tuple[Notification, ...]:
         """Tells of what nobody was told of yet, and once more of some.
 
         Args:
-            timeline: The whole history.
             created: The transitions whose tags were made just now: all that is told where nothing ever was.
             again: The transitions that are told whether they were or not.
         """
@@ -55,24 +54,23 @@ class Notifying(Struct, frozen=True):
         settings = reader.settings()
         if not settings.policy.notify:
             return ()
-        moves = self._claim(_NOTIFIED, timeline, settings.tip, created)
-        return self._tell(reader, settings, timeline, dict.fromkeys((*moves, *again)))
+        moves = self._claim(_NOTIFIED, settings.tip, created)
+        return self._tell(reader, settings, dict.fromkeys((*moves, *again)))
 
-    def hand_on(self, timeline: Timeline, created: Sequence[Transition]) -> tuple[Transition, ...]:
+    def hand_on(self, created: Sequence[Transition]) -> tuple[Transition, ...]:
         """Returns what a deploy job is to act on.
 
         In a job of CI that pushes, that is what none was given before, be its tags made here or pushed by whoever
         promoted; elsewhere it is what was made here.
 
         Args:
-            timeline: The whole history.
             created: The transitions whose tags were made just now: all that is given where nothing ever was.
         """
         if not (self.remote and self.environ.get("CI")):
             return tuple(created)
-        return tuple(self._claim(_HANDED_ON, timeline, Reader(self.repo).settings().tip, created))
+        return tuple(self._claim(_HANDED_ON, Reader(self.repo).settings().tip, created))
 
-    def find(self, timeline: Timeline, what: str) -> tuple[Transition, ...]:
+    def find(self, what: str) -> tuple[Transition, ...]:
         """Returns the transitions of a commit, or the one that a tag seals.
 
         Raises:
@@ -81,7 +79,7 @@ class Notifying(Struct, frozen=True):
         commit, says = self._locate(what)
         moves = tuple(
             each
-            for each in timeline.transitions
+            for each in self.read().transitions
             if each.commit == commit and (says is None or (each.model, each.stage) == (says.model, says.stage))
         )
         if not moves:
@@ -90,7 +88,7 @@ class Notifying(Struct, frozen=True):
             )
         return moves
 
-    def _claim(self, marker: str, timeline: Timeline, tip: str, created: Sequence[Transition]) -> Sequence[Transition]:
+    def _claim(self, marker: str, tip: str, created: Sequence[Transition]) -> Sequence[Transition]:
         """Returns what is new since a marker, and moves it; nothing where someone else did.
 
         Raises:
@@ -102,7 +100,7 @@ class Notifying(Struct, frozen=True):
             # It is ahead where someone who fetched later was faster: never back, or all after it were told again.
             if told is not None and is_ancestor(self.repo, tip, told):
                 return ()
-            moves = created if told is None else self._since(timeline, tip, told)
+            moves = created if told is None else self._since(tip, told)
             if claim(self.repo, self.remote, marker, new=tip, old=told):
                 return moves
         raise ConflictError(f"{marker} moved {_ATTEMPTS} times while mreg was writing", hint="try again")
@@ -116,9 +114,9 @@ class Notifying(Struct, frozen=True):
             fetch_object(self.repo, self.remote, marker)
         return told
 
-    def _since(self, timeline: Timeline, tip: str, told: str) -> list[Transition]:
+    def _since(self, tip: str, told: str) -> list[Transition]:
         commits = set(self.repo.runner.text("rev-list", "--first-parent", tip, f"^{told}").split("\n"))
-        return [each for each in timeline.transitions if each.commit in commits]
+        return [each for each in self.read().transitions if each.commit in commits]
 
     def _locate(self, what: str) -> tuple[str, TagName | None]:
         """Returns the commit that a tag seals, and what the tag is about; else the one that a revision names."""
@@ -127,9 +125,10 @@ class Notifying(Struct, frozen=True):
         sealed = [line.removeprefix("Mreg-Commit: ") for line in lines if line.startswith("Mreg-Commit: ")]
         return (sealed[-1], parse_tag_name(what)) if sealed else (self.repo.commit_of(what), None)
 
-    def _tell(
-        self, reader: Reader, settings: Settings, timeline: Timeline, moves: Iterable[Transition]
-    ) -> tuple[Notification, ...]:
+    def _tell(self, reader: Reader, settings: Settings, moves: Collection[Transition]) -> tuple[Notification, ...]:
+        if not moves:
+            return ()
+        timeline = self.read()
         evidence = StoredEvidence(reader, settings.policy.layout, settings.tip)
         found = []
         for move in moves:

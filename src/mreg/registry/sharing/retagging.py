@@ -54,7 +54,7 @@ def retag(
     """
     reader = Reader(repo)
     layout = reader.policy_at(new).layout
-    timeline = reader.timeline(reader.commits(new, layout), layout)
+    timeline = reader.timeline(reader.commits(new, layout, remember=True), layout)
     wanted = {tag.name: tag for tag in derive_tags(timeline)}
     there = upstream.tags()
     stale = _find_stale(reader, layout, old, wanted) if old != new else {}
@@ -68,7 +68,7 @@ def retag(
 
 def _find_stale(reader: Reader, layout: Layout, old: str, wanted: Mapping[str, DerivedTag]) -> dict[str, TagRef]:
     """Returns the tags here that mreg made for commits which are made again."""
-    before = reader.timeline(reader.commits(old, layout), layout)
+    before = reader.timeline(reader.commits(old, layout, remember=True), layout)
     changed = {tag.name: tag for tag in derive_tags(before) if wanted.get(tag.name) != tag}
     refs = [ref for ref in reader.repo.tags() if ref.name in changed] if changed else []
     contents = reader.repo.read([ref.oid for ref in refs])

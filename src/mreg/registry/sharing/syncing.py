@@ -10,26 +10,28 @@ Rules:
 from __future__ import annotations
 
 import shlex
+from collections import deque
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from mreg.core.auto import auto_stages, find_candidates
 from mreg.core.gates import Scan
-from mreg.core.history import Finding, Timeline
+from mreg.core.history import Finding, Standing, Timeline
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.plan import Plan
 from mreg.core.record import Record
 from mreg.core.results import Receipt, SyncReport
-from mreg.core.tags import derive_tags, find_blockers
+from mreg.core.tags import find_blockers, tags_of
 from mreg.core.transitions import plan_promote
 from mreg.errors import DataError, IdentityError, PushRefusedError, RefusedError, UsageError
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.sharing.notifying import Notifying
 from mreg.registry.writing.ahead import find_ahead
 from mreg.registry.writing.attempts import attempts, given_up
+from mreg.registry.writing.surveying import survey
 from mreg.registry.writing.tagging import Tagger
 from mreg.registry.writing.upstream import Upstream
 from mreg.registry.writing.view import View
@@ -73,27 +75,33 @@ class Syncing(Struct, frozen=True):
                 hint=f"mreg sync --resend {shlex.quote(self.resend)}   # without --no-notify",
             )
         if self.dry_run:
-            report, _ = self._tag(Publisher(self.repo), None)
+            report = self._tag(Publisher(self.repo), None)
             promotions, _ = self._promote(report)
             return replace(report, promotions=promotions)
-        report, timeline = self._tag_until_landed()
+        report = self._tag_until_landed()
         promotions, faults = self._promote(report)
         if promotions:
-            later, timeline = self._tag_until_landed()
+            later = self._tag_until_landed()
             commits = {each.commit for each in promotions}
-            moves = (each for each in timeline.transitions if each.commit in commits)
+            moves = (each for each in self._read(later).transitions if each.commit in commits)
             tags = (*report.created, *(tag for each in promotions for tag in each.tags), *later.created)
             transitions = (*report.transitions, *moves, *later.transitions)
             report = replace(later, created=tags, transitions=tuple(dict.fromkeys(transitions)), promotions=promotions)
         report = replace(report, findings=(*report.findings, *faults))
         if self.environ is None:
             return report
-        notifying = Notifying(self.repo, self.environ, report.remote)
-        again = notifying.find(timeline, self.resend) if self.resend is not None else ()
-        told = notifying.run(timeline, report.transitions, again)
-        return replace(report, transitions=notifying.hand_on(timeline, report.transitions), notifications=told)
+        notifying = Notifying(self.repo, self.environ, cache(partial(self._read, report)), report.remote)
+        again = notifying.find(self.resend) if self.resend is not None else ()
+        told = notifying.run(report.transitions, again)
+        return replace(report, transitions=notifying.hand_on(report.transitions), notifications=told)
 
-    def _tag_until_landed(self) -> tuple[SyncReport, Timeline]:
+    def _read(self, report: SyncReport) -> Timeline:
+        """Returns the whole history up to where a report was made: most syncs do without."""
+        reader = Reader(self.repo)
+        layout = reader.settings().policy.layout
+        return reader.timeline(reader.commits(str(report.commit), layout, remember=True), layout)
+
+    def _tag_until_landed(self) -> SyncReport:
         publisher = Publisher(self.repo)
         with publisher.locked():
             for _ in attempts():
@@ -111,36 +119,36 @@ class Syncing(Struct, frozen=True):
         upstream.follow(publisher)
         return upstream
 
-    def _tag(self, publisher: Publisher, upstream: Upstream | None) -> tuple[SyncReport, Timeline]:
+    def _tag(self, publisher: Publisher, upstream: Upstream | None) -> SyncReport:
         reader = Reader(self.repo)
         settings = reader.settings()
         layout = settings.policy.layout
-        timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
-        names = [tag.name for tag in derive_tags(timeline)]
+        names: list[str] = []
         if upstream:
+            names += (tag.name for tag in tags_of(reader.replay(Standing(), settings.tip, layout)))
             upstream.fetch_tags(names)
         tagger = Tagger(reader, publisher)
         ahead = find_ahead(self.repo, settings.branch, settings.tip)
-        plan = tagger.plan(timeline, layout, ahead=ahead)
+        found = survey(reader, tagger, settings.tip, layout, ahead=ahead)
+        plan = found.plan
         created = tuple(tag.name for tag in plan.missing)
         blocked: tuple[Finding, ...] = ()
         if not self.dry_run:
-            updates = tagger.build(plan, timeline, layout)
+            updates = tagger.build(plan, found.timeline, layout)
             created = tuple(update.ref.removeprefix(_TAGS) for update in updates)
             # What is wrong here does not go where nobody can take it back.
             wrong = {finding.place.removeprefix(_TAGS) for finding in plan.findings}
             right = [name for name in names if name not in wrong]
             blocked = self._publish(publisher, settings, updates, right, upstream)
-        report = SyncReport(
+        return SyncReport(
             created=created,
             present=plan.present,
             transitions=plan.transitions,
-            findings=(*timeline.findings, *plan.findings, *blocked),
+            findings=(*found.standing.findings, *plan.findings, *blocked),
             dry_run=self.dry_run,
             remote=upstream.remote if upstream else "",
             commit=settings.tip,
         )
-        return report, timeline
 
     def _publish(
         self,
@@ -184,11 +192,12 @@ class Syncing(Struct, frozen=True):
         writer = Writer(self.repo, scan=_remember(self.scan), push=bool(report.remote))
         reader = Reader(self.repo)
         layout = settings.policy.layout
-        timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
+        standing = Standing()
+        deque(reader.replay(standing, settings.tip, layout), maxlen=0)
         promotions: list[Receipt] = []
         for model, state in reader.state(settings.tip, settings.policy).models.items():
             for stage in stages:
-                candidates = find_candidates(state, timeline.lane(model, stage), stage)
+                candidates = find_candidates(state, standing.lane(model, stage), stage)
                 try:
                     receipt = self._try(writer, model, stage, candidates)
                 except (PushRefusedError, IdentityError) as error:

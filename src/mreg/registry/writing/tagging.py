@@ -65,6 +65,7 @@ class Tagger:
         models: Sequence[ModelName] = (),
         *,
         besides: Container[str] = (),
+        refs: Iterable[TagRef] | None = None,
         ahead: Ahead | None = None,
     ) -> TagPlan:
         """Returns which tags are missing; a fixed small number of Git calls, whatever their number.
@@ -74,10 +75,21 @@ class Tagger:
             layout: Where the registry's files are.
             models: Only these models' tags are read.
             besides: Names of tags that count as if they were not there.
+            refs: The tags, where they are known.
             ahead: What is fetched of the branch and not merged; its tags are not wrong.
         """
-        found = self._reader.repo.tags(tag_patterns(models) if models else [_PREFIX])
-        refs = {ref.name: ref for ref in found if ref.name not in besides}
+        found = self._reader.repo.tags(tag_patterns(models) if models else [_PREFIX]) if refs is None else refs
+        there = {ref.name: ref for ref in found if ref.name not in besides}
+        return self._plan(timeline, layout, models, there, ahead)
+
+    def _plan(
+        self,
+        timeline: Timeline,
+        layout: Layout,
+        models: Sequence[ModelName],
+        refs: Mapping[str, TagRef],
+        ahead: Ahead | None,
+    ) -> TagPlan:
         derived = list(derive_tags(timeline))
         there = [tag for tag in derived if tag.name in refs]
         absent = [tag for tag in derived if tag.name not in refs]
@@ -107,7 +119,7 @@ class Tagger:
 
     def find_fetched(self, ahead: Ahead, layout: Layout, models: Sequence[ModelName] = ()) -> set[str]:
         """Returns the names of the tags that commits explain which are fetched and not merged."""
-        timeline = self._reader.timeline(self._reader.commits(ahead.tip, layout, models), layout)
+        timeline = self._reader.timeline(self._reader.commits(ahead.tip, layout, models, remember=True), layout)
         wrong = {finding.place.removeprefix(_PREFIX) for finding in self.plan(timeline, layout, models).findings}
         return {tag.name for tag in derive_tags(timeline)} - wrong
 

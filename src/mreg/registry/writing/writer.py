@@ -214,7 +214,7 @@ class Writer:
         if not base.is_registry or upstream.tip == base.tip:
             return []
         layout = view.policy.layout
-        timeline = view.reader.timeline(view.reader.commits(base.tip, layout), layout)
+        timeline = view.reader.timeline(view.reader.commits(base.tip, layout, remember=True), layout)
         found = Tagger(view.reader, Publisher(self._repo)).plan(timeline, layout).findings
         wrong = {finding.place.removeprefix("refs/tags/") for finding in found}
         return upstream.unpushed_tags(timeline, base.tip, besides=wrong)

@@ -17,14 +17,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
+from sys import intern
 from typing import IO
 
 from msgspec import Struct
 from msgspec.msgpack import Decoder, Encoder
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from mreg.core.history import Commit
 from mreg.core.manifest import StageEntry
+from mreg.core.names import Version
 
 __all__ = ["LogFile", "LogWriter", "Stretch", "decode_stretch", "encode_stretch", "open_log"]
 
@@ -101,9 +103,16 @@ class LogFile(Struct, frozen=True):
         Raises:
             DecodeError: Someone wrote it who knew the checksum, and not the form.
         """
+        versions: dict[Version | None, Version | None] = {}
         with self._file as file:
             while length := file.read(_LENGTH):
-                yield decode_stretch(file.read(int.from_bytes(length, "big")))
+                stretch = decode_stretch(file.read(int.from_bytes(length, "big")))
+                for entry in stretch.entries.values():
+                    # Once in memory: stage files say the same few again and again, and a fold keeps what they say.
+                    force_setattr(entry, "by", intern(entry.by))
+                    force_setattr(entry, "version", versions.setdefault(entry.version, entry.version))
+                    force_setattr(entry, "replaces", versions.setdefault(entry.replaces, entry.replaces))
+                yield stretch
 
     def close(self) -> None:
         """Closes a file that is not read."""
