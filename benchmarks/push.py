@@ -30,7 +30,8 @@ class Clone:
         _call(["git", "clone", "--quiet", "--mirror", registry, self.origin])
         if not keeps_old_tags:
             _prune(self.origin)
-        _call(["git", "clone", "--quiet", "--no-checkout", f"file://{self.origin}", self.folder])
+        _call(["git", "clone", "--quiet", "--no-checkout", self.origin, self.folder])  # links: unpacking takes minutes
+        _call(["git", "-C", self.folder, "remote", "set-url", "origin", self.origin.as_uri()])
         _call(["git", "-C", self.folder, "reset", "--quiet", "--hard"])
         shutil.rmtree(self.folder / ".dvc" / "cache", ignore_errors=True)
         self._numbers = count(1)
