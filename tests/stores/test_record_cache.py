@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -88,6 +89,17 @@ def test_record_cache_that_was_damaged_counts_for_nothing(
 
 def _sealed(body: bytes) -> bytes:
     return record_cache._head(body) + b"\n" + body
+
+
+def test_record_cache_with_many_writers_has_a_whole_file_of_one(cache: RecordCache) -> None:
+    states = [{str(number): replace(PLAIN, notes=str(number) * 10_000)} for number in range(4)]
+    cache.save({CHURN: states[0]})
+    with ThreadPoolExecutor(len(states)) as pool:
+        writers = [pool.submit(lambda state: [cache.save({CHURN: state}) for _ in range(20)], each) for each in states]
+        while not all(writer.done() for writer in writers):
+            assert cache.load(CHURN) in states
+    assert [writer.exception() for writer in writers] == [None] * len(states)
+    assert cache.load(CHURN) in states
 
 
 def test_record_cache_that_cannot_be_written_is_no_error(cache: RecordCache, tmp_path: Path) -> None:
