@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -174,3 +174,13 @@ def test_namespaces_are_those_of_the_format() -> None:
 )
 def test_artifact_is_named_by_its_best_hash(artifact: Artifact | None, name: str) -> None:
     assert artifact_name(artifact) == name
+
+
+@given(st.dictionaries(st.text(max_size=4), st.text() | st.lists(st.text(max_size=4)) | st.integers(0, 9), max_size=4))
+@example({"reason": "\x7f"})
+@example({"reason": "\ud800", "by": 'J\u00f6rg "q" \\ /\b\f\n\r\t\x1f'})
+@example({"b": "2", "a": "1", "\u00e9": "3", "Z": "0"})
+def test_statement_is_what_pythons_json_makes_of_it(facts: dict[str, Plain]) -> None:
+    document = {**facts, "schema": 1, "kind": "approval.mreg"}
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    assert encode_statement(facts, Namespace.APPROVAL) == f"{text}\n".encode()
