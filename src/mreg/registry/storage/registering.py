@@ -177,6 +177,8 @@ class _Plans(Struct):
     is_contested: bool = False
     """True where bytes of the model were given up: a collection may be under way."""
     _provenance: Provenance | None = None
+    _listed: tuple[bytes | None, Mapping[str, str], bytes] | None = None
+    """A ``dvc.yaml``, the entry to be set in it, and what it then is: the same each time, unless the branch moves."""
 
     def build(self, view: View) -> Plan:
         asked, layout = self.asked, view.policy.layout
@@ -195,12 +197,17 @@ class _Plans(Struct):
         content = Content(
             pointer_path=pointer_path(layout, record),
             pointer=format_pointer(record.artifact).encode(),
-            dvc_yaml=set_artifact(dvc_yaml, asked.model, dvc_entry(layout, record)),
+            dvc_yaml=self._list(dvc_yaml, dvc_entry(layout, record)),
             file_list=format_file_list(files) if files else None,
         )
         lane = view.lane(asked.stage) if asked.stage else Lane()
         statement = view.statement(asked.reason, asked.approved_by)
         return plan_register(view.policy, view.model, lane, record, content, statement, stage=asked.stage)
+
+    def _list(self, dvc_yaml: bytes | None, entry: Mapping[str, str]) -> bytes:
+        if self._listed is None or self._listed[:2] != (dvc_yaml, entry):
+            self._listed = (dvc_yaml, entry, set_artifact(dvc_yaml, self.asked.model, entry))
+        return self._listed[2]
 
     def _describe(self, view: View, version: Version) -> Record:
         facts, tracked = self.asked.facts, self.tracked
