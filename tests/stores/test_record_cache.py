@@ -94,8 +94,13 @@ def _sealed(body: bytes) -> bytes:
 def test_record_cache_with_many_writers_has_a_whole_file_of_one(cache: RecordCache) -> None:
     states = [{str(number): replace(PLAIN, notes=str(number) * 10_000)} for number in range(4)]
     cache.save({CHURN: states[0]})
+
+    def write(state: dict[str, Record]) -> None:
+        for _ in range(20):
+            cache.save({CHURN: state})
+
     with ThreadPoolExecutor(len(states)) as pool:
-        writers = [pool.submit(lambda state: [cache.save({CHURN: state}) for _ in range(20)], each) for each in states]
+        writers = [pool.submit(write, each) for each in states]
         while not all(writer.done() for writer in writers):
             assert cache.load(CHURN) in states
     assert [writer.exception() for writer in writers] == [None] * len(states)
