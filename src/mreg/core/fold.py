@@ -18,7 +18,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from sys import intern
 
 from msgspec.structs import replace
 
@@ -214,13 +213,17 @@ def _move_stage(
         reason=(statement.reason if statement else "") or commit.subject,
         approved_by=statement.approved_by if statement else (),
         commit=commit.oid,
-        author=intern(commit.author),
-        email=intern(commit.email),
+        author=_once(standing, commit.author),
+        email=_once(standing, commit.email),
         adopted=adopted.tag if adopted else "",
         still_assigned=entry.still_assigned if entry and adopted else (),
         statement=statement,
         approvals=tuple(file for file in given.values() if file.position > since and not file.is_changed),
     )
+
+
+def _once(standing: Standing, text: str) -> str:
+    return standing.words.setdefault(text, text)
 
 
 def _move_archived(standing: Standing, commit: Commit, model: ModelName, after: Manifest) -> Iterator[Transition]:
@@ -245,6 +248,6 @@ def _move_archived(standing: Standing, commit: Commit, model: ModelName, after: 
             reason=(statement.reason if statement else "") or commit.subject,
             approved_by=(),
             commit=commit.oid,
-            author=intern(commit.author),
-            email=intern(commit.email),
+            author=_once(standing, commit.author),
+            email=_once(standing, commit.email),
         )

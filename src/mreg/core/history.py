@@ -218,6 +218,8 @@ class Standing(Struct):
     """The same of those that were deleted."""
     unseen: set[tuple[ModelName, Version]] = field(default_factory=set)
     """Versions whose record came before the first commit: what they were registered as, nobody here knows."""
+    words: dict[str, str] = field(default_factory=dict)
+    """Names and addresses of authors, each once in memory."""
     position: int = 0
     """How many commits were folded."""
     findings: list[Finding] = field(default_factory=list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from msgspec import Struct
@@ -18,11 +18,13 @@ __all__ = [
     "TagRef",
     "TreeFile",
     "find_addresses",
+    "log_command",
     "parse_added",
     "parse_batch",
     "parse_changes",
     "parse_log",
     "parse_log_pieces",
+    "parse_tag_ids",
     "parse_tag_ref",
     "parse_tree_files",
 ]
@@ -62,6 +64,26 @@ class TagRef(Struct, frozen=True):
     """Git's object type: ``tag`` where it is annotated; empty where the object is missing."""
     target: str
     """What the tag object names, itself a tag where tags are nested; empty for a lightweight or a malformed tag."""
+
+
+def log_command(tip: str, paths: Sequence[str], *, since: str | None, is_whole: bool = False) -> list[str]:
+    """Returns the Git command that prints what ``parse_log`` reads, of the first-parent commits up to one."""
+    return [
+        "log",
+        "-z",
+        "--first-parent",
+        "--diff-merges=first-parent",
+        "--raw",
+        "--no-renames",
+        "--no-abbrev",
+        "--no-decorate",
+        "--encoding=UTF-8",
+        f"--format={LOG_FORMAT}",
+        *(("--sparse",) if is_whole else ()),
+        f"{since}..{tip}" if since else tip,
+        "--",
+        *paths,
+    ]
 
 
 def parse_batch(out: bytes, count: int) -> Iterator[tuple[str, str, bytes] | None]:
@@ -170,6 +192,18 @@ def parse_tree_files(out: bytes) -> Iterator[TreeFile]:
         head, _, path = line.partition("\t")
         mode, _, oid = head.split(" ")
         yield TreeFile(path, mode, oid)
+
+
+def parse_tag_ids(pieces: Iterable[bytes]) -> dict[str, bytes]:
+    """Returns object ids by name, from lines of ``for-each-ref`` that are cut anywhere."""
+    ids: dict[str, bytes] = {}
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            name, _, oid = line.partition(b"\0")
+            ids[name.decode("utf-8", "surrogateescape")] = bytes.fromhex(oid.decode())
+    return ids
 
 
 def parse_tag_ref(line: str, found: tuple[str, str, bytes] | None = None) -> TagRef:

@@ -17,15 +17,16 @@ from mreg.stores.git.discovery import ID_BYTES, Place, discover, quarantine
 from mreg.stores.git.objects import Identity, empty_tree
 from mreg.stores.git.parsing import (
     ADDED_FORMAT,
-    LOG_FORMAT,
     TAG_FORMAT,
     TagRef,
     TreeFile,
+    log_command,
     parse_added,
     parse_batch,
     parse_changes,
     parse_log,
     parse_log_pieces,
+    parse_tag_ids,
     parse_tag_ref,
     parse_tree_files,
 )
@@ -171,14 +172,13 @@ class GitRepository:
             since: Only what came after this commit.
             is_whole: Also the commits that changed none of them.
         """
-        out = self.runner.run(*_log_command(tip, paths, since=since, is_whole=is_whole))
-        return list(parse_log(out))[::-1]
+        return list(parse_log(self.runner.run(*log_command(tip, paths, since=since, is_whole=is_whole))))[::-1]
 
     def iter_log(
         self, tip: str, paths: Sequence[str], *, since: str | None = None, is_whole: bool = False
     ) -> Iterator[Commit]:
         """Yields what ``log`` returns, newest first, while Git is still at it: neither holds all of them."""
-        yield from parse_log_pieces(self.runner.stream(*_log_command(tip, paths, since=since, is_whole=is_whole)))
+        yield from parse_log_pieces(self.runner.stream(*log_command(tip, paths, since=since, is_whole=is_whole)))
 
     def authors_of(self, tip: str, folders: Sequence[str], *, under: str) -> dict[tuple[str, str], frozenset[str]]:
         """Returns who added files below some folders, by path and object id, in one Git call.
@@ -231,27 +231,18 @@ class GitRepository:
             return [parse_tag_ref(line) for line in self._refs(TAG_FORMAT, patterns)]
         except MregError:
             # One tag that cannot be parsed, or whose object is missing, ends for-each-ref; the rest still reads.
-            lines = self._refs("%(refname)%00%(objectname)", patterns)
-            return self._describe(lines)
+            lines = self._refs("%(refname:lstrip=2)%00%(objectname)", patterns)
+            return self.describe_tags(dict(line.split("\0") for line in lines))
 
     def tag_ids(self) -> dict[str, bytes]:
         """Returns the object id of every tag by its name, in one Git call that reads no object."""
-        ids: dict[str, bytes] = {}
-        rest = b""
-        for piece in self.runner.stream("for-each-ref", "--format=%(refname:lstrip=2)%00%(objectname)", "refs/tags/"):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                name, _, oid = line.partition(b"\0")
-                ids[name.decode("utf-8", "surrogateescape")] = bytes.fromhex(oid.decode())
-        return ids
+        form = "%(refname:lstrip=2)%00%(objectname)"
+        return parse_tag_ids(self.runner.stream("for-each-ref", f"--format={form}", "refs/tags/"))
 
     def describe_tags(self, ids: Mapping[str, str]) -> list[TagRef]:
         """Returns tags whose object ids are known, in one Git call."""
-        return self._describe([f"refs/tags/{name}\0{oid}" for name, oid in ids.items()])
-
-    def _describe(self, lines: Sequence[str]) -> list[TagRef]:
-        found = self.read_objects([line.split("\0")[1] for line in lines])
-        return [parse_tag_ref(line, each) for line, each in zip(lines, found, strict=True)]
+        found = zip(ids.items(), self.read_objects(list(ids.values())), strict=True)
+        return [parse_tag_ref(f"refs/tags/{name}\0{oid}", each) for (name, oid), each in found]
 
     def _refs(self, form: str, patterns: Sequence[str]) -> list[str]:
         out = self.runner.run("for-each-ref", f"--format={form}", *patterns)
@@ -357,22 +348,3 @@ def _lines(names: Iterable[str]) -> bytes:
 def _setting(key: str) -> str:
     section, *between, name = key.split(".")
     return ".".join([section.lower(), *between, name.lower()])
-
-
-def _log_command(tip: str, paths: Sequence[str], *, since: str | None, is_whole: bool = False) -> list[str]:
-    return [
-        "log",
-        "-z",
-        "--first-parent",
-        "--diff-merges=first-parent",
-        "--raw",
-        "--no-renames",
-        "--no-abbrev",
-        "--no-decorate",
-        "--encoding=UTF-8",
-        f"--format={LOG_FORMAT}",
-        *(("--sparse",) if is_whole else ()),
-        f"{since}..{tip}" if since else tip,
-        "--",
-        *paths,
-    ]
