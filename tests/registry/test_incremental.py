@@ -172,6 +172,18 @@ def test_incremental_takes_no_model_for_another(world: World, tmp_path: Path) ->
     assert [fault.code for fault in world.verify().faults] == ["record-deleted"]
 
 
+def test_incremental_knows_what_merges_brought(world: World) -> None:
+    world.registry.promote("churn@v2", "staging", reason="better", branch="topic")
+    world.git("merge", "--quiet", "--no-ff", "-m", "Merge", "topic", cwd=world.repo)
+    world.registry.sync()
+    assert world.verify().ok
+    world.registry.rollback("churn", "staging", reason="slow")
+    found = world.verify()
+    assert (found.ok, found.transitions) == (True, 4)
+    world.edit("production", "v2.0.0")
+    assert [fault.code for fault in world.verify().faults] == ["rule-signature", "rule-approvals"]
+
+
 def test_incremental_looks_again_at_tags_of_commits_that_were_not_merged(
     world: World, tmp_path: Path, git: Git
 ) -> None:

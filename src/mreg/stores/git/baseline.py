@@ -118,6 +118,8 @@ def read_commits(repo: GitRepository, oids: Sequence[str], paths: Iterable[str])
         "log",
         "-z",
         "--no-walk=unsorted",
+        "--first-parent",
+        "--sparse",  # else a merge goes that is as its second parent
         "--diff-merges=first-parent",
         "--raw",
         "--no-renames",
