@@ -53,6 +53,9 @@ GIT_CONFIG = """\
     detachedHead = false
 """
 
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+os.environ.update(THREADS)  # before NumPy: threads that wait for each other burn what other tests need
+
 Address = tuple[Any, ...] | str | bytes
 _getaddrinfo = socket.getaddrinfo
 
@@ -217,6 +220,7 @@ def _sealed_variables(outside: Path, git_config: Path) -> dict[str, str]:
         "TERM": "dumb",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
+        **THREADS,
     }
 
 

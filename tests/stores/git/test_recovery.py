@@ -133,7 +133,11 @@ def test_killed_at_every_step_is_as_before_or_as_after(
     judged: Callable[[Callable[[Path, Git], Path]], tuple[Path, Judge]],
     maker: Callable[[Path, Git], Path],
     when: str,
+    *,
+    soak: bool,
 ) -> None:
+    if when == "orphan" and maker in {sha256, unborn, crlf, large} and not soak:
+        pytest.skip("with --soak: what Git does without its parent hangs on none of these")
     template, judge = judged(maker)
     command = [sys.executable, str(HERE / "dying.py"), str(template), str(tmp_path / "out"), when]
     subprocess.run(command, env={**os.environ, **ENV}, check=True)
