@@ -19,12 +19,13 @@ from pathlib import Path, PurePosixPath
 
 from mreg.core.history import FileChange
 from mreg.errors import DirtyFilesError, GitError
+from mreg.stores.git.locating import list_worktrees, name_git_dir
 from mreg.stores.git.objects import empty_tree
 from mreg.stores.git.patching import Patch
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import GitRunner, failure
 
-__all__ = ["Worktree", "find_held", "find_worktrees", "name_git_dir", "release_held", "reopen_worktrees"]
+__all__ = ["Worktree", "find_held", "find_worktrees", "release_held", "reopen_worktrees"]
 
 INDEX_LOCK_TIMEOUT_S = 3.0
 _POLL_S = 0.05
@@ -287,13 +288,13 @@ class Worktree:
 
 def find_worktrees(repo: GitRepository, ref: str, note: Path) -> list[Worktree]:
     """Returns the worktrees that have a branch checked out, born or not."""
-    found = _list_worktrees(repo)
+    found = list_worktrees(repo)
     return [Worktree(repo, folder, git_dir, note) for git_dir, (folder, branch) in found.items() if branch == ref]
 
 
 def reopen_worktrees(repo: GitRepository, names: Collection[str], note: Path) -> list[Worktree]:
     """Returns the worktrees of a note where they are now, less those that are gone."""
-    trees = [Worktree(repo, folder, git_dir, note) for git_dir, (folder, _) in _list_worktrees(repo).items()]
+    trees = [Worktree(repo, folder, git_dir, note) for git_dir, (folder, _) in list_worktrees(repo).items()]
     return [tree for tree in trees if tree.name in names]
 
 
@@ -317,39 +318,6 @@ def _is_ours(lock: Path, note: Path) -> bool:
         return False
     # Not the whole path: the repository may have been moved, or be mounted elsewhere.
     return said.parts[-2:] == note.parts[-2:]
-
-
-def _list_worktrees(repo: GitRepository) -> dict[Path, tuple[Path, str]]:
-    """Returns folder and branch of each worktree, by its Git directory."""
-    found: dict[Path, tuple[Path, str]] = {}
-    for block in repo.runner.text("worktree", "list", "--porcelain").split("\n\n"):
-        lines = dict(line.partition(" ")[::2] for line in block.split("\n"))
-        folder = Path(lines.get("worktree", ""))
-        git_dir = _git_dir(folder)
-        # None: bare, or gone; or moved, or a submodule, for which Git gives another folder here.  Of another
-        # repository: that which this one is a copy of.
-        if git_dir is not None and repo.common_dir.resolve() in {git_dir, git_dir.parent.parent}:
-            found[git_dir] = folder, lines.get("branch", "")
-    here = repo.git_dir.resolve()
-    if repo.worktree and here not in found:
-        found[here] = repo.worktree, f"refs/heads/{repo.head_branch() or ''}"
-    return found
-
-
-def name_git_dir(repo: GitRepository, git_dir: Path) -> str:
-    """Returns a worktree's Git directory as seen from the one that all worktrees share."""
-    return Path(os.path.relpath(git_dir.resolve(), repo.common_dir.resolve())).as_posix()
-
-
-def _git_dir(folder: Path) -> Path | None:
-    place = folder / ".git"
-    if place.is_dir():
-        return place.resolve()
-    try:
-        text = place.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return None
-    return (folder / text.removeprefix("gitdir: ").rstrip("\n")).resolve()
 
 
 def _is_plain(folder: Path, path: str) -> bool:
