@@ -17,6 +17,7 @@ import git.cmd  # noqa: F401 - when it is imported it runs `git version`, which 
 import pytest
 
 from benchmarks.generate import generate
+from mreg.registry.reading import models as listed
 from tests.conftest import Git, Mreg
 
 SIZES = {"small": (6, 2), "large": (180, 20)}
@@ -113,6 +114,20 @@ def test_list_of_versions_asks_git_for_no_record_twice(registries: dict[str, Pat
     repo = registries["large"]
     first, second = (count_git(mreg_here, repo, *READERS["list of all versions"]) for _ in range(2))
     assert (first.count("cat-file"), len(first)) == (second.count("cat-file") + 1, len(second) + 1)
+
+
+def test_list_of_a_large_registry_reads_what_changed(
+    registries: dict[str, Path], mreg_here: Mreg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listed, "LARGE", 100)
+    repo = registries["large"]
+    first, second = (count_git(mreg_here, repo, "list") for _ in range(2))
+    mreg_here("clear", MODEL, "production", "--reason", "bad", cwd=repo, check=0)
+    third = count_git(mreg_here, repo, "list")
+    assert [names.count("ls-tree") for names in (first, second, third)] == [1, 0, 1]
+    assert [names.count("diff-tree") for names in (first, second, third)] == [0, 0, 1]
+    assert len(second) < len(first)
+    assert mreg_here("list", cwd=repo, check=0) == mreg_here("list", "--at", "main", cwd=repo, check=0)
 
 
 def test_compare_starts_no_git_process_a_version(registries: dict[str, Path], mreg_here: Mreg) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from mreg.core.record import Record
 from mreg.core.results import VersionList
 from mreg.errors import NotFoundError
 from mreg.registry.queries import Queries
-from mreg.registry.reading import records
+from mreg.registry.reading import models, records
 from mreg.render.json import render_json
+from mreg.stores import model_cache
 from tests.conftest import Git
 
 MODELS = ("churn", "fraud/eu", "fraud/us")
@@ -45,7 +47,7 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path, git: Git, monkeypat
     return tmp_path / "repo"
 
 
-def change(chance: random.Random, number: int) -> None:
+def change(chance: random.Random, number: int, *, spoils: bool = True) -> None:
     """Adds, changes, spoils or deletes the record of a version, or what a stage holds."""
     model, version = chance.choice(MODELS), f"v{chance.randrange(1, 9)}.0.0"
     path = Path(f"registry/{model}/versions/{version}.yaml")
@@ -54,13 +56,13 @@ def change(chance: random.Random, number: int) -> None:
     params = chance.choice(["{depth: 3}", *ODD])
     text = RECORD.format(model=model, version=named, md5="a" * 32, sha256="b" * 64, number=number, params=params)
     kind = chance.random()
-    if kind < 0.15:
+    if kind < 0.15 and spoils:
         path.unlink(missing_ok=True)
     else:
-        path.write_text("schema: [\n" if kind < 0.25 else text, encoding="utf-8")
+        path.write_text("schema: [\n" if 0.15 <= kind < 0.25 else text, encoding="utf-8")
     stage = Path(f"registry/{model}/stages/production.yaml")
     stage.parent.mkdir(parents=True, exist_ok=True)
-    stage.write_text(f"version: {version}\n" if chance.random() < 0.9 else "version: [\n")
+    stage.write_text(f"version: {version}\n" if chance.random() < 0.9 or not spoils else "version: [\n")
 
 
 def look(at: str | None = None) -> list[VersionList]:
@@ -104,6 +106,83 @@ def test_versions_are_the_same_with_what_is_remembered_and_without(registry: Pat
         assert render_json(Queries.snapshot().stream_versions(at=at)) == render_json(expected[0])
     assert expected[0].findings
     assert list((registry / ".git/mreg/records").iterdir())
+
+
+def test_models_are_the_same_with_what_is_remembered_and_without(
+    registry: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "LARGE", 1)
+    chance = random.Random(7)
+    kept = registry / ".git/mreg/models"
+    met = set()
+    for number in range(1, 25):
+        for _ in range(chance.choice([0, 1, 1, 2])):
+            change(chance, number, spoils=chance.random() < 0.2)
+        if number % 7 == 0:
+            Path("registry/README.md").write_text(f"{number}\n")
+            Path("registry/notes.txt").write_text("a stray\n")
+        elif number % 7 == 2:
+            Path("registry/notes.txt").unlink(missing_ok=True)
+        if number == 9:
+            Path("registry.yaml").write_text("schema: 1\nstages: {shadow: {}, production: {}}\n")
+        git("add", "registry.yaml", "registry")
+        git("commit", "--quiet", "--allow-empty", f"--message={number}")
+        if number in {8, 15}:
+            git("reset", "--quiet", "--hard", f"HEAD~{number // 3}")
+        expected = Queries.snapshot().list(at="HEAD")
+        for _ in range(2):
+            assert repr(Queries.snapshot().list()) == repr(expected)
+        is_kept = kept.exists() and git("rev-parse", "HEAD:registry").encode() in kept.read_bytes()
+        assert is_kept != bool(expected.findings)
+        met.add(is_kept)
+    assert met == {True, False}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda whole: whole[:-1],
+        lambda whole: whole.replace(b"mreg-models-1", b"mreg-models-0"),
+        lambda whole: whole.replace(b"churn", b"chunk"),
+        lambda _: model_cache._head(b"\x01") + b"\n\x01",
+    ],
+)
+def test_what_is_remembered_of_models_counts_for_nothing_where_it_was_damaged(
+    damage: Callable[[bytes], bytes], repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "LARGE", 1)
+    Path("registry.yaml").write_text("schema: 1\n")
+    path = Path("registry/churn/versions/v1.0.0.yaml")
+    path.parent.mkdir(parents=True)
+    path.write_text(RECORD.format(model="churn", version="v1", md5="", sha256="", number=1, params="{}"))
+    git("add", "registry.yaml", "registry")
+    git("commit", "--quiet", "--message=One")
+    expected = Queries.snapshot().list()
+    kept = repo / ".git/mreg/models"
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
+    assert Queries.snapshot().list() == expected
+    assert kept.read_bytes() == whole
+
+
+def test_what_is_remembered_of_a_tree_that_is_gone_counts_for_nothing(
+    repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "LARGE", 1)
+    Path("registry.yaml").write_text("schema: 1\n")
+    for number in (1, 2):
+        path = Path(f"registry/churn/versions/v{number}.0.0.yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(RECORD.format(model="churn", version=f"v{number}", md5="", sha256="", number=1, params="{}"))
+        git("add", "registry.yaml", "registry")
+        git("commit", "--quiet", f"--message={number}")
+        if number == 1:
+            Queries.snapshot().list()
+            git("reset", "--quiet", "--soft", "HEAD~1")
+    git("reflog", "expire", "--expire=now", "--all")
+    git("prune", "--expire=now")
+    assert Queries.snapshot().list() == Queries.snapshot().list(at="HEAD")
 
 
 def test_stream_of_versions_keeps_no_more_than_a_group(registry: Path, git: Git) -> None:

@@ -18,6 +18,7 @@ from mreg.core.state import RegistryState
 from mreg.errors import DataError, UsageError
 from mreg.registry.arguments import as_texts, as_when
 from mreg.registry.reading import answers
+from mreg.registry.reading.models import list_landed
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.stores.git.repository import GitRepository
 
@@ -83,6 +84,10 @@ class Queries:
         Raises:
             NotFoundError: ``at`` names nothing.
         """
+        if at is None:
+            reader = self._reader()
+            settings = reader.settings()
+            return list_landed(reader, settings.tip, settings.policy)
         _, state, _ = self._state(at=at)
         return answers.list_models(state)
 
