@@ -43,7 +43,7 @@ READERS: dict[str, tuple[str, ...]] = {
 }
 FEW = 13
 """More Git processes than this no reader may start, whatever there is to read."""
-FEW_TO_WRITE = 30
+FEW_TO_WRITE = 28
 DECIDING = {
     "mreg.core.best",
     "mreg.core.gates",
