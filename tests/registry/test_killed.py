@@ -114,13 +114,28 @@ class Scene:
             assert len(objects) >= 3 + has_new
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the scene of all tests is: commits of a registry depend on where it is."""
+    return tmp_path_factory.mktemp("killed")
+
+
 @pytest.fixture
-def scene(repo: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def scene(place: Path, repo: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> Scene:
     """Versions 1 to 3 of churn; production went from 1 to 2, which archived 1."""
-    work = tmp_path / "work"
+    monkeypatch.chdir(tmp_path)
+    if not (place / "template").exists():
+        _make_scene(place / "work", repo, git)
+        shutil.copytree(place / "work", place / "template", symlinks=True)
+    shutil.copytree(place / "template", tmp_path / "template", symlinks=True, copy_function=_copy)
+    scene = Scene(place / "work", tmp_path / "template", git)
+    scene.reset()
+    return scene
+
+
+def _make_scene(work: Path, repo: Path, git: Git) -> None:
     work.mkdir()
     repo.rename(work / "repo")
-    monkeypatch.chdir(tmp_path)
     registry = Registry.init(work / "repo", remote=str(work / "remote"))
     for number in (1, 2, 3):
         (work / "model.bin").write_bytes(b"model %d" % number)
@@ -136,8 +151,6 @@ def scene(repo: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch)
     git("add", "staged.txt", cwd=work / "repo")
     (work / "repo" / "notes.txt").write_text("untracked\n")
     git("repack", "-adq", cwd=work / "repo")
-    shutil.copytree(work, tmp_path / "template", symlinks=True)
-    return Scene(work, tmp_path / "template", git)
 
 
 def _copy(source: str, target: str) -> None:
@@ -146,12 +159,6 @@ def _copy(source: str, target: str) -> None:
             os.link(source, target)
             return
     shutil.copy2(source, target)
-
-
-@pytest.fixture
-def victims() -> Iterator[Victims]:
-    with Victims() as running:
-        yield running
 
 
 @dataclass(frozen=True)
@@ -172,6 +179,7 @@ class Trial:
         scene.reset()
         before = scene.snapshot()
         answers = {before.main: scene.answers()}
+        scene.reset()  # what is remembered of a file hangs on its age: here as in each run that follows
         whole = victims.run(*args, cwd=scene.repo, root=scene.work, env=DATES)
         assert whole.status == 0, whole.output
         after = scene.snapshot()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +46,6 @@ class Sides:
         path = os.environ["PATH"]
         env, scene = {**DATES, "PATH": f"{git.parent}{os.pathsep}{path}" if git else path}, self.scene
         return self.victims.run("push", cwd=scene.repo, root=scene.work, env=env, stop=stop)
-
-
-@pytest.fixture
-def victims() -> Iterator[Victims]:
-    with Victims() as running:
-        yield running
 
 
 @pytest.fixture

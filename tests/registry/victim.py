@@ -62,7 +62,7 @@ class Victims:
     """A process that runs one command after the other."""
 
     def __init__(self) -> None:
-        """Starts it in the environment of now."""
+        """Starts it."""
         env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))}
         command = [sys.executable, "-m", "tests.registry.victim"]
         self._process = subprocess.Popen(
@@ -88,8 +88,8 @@ class Victims:
         stop: int = 0,
         signal: int = signal.SIGKILL,
     ) -> Outcome:
-        """Runs one command of mreg's, to its end or to a step."""
-        order = Order(args, str(cwd), str(root), dict(env or {}), stop, signal)
+        """Runs one command of mreg's in the environment of now, to its end or to a step."""
+        order = Order(args, str(cwd), str(root), {**os.environ, **(env or {})}, stop, signal)
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -138,6 +138,7 @@ def _become(order: Order, log: int, output: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        os.environ.clear()
         os.environ.update(order.env)
         os.chdir(order.cwd)
         time.tzset()
