@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,16 @@ def registry(repo: Path, tmp_path: Path) -> Registry:
 
 
 @pytest.fixture
-def two(registry: Registry, tmp_path: Path) -> Registry:
+def two(made: Path, repo: Path, kept: Callable[[Callable[[], object]], None]) -> Registry:
     """Two versions of churn, neither in a stage."""
-    for number in (1, 2):
-        add(registry, tmp_path, number)
-    return registry
+
+    def make() -> None:
+        registry = Registry.init(repo, remote=str(made / "remote"))
+        for number in (1, 2):
+            add(registry, made, number)
+
+    kept(make)
+    return Registry.open(repo)
 
 
 def add(registry: Registry, folder: Path, number: int, model: str = "churn", **facts: Any) -> str:  # noqa: ANN401 - handed on
@@ -93,6 +99,7 @@ def test_register_makes_a_commit_a_tag_and_leaves_the_file_alone(registry: Regis
 
 
 def test_register_same_bytes_is_refused_unless_forced(two: Registry, tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"model 2")
     with pytest.raises(UnchangedArtifactError, match=r"churn v2\.0\.0"):
         two.register("churn", tmp_path / "model.bin")
     assert str(two.register("churn", tmp_path / "model.bin", force=True).plan.version) == "v3.0.0"
@@ -343,15 +350,17 @@ def test_pull_over_a_file_of_the_users_is_refused(two: Registry, tmp_path: Path)
     assert two.pull("churn", mine, force=True).changed
 
 
-def test_pull_of_changed_bytes_fails_and_keeps_the_destination(two: Registry, repo: Path, tmp_path: Path) -> None:
+def test_pull_of_changed_bytes_fails_and_keeps_the_destination(registry: Registry, repo: Path, tmp_path: Path) -> None:
+    for number in (1, 2):  # into a remote of its own, which is spoilt
+        add(registry, tmp_path, number)
     target = tmp_path / "out.bin"
-    two.pull("churn@v1", target)
+    registry.pull("churn@v1", target)
     for place in (repo / ".dvc" / "cache", tmp_path / "remote"):
         for stored in (path for path in place.rglob("*") if path.is_file() and path.read_bytes() == b"model 2"):
             stored.chmod(0o644)
             stored.write_bytes(b"model 3")
     with pytest.raises(CorruptArtifactError):
-        two.pull("churn@v2", target)
+        registry.pull("churn@v2", target)
     assert target.read_bytes() == b"model 1"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,12 +24,17 @@ def registry(repo: Path, tmp_path: Path) -> Registry:
 
 
 @pytest.fixture
-def two(registry: Registry, tmp_path: Path) -> Registry:
+def two(made: Path, repo: Path, kept: Callable[[Callable[[], object]], None]) -> Registry:
     """Two versions of churn, the first in production."""
-    add(registry, tmp_path, 1)
-    add(registry, tmp_path, 2)
-    registry.promote("churn@v1", "production", reason="first")
-    return registry
+
+    def make() -> None:
+        registry = Registry.init(repo, remote=str(made / "remote"))
+        add(registry, made, 1)
+        add(registry, made, 2)
+        registry.promote("churn@v1", "production", reason="first")
+
+    kept(make)
+    return Registry.open(repo)
 
 
 def add(
