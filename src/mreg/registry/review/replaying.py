@@ -6,6 +6,8 @@ import gc
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from mreg.core.audit import Auditor
 from mreg.core.audited import Judged
 from mreg.core.gates import Scan
@@ -64,6 +66,7 @@ class Replay:
         self._contents: dict[str, bytes] = {}
         self._manifests: dict[str, Manifest | DataError] = {}
         self._lost: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
 
     @property
     def gaps(self) -> tuple[Finding, ...]:
@@ -144,13 +147,21 @@ class Replay:
     def _manifest(self, path: str, oid: str) -> Manifest:
         if oid not in self._manifests:
             try:
-                self._manifests[oid] = parse_manifest(path, self._contents[oid])
+                self._manifests[oid] = self._share(parse_manifest(path, self._contents[oid]))
             except DataError as error:
                 self._manifests[oid] = error
         found = self._manifests[oid]
         if isinstance(found, DataError):
             raise found
         return found
+
+    def _share(self, manifest: Manifest) -> Manifest:
+        """Returns a stage file whose texts are there once: a long history says the same names and reasons again."""
+        entry = manifest.entry
+        if entry is None:
+            return manifest
+        reason, by = (self._texts.setdefault(text, text) for text in (entry.reason, entry.by))
+        return Manifest(replace(entry, reason=reason, by=by))
 
     def _settings(self, oid: str) -> Policy:
         return parse_settings(self._contents[oid])

@@ -145,7 +145,6 @@ class TagAudit:
         """The tags of GTO's that the registry was made from: judged at the end, when all is known."""
         self._events: list[Event] = []
         """Those that have such tags."""
-        self._seen: set[str] = set()
         self._right = 0
         self._found: list[_Found] = []
 
@@ -172,7 +171,6 @@ class TagAudit:
             else:
                 target = self._targets.get(key)
                 wanted[tag.name] = _Wanted(commit, target, tag, is_required=target is not None)
-        self._seen.update(wanted)
         for name, each in wanted.items():
             if name not in self._tags.left:
                 self._miss(name, each)
@@ -223,10 +221,10 @@ class TagAudit:
 
     def _judge_rest(self, standing: Standing, late: Mapping[str, _Wanted]) -> None:
         """Judges the tags that no commit calls for, and those of GTO's."""
-        again = late.keys() & self._seen
-        if again:  # what the history called for before it named the tag as one of GTO's
-            self._right -= len(self._tags.put_back(again) - {each.name for each in self._found})
-            self._found = [each for each in self._found if each.name not in again]
+        if late:  # what the history called for too, before or after it named the tag as one of GTO's
+            taken = self._tags.put_back(name for name in late if name not in self._tags.left)
+            self._right -= len(taken - {each.name for each in self._found})
+            self._found = [each for each in self._found if each.name not in late]
         for name, wanted in late.items():
             if name not in self._tags.left:
                 self._miss(name, wanted)
