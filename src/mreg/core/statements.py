@@ -12,7 +12,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from enum import Enum
 
@@ -27,6 +26,7 @@ __all__ = ["Namespace", "artifact_name", "encode_statement", "encode_transition"
 
 SCHEMA = 1
 _encode = Encoder(order="sorted").encode
+_OTHERWISE = b"\x7f"
 
 
 class Namespace(str, Enum):
@@ -71,10 +71,12 @@ def encode_transition(model: ModelName, stage: StageName, artifact: str, entry: 
 def encode_statement(facts: Mapping[str, Plain], kind: Namespace) -> bytes:
     """Returns the canonical bytes of a statement."""
     document = {**facts, "schema": SCHEMA, "kind": kind.value}
-    with suppress(UnicodeEncodeError):
+    try:
         quick = _encode(document)  # in an eightieth of the time, but for what it writes otherwise
-        if quick.isascii() and b"\x7f" not in quick:
-            return quick + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair
+        quick = _OTHERWISE
+    if quick.isascii() and _OTHERWISE not in quick:
+        return quick + b"\n"
     import json  # noqa: PLC0415 - few statements need it
 
     return (json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True) + "\n").encode("ascii")
