@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from mreg import Registry
-from mreg.core.history import Timeline
+from mreg.core.history import Standing, Timeline
 from mreg.registry.reading.reader import Reader
 from mreg.registry.writing import surveying
 from mreg.registry.writing.surveying import survey
 from mreg.registry.writing.tagging import Tagger, TagPlan
+from mreg.stores.git import log_cache
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, GitRunner
@@ -127,3 +129,20 @@ def test_survey_of_a_registry_that_is_right_reads_no_tag(
     assert found.plan == TagPlan((), len(tags(git, repo)), ())
     assert found.timeline == Timeline()
     assert [each for each in calls if each != "rev-parse"] == ["cat-file"] * 2  # stage files; whether objects are there
+
+
+def test_replay_of_what_is_kept_says_what_git_says(
+    registry: Registry, repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_cache, "SLOW_S", 0.0)
+    monkeypatch.setattr(log_cache, "STRETCH", 2)
+    settings, place = registry.settings(), GitRepository(repo)
+    reader, layout = Reader(place), settings.policy.layout
+    timeline = reader.timeline(reader.commits(settings.tip, layout), layout)
+    assert len(timeline.transitions) == 4
+    for _ in range(2):  # from Git, then from what is kept
+        standing = Standing()
+        assert list(Reader(place, settings).replay(standing, settings.tip, layout)) == timeline.events
+        kept = {name: getattr(timeline, name) for name in Standing.__struct_fields__}
+        assert asdict(standing) == kept
+    assert len(list((repo / ".git" / "mreg" / "history").iterdir())) == 1
