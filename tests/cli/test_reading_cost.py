@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks.generate import generate
 from mreg.registry.reading import models as listed
+from mreg.stores.git import log_cache
 from tests.conftest import Git, Mreg
 
 SIZES = {"small": (6, 2), "large": (180, 20)}
@@ -72,6 +73,12 @@ WEIGHTS = 16 * MEBIBYTE
 FILES = 200
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts bytes through /proc")
+
+
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    # On a busy machine the log of one registry would be kept, being slow to read, and that of the other not.
+    monkeypatch.setattr(log_cache, "SLOW_S", float("inf"))
 
 
 @pytest.fixture(scope="session")
