@@ -24,10 +24,10 @@ from itertools import chain, islice
 from pathlib import Path
 
 from msgspec import MsgspecError, Struct
-from msgspec.structs import replace
 
 from mreg.core.history import Commit
 from mreg.core.manifest import StageEntry
+from mreg.stores.git.covering import only_below
 from mreg.stores.git.log_file import (
     SUFFIX,
     LogFile,
@@ -136,13 +136,8 @@ def _count_since(repo: GitRepository, old: str, tip: str) -> int | None:
 
 def _below(stretches: Iterable[Stretch], folders: Sequence[str]) -> Iterator[Stretch]:
     """Yields what wider folders hold of some; the rest is what Git would leave out too."""
-    prefixes = tuple(f"{folder}/" for folder in folders)
     for stretch in stretches:
-        commits = []
-        for commit in stretch.commits:
-            changes = tuple(each for each in commit.changes if each.path.startswith(prefixes) or each.path in folders)
-            if changes:
-                commits.append(replace(commit, changes=changes))
+        commits = list(only_below(stretch.commits, folders))
         oids = {each.new for commit in commits for each in commit.changes}
         yield Stretch(commits, {oid: entry for oid, entry in stretch.entries.items() if oid in oids})
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from mreg.core.history import Commit, FileChange
 from mreg.core.watching import Watcher
 from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
+from mreg.stores.git.covering import cover, only_below
 from mreg.stores.git.discovery import ID_BYTES, Place, discover, quarantine
 from mreg.stores.git.objects import Identity, empty_tree
 from mreg.stores.git.parsing import (
@@ -24,7 +25,6 @@ from mreg.stores.git.parsing import (
     parse_added,
     parse_batch,
     parse_changes,
-    parse_log,
     parse_log_pieces,
     parse_tag_ids,
     parse_tag_ref,
@@ -152,9 +152,7 @@ class GitRepository:
         seconds = int(moment.timestamp())
         if seconds < 0:  # no commit is that old, and Git would read another date
             return None
-        return (
-            self.runner.text("rev-list", "--first-parent", "--max-count=1", f"--before=@{seconds} +0000", tip) or None
-        )
+        return self.runner.text("rev-list", "--first-parent", "-1", f"--before=@{seconds} +0000", tip) or None
 
     def files(self, rev: str, folders: Sequence[str]) -> list[TreeFile]:
         """Returns every file below some folders of a commit, sorted by path, in one Git call."""
@@ -172,13 +170,15 @@ class GitRepository:
             since: Only what came after this commit.
             is_whole: Also the commits that changed none of them.
         """
-        return list(parse_log(self.runner.run(*log_command(tip, paths, since=since, is_whole=is_whole))))[::-1]
+        return list(self.iter_log(tip, paths, since=since, is_whole=is_whole))[::-1]
 
     def iter_log(
         self, tip: str, paths: Sequence[str], *, since: str | None = None, is_whole: bool = False
     ) -> Iterator[Commit]:
         """Yields what ``log`` returns, newest first, while Git is still at it: neither holds all of them."""
-        yield from parse_log_pieces(self.runner.stream(*log_command(tip, paths, since=since, is_whole=is_whole)))
+        asked = paths if is_whole else cover(paths)
+        log = parse_log_pieces(self.runner.stream(*log_command(tip, asked, since=since, is_whole=is_whole)))
+        yield from log if is_whole or not paths else only_below(log, paths)
 
     def authors_of(self, tip: str, folders: Sequence[str], *, under: str) -> dict[tuple[str, str], frozenset[str]]:
         """Returns who added files below some folders, by path and object id, in one Git call.
