@@ -76,6 +76,8 @@ def _join_selector(count: int) -> Callable[[_Typed], _Typed | None]:
         model, what, *rest = typed.arguments
         if not _is_model(model) or not (_is_version(what) or _is_stage(what) or what == LATEST):
             return None
+        if _is_stage(what) and len(rest) == 1 and _is_version(rest[0]):  # the other way round
+            what, rest = rest[0], [what]
         return replace(typed, arguments=(f"{model}@{what}", *rest))
 
     return mend
