@@ -21,7 +21,6 @@ SLIPS = [
     ("pull churn latest -o out --force", "pull churn@latest -o out --force"),
     ("promote churn v3 production -m x", "promote churn@v3 production -m x"),
     ("promote churn production v3 -m x", "promote churn@v3 production -m x"),
-    ("promote churn staging production -m x", "promote churn@staging production -m x"),
     ("promote -m x churn v3 production", "promote churn@v3 production -m x"),
     ("approve churn v3 production", "approve churn@v3 production"),
     ("archive churn v3 --reason x", "archive churn@v3 --reason x"),
