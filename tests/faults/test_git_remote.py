@@ -7,6 +7,7 @@ Afterwards the same command succeeds, and the registry proves itself whole.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -46,6 +47,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 OFFLINE = {"sync", "push"}
 """They bring along what was made before without a push."""
 READERS = {"verify"}
+NAP = f"sleep 77.{os.getpid()}"
+"""This process's own: other workers run the same tests."""
 PAGE = b"<html>\n<body>Please log in</body>\n</html>"
 
 
@@ -133,7 +136,7 @@ def _lose_answer(scene: Scene) -> Callable[[], None]:
 def _hang_helper(scene: Scene) -> Callable[[], None]:
     """A credential helper that asks somebody who is not there."""
     url = f"http://127.0.0.1:{scene.proxy.port}/registry.git"
-    scene.git("config", "credential.helper", "!sleep 77 #", cwd=scene.clone)
+    scene.git("config", "credential.helper", f"!{NAP} #", cwd=scene.clone)
     scene.point_to(url)
 
     def end() -> None:
@@ -346,7 +349,7 @@ def test_remote_that_fails_is_named_in_time_and_leaves_nothing(
     check_error(failed, row)
     assert scene.refs(clone) == here
     assert scene.git("status", "--porcelain", "--untracked-files=all", cwd=clone) == ""
-    left = (f":{scene.proxy.port}/", "sleep 77 ")
+    left = (f":{scene.proxy.port}/", f"{NAP} ")
     assert not [line for line in running() if any(each in line for each in left)], "a process is left"
     end()
     if not row.lands:

@@ -46,7 +46,7 @@ def test_incremental_judges_only_what_is_new(world: World) -> None:
     again = world.registry.verify(incremental=True)
     assert (again.commits, again.since) == (0, world.oid("HEAD"))
     assert again.trusted is not None
-    assert again.trusted.whole_at == found.trusted.whole_at < again.trusted.at
+    assert again.trusted.whole_at == found.trusted.whole_at <= again.trusted.at  # all within a second, perhaps
 
 
 def test_incremental_does_not_go_past_a_fault(world: World) -> None:

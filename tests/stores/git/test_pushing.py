@@ -443,7 +443,7 @@ def test_what_ssh_says_is_told(repo: Path, git: Git) -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="wants Linux")
 @pytest.mark.parametrize("ignores", ["", "trap '' TERM; "])
 def test_descendants_are_found_and_ended(ignores: str) -> None:
-    process = subprocess.Popen(["sh", "-c", f'sh -c "{ignores}sleep 77 & wait" & sleep 78'])
+    process = subprocess.Popen(["sh", "-c", f'sh -c "{ignores}sleep 75 & wait" & sleep 76'])
     try:
         deadline = time.monotonic() + 10
         while len(found := find_descendants(process.pid)) < 3 and time.monotonic() < deadline:
@@ -451,7 +451,7 @@ def test_descendants_are_found_and_ended(ignores: str) -> None:
         assert len(found) == 3
         end_processes(found)
         process.wait(10)
-        assert not [line for line in running() if line in {"sleep 77 ", "sleep 78 "}]
+        assert not [line for line in running() if line in {"sleep 75 ", "sleep 76 "}]
         end_processes(found)  # they are gone, and that is no error
     finally:
         process.kill()
