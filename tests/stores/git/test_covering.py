@@ -20,7 +20,6 @@ MODELS = [f"model-{number}" for number in range(MANY + 3)]
     [
         (["registry"], ["registry"]),
         (["registry/a/versions", "registry/a/stages"], ["registry/a"]),
-        (["registry/a/versions", "registry/b/versions"], ["registry/a/versions", "registry/b/versions"]),
         ([f"registry/{model}/stages" for model in MODELS], ["registry"]),
         ([f"registry/{model}/stages" for model in MODELS[:MANY]], [f"registry/{m}/stages" for m in MODELS[:MANY]]),
         (["registry", "registry.yaml"], ["registry", "registry.yaml"]),

@@ -13,6 +13,7 @@ from mreg.core.tags import version_tag
 from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import read_records
+from mreg.stores.git.covering import only_below
 
 __all__ = ["find_original", "refuse_change"]
 
@@ -32,7 +33,7 @@ def find_original(
     path = layout.record(model, version)
     if reader.repo.is_shallow:
         return reader.record(state, model, version), _compare_with_tag(reader, version_tag(model, version), path, oid)
-    commits = reader.repo.log(str(state.commit), [path])
+    commits = list(only_below(reader.commits(str(state.commit), layout, [model], remember=True), [path]))
     timeline = reader.timeline(commits, layout)
     found = read_records(reader, timeline, layout, [key])[key]
     if isinstance(found, DataError):

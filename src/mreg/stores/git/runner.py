@@ -28,11 +28,11 @@ _SETTINGS = {
     "advice.graftFileDeprecated": "false",  # GIT_GRAFT_FILE below is not the user's doing
     "color.ui": "false",
     "core.commentChar": "#",  # as for what Git takes for trailers, which is to be the same everywhere
-    "core.deltaBaseCacheLimit": "16m",  # this and two below: a third of the memory, in the same time
+    "core.deltaBaseCacheLimit": "8m",  # this and two below: a third of the memory, in the same time
     "core.filesRefLockTimeout": "5000",  # ms to wait for another Git that moves the same ref
     "core.fsmonitor": "false",  # else its value may be a program to run
     "core.hooksPath": "/dev/null",  # nothing in a registry is executed; mreg's own calls run no hook
-    "core.packedGitLimit": "64m",  # with 16m, four times as long where a pack is as git fast-import left it
+    "core.packedGitLimit": "24m",  # less takes several times as long where a pack is as git fast-import left it
     "core.packedGitWindowSize": "1m",
     "core.quotePath": "false",
     "diff.orderFile": os.devnull,  # an empty name is one of a file that is not there
