@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from mreg.core.history import Commit
-from mreg.stores.git.parsing import LOG_FORMAT, parse_log
+from mreg.stores.git.parsing import LOG, parse_log
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Baseline", "count_since", "digest_tags", "load_baseline", "model_of", "read_commits", "save_baseline"]
@@ -115,18 +115,11 @@ def read_commits(repo: GitRepository, oids: Sequence[str], paths: Iterable[str])
     if not oids:
         return []
     out = repo.runner.run(
-        "log",
-        "-z",
+        *LOG,
         "--no-walk=unsorted",
         "--first-parent",
         "--sparse",  # else a merge goes that is as its second parent
         "--diff-merges=first-parent",
-        "--raw",
-        "--no-renames",
-        "--no-abbrev",
-        "--no-decorate",
-        "--encoding=UTF-8",
-        f"--format={LOG_FORMAT}",
         "--stdin",
         "--",
         *paths,

@@ -10,7 +10,7 @@ from pathlib import Path
 from mreg.core.history import Commit
 from mreg.errors import ConflictError
 from mreg.stores.git.objects import Identity
-from mreg.stores.git.parsing import LOG_FORMAT, parse_log
+from mreg.stores.git.parsing import LOG, parse_log
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import failure
 
@@ -58,17 +58,10 @@ def changed_since(repo: GitRepository, base: str, head: str, paths: Sequence[str
     Both sides of merges are followed; what a merge itself changed is nobody's.
     """
     out = repo.runner.run(
-        "log",
-        "-z",
+        *LOG,
         "--no-merges",
         "--full-history",
         "--topo-order",
-        "--raw",
-        "--no-renames",
-        "--no-abbrev",
-        "--no-decorate",
-        "--encoding=UTF-8",
-        f"--format={LOG_FORMAT}",
         f"{base}..{head}",
         "--",
         *paths,

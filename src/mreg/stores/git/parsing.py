@@ -13,7 +13,7 @@ from mreg.stores.git.objects import to_datetime
 
 __all__ = [
     "ADDED_FORMAT",
-    "LOG_FORMAT",
+    "LOG",
     "TAG_FORMAT",
     "TagRef",
     "TreeFile",
@@ -29,7 +29,18 @@ __all__ = [
     "parse_tree_files",
 ]
 
-LOG_FORMAT = "%H%x00%an%x00%ae%x00%ct%x00%(trailers:only,unfold)%x00%s"
+_LOG_FORMAT = "%H%x00%an%x00%ae%x00%ct%x00%(trailers:only,unfold)%x00%s"
+LOG = (
+    "log",
+    "-z",
+    "--raw",
+    "--no-renames",
+    "--no-abbrev",
+    "--no-decorate",
+    "--encoding=UTF-8",
+    f"--format={_LOG_FORMAT}",
+)
+"""The Git command that prints what ``parse_log`` reads; which commits, and of what, comes after it."""
 ADDED_FORMAT = "%H%x00%ae%x00%(trailers:key=Co-authored-by,valueonly,separator=%x2C)"
 # `object`, not `*objectname`: that one reads the target too, and from Git 2.45 on peels all the way.
 TAG_FORMAT = "%(refname)%00%(objectname)%00%(objecttype)%00%(object)"
@@ -69,16 +80,9 @@ class TagRef(Struct, frozen=True):
 def log_command(tip: str, paths: Sequence[str], *, since: str | None, is_whole: bool = False) -> list[str]:
     """Returns the Git command that prints what ``parse_log`` reads, of the first-parent commits up to one."""
     return [
-        "log",
-        "-z",
+        *LOG,
         "--first-parent",
         "--diff-merges=first-parent",
-        "--raw",
-        "--no-renames",
-        "--no-abbrev",
-        "--no-decorate",
-        "--encoding=UTF-8",
-        f"--format={LOG_FORMAT}",
         *(("--sparse",) if is_whole else ()),
         f"{since}..{tip}" if since else tip,
         "--",
@@ -102,7 +106,7 @@ def parse_batch(out: bytes, count: int) -> Iterator[tuple[str, str, bytes] | Non
 
 
 def parse_log(out: bytes) -> Iterator[Commit]:
-    """Yields the commits of ``log -z --raw`` with ``LOG_FORMAT``, in its order."""
+    """Yields the commits of ``log -z --raw`` with what ``LOG`` asks for, in its order."""
     return parse_log_pieces([out])
 
 
