@@ -15,7 +15,7 @@ from mreg.registry.reading.reader import Reader
 from mreg.registry.writing import surveying
 from mreg.registry.writing.surveying import survey
 from mreg.registry.writing.tagging import Tagger, TagPlan
-from mreg.stores.git import log_cache
+from mreg.stores.git import log_cache, stretches
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, GitRunner
@@ -135,7 +135,7 @@ def test_replay_of_what_is_kept_says_what_git_says(
     registry: Registry, repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_cache, "SLOW_S", 0.0)
-    monkeypatch.setattr(log_cache, "STRETCH", 2)
+    monkeypatch.setattr(stretches, "STRETCH", 2)
     settings, place = registry.settings(), GitRepository(repo)
     reader, layout = Reader(place), settings.policy.layout
     timeline = reader.timeline(reader.commits(settings.tip, layout), layout)

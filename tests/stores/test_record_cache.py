@@ -17,6 +17,7 @@ from mreg.core.names import ModelName, Version
 from mreg.core.record import Artifact, Record
 from mreg.stores import record_cache
 from mreg.stores.record_cache import RecordCache
+from mreg.stores.sealed import seal
 from tests.core.strategies import hashes, records
 
 CHURN, FRAUD = ModelName("churn"), ModelName("fraud/eu")
@@ -88,7 +89,7 @@ def test_record_cache_that_was_damaged_counts_for_nothing(
 
 
 def _sealed(body: bytes) -> bytes:
-    return record_cache._head(body) + b"\n" + body
+    return seal(record_cache._FORM, body)
 
 
 def test_record_cache_with_many_writers_has_a_whole_file_of_one(cache: RecordCache) -> None:

@@ -13,7 +13,6 @@ Rules:
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,8 +21,9 @@ from msgspec.msgpack import Decoder, Encoder
 
 from mreg.core.names import StageName
 from mreg.core.results import ModelSummary
-from mreg.errors import GitError, StorageError
+from mreg.errors import GitError
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.sealed import load_sealed, save_sealed
 
 __all__ = ["KeptModels", "find_changes", "load_models", "save_models"]
 
@@ -47,22 +47,15 @@ _decode = Decoder(KeptModels).decode
 
 def load_models(repo: GitRepository) -> KeptModels | None:
     """Returns what is kept; ``None`` where nothing is."""
-    try:
-        head, _, body = _path(repo).read_bytes().partition(b"\n")
-        return _decode(body) if head == _head(body) else None
-    except (OSError, ValueError):  # the second, where a hand that knew the checksum wrote it
-        return None
+    body = load_sealed(_path(repo), _FORM)
+    with suppress(ValueError):  # a hand that knew the checksum wrote it
+        return None if body is None else _decode(body)
+    return None
 
 
 def save_models(repo: GitRepository, kept: KeptModels) -> None:
     """Keeps the models of a tree in place of what was kept; a full disk is no error."""
-    from mreg.stores.disk import scratch_folder  # noqa: PLC0415 - those who find all here do without
-
-    body = _encode(kept)
-    with suppress(OSError, StorageError), scratch_folder(repo.state_dir) as scratch:
-        written = scratch / "models"
-        written.write_bytes(_head(body) + b"\n" + body)
-        written.replace(_path(repo))
+    save_sealed(_path(repo), _FORM, _encode(kept))
 
 
 def find_changes(repo: GitRepository, old: str, new: str) -> list[str] | None:
@@ -76,7 +69,3 @@ def find_changes(repo: GitRepository, old: str, new: str) -> list[str] | None:
 
 def _path(repo: GitRepository) -> Path:
     return repo.state_dir / "models"
-
-
-def _head(body: bytes) -> bytes:
-    return b"%s %s" % (_FORM, hashlib.sha256(body).hexdigest().encode())

@@ -23,6 +23,7 @@ from msgspec.json import Decoder, Encoder
 from mreg.core.names import ModelName
 from mreg.core.record import Record
 from mreg.errors import StorageError
+from mreg.stores.sealed import load_sealed, seal
 
 __all__ = ["RecordCache"]
 
@@ -42,11 +43,10 @@ class RecordCache:
 
     def load(self, model: ModelName) -> dict[str, Record]:
         """Returns what is known of a model's records, by the ids of their blobs; nothing where nothing is."""
-        try:
-            head, _, body = (self._folder / _name(model)).read_bytes().partition(b"\n")
-            return _decode_all(body) if head == _head(body) else {}
-        except (OSError, ValueError):  # the second, where a hand that knew the checksum wrote it
-            return {}
+        body = load_sealed(self._folder / _name(model), _FORM)
+        with suppress(ValueError):  # a hand that knew the checksum wrote it
+            return {} if body is None else _decode_all(body)
+        return {}
 
     def save(self, records: Mapping[ModelName, Mapping[str, Record]]) -> None:
         """Remembers the records of some models in place of what was known of them; a full disk is no error."""
@@ -56,7 +56,7 @@ class RecordCache:
             for model, found in records.items():
                 body = _encode({oid: Raw(text) for oid, record in found.items() if (text := _encode_safely(record))})
                 written = scratch / _name(model)
-                written.write_bytes(_head(body) + b"\n" + body)
+                written.write_bytes(seal(_FORM, body))
                 written.replace(self._folder / _name(model))
 
     def forget_all_but(self, models: Mapping[ModelName, object]) -> None:
@@ -70,10 +70,6 @@ class RecordCache:
 
 def _name(model: ModelName) -> str:
     return f"{hashlib.sha256(model.encode()).hexdigest()[:32]}.json"
-
-
-def _head(body: bytes) -> bytes:
-    return b"%s %s" % (_FORM, hashlib.sha256(body).hexdigest().encode())
 
 
 def _encode_safely(record: Record) -> bytes:

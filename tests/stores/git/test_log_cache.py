@@ -13,7 +13,7 @@ import pytest
 from mreg.core.history import Commit
 from mreg.core.manifest import Adopted, StageEntry
 from mreg.core.names import Version
-from mreg.stores.git import log_cache, log_file
+from mreg.stores.git import log_cache, log_file, stretches
 from mreg.stores.git.log_cache import read_log
 from mreg.stores.git.log_file import LogWriter, Stretch, decode_stretch, encode_stretch, open_log
 from mreg.stores.git.repository import GitRepository
@@ -76,7 +76,7 @@ def grow(repo: Path, git: Git, chance: random.Random, commits: int) -> list[str]
 def test_kept_log_equals_what_git_says_for_any_two_commits(
     stretch: int, repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_cache, "STRETCH", stretch)
+    monkeypatch.setattr(stretches, "STRETCH", stretch)
     chance = random.Random(stretch)
     commits = grow(repo, git, chance, 24)
     place = GitRepository(repo)
@@ -114,7 +114,7 @@ def test_kept_log_of_wider_folders_serves_those_below(repo: Path, git: Git) -> N
 def test_kept_log_of_two_that_write_at_once_is_that_of_the_last(
     repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_cache, "STRETCH", 2)
+    monkeypatch.setattr(stretches, "STRETCH", 2)
     grow(repo, git, random.Random(6), 12)
     place, tip = GitRepository(repo), git("rev-parse", "HEAD")
     expected = place.log(tip, FOLDERS)
@@ -130,12 +130,12 @@ def test_kept_log_of_two_that_write_at_once_is_that_of_the_last(
 def test_kept_log_that_is_not_read_to_its_end_leaves_nothing(
     repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_cache, "STRETCH", 1)
+    monkeypatch.setattr(stretches, "STRETCH", 1)
     grow(repo, git, random.Random(7), 6)
-    stretches = read_log(GitRepository(repo), git("rev-parse", "HEAD"), WIDER, keep=True, read_entries=say)
-    next(stretches)
+    told = read_log(GitRepository(repo), git("rev-parse", "HEAD"), WIDER, keep=True, read_entries=say)
+    next(told)
     assert [each.name[0] for each in entries(repo)] == ["."]
-    del stretches
+    del told
     assert entries(repo) == []
 
 
@@ -161,7 +161,7 @@ def test_kept_log_holds_any_text_that_git_holds(repo: Path, git: Git) -> None:
 
 @pytest.mark.usefixtures("eager")
 def test_kept_log_that_was_damaged_counts_for_nothing(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_cache, "STRETCH", 2)
+    monkeypatch.setattr(stretches, "STRETCH", 2)
     grow(repo, git, random.Random(3), 12)
     place, tip = GitRepository(repo), git("rev-parse", "HEAD")
     expected = read(place, tip)

@@ -133,7 +133,7 @@ class Reader:
 
     def _stretches(self, tip: str, layout: Layout, models: Sequence[ModelName]) -> Iterator[Stretch]:
         self._require_all()
-        keep = len(models) <= 1 and self._settings is not None and self._settings.tip == tip
+        keep = len(models) <= 1 and self.is_landed(tip)
         folders, root = _folders(layout, models), _folders(layout, ())
         read_entries = partial(self._read_entries, layout)
         within = root if models else ()
@@ -251,10 +251,7 @@ class Reader:
                 raise NotFoundError(
                     f"{text!r} is neither a date nor a commit", hint=hint, details=error.details
                 ) from None
-        if self.repo.is_shallow:
-            raise IncompleteHistoryError(
-                "this clone is shallow and lacks history that the answer needs", hint=_UNSHALLOW
-            )
+        self._require_all()
         commit = self.repo.commit_at(tip, moment)
         if commit is None:
             raise NotFoundError(f"the registry branch has no commit as old as {text}", hint="mreg history")

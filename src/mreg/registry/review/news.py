@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from mreg.core.history import Commit
 from mreg.core.layout import SETTINGS_FILE, Layout
 from mreg.registry.reading.reader import Settings
-from mreg.stores.git.baseline import Baseline, count_since, load_baseline, read_commits, save_baseline
-from mreg.stores.git.branches import now
+from mreg.stores.git.baseline import Baseline, load_baseline, read_commits, save_baseline
+from mreg.stores.git.branches import count_since, now
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.installation import name_build
 

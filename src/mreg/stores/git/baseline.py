@@ -11,9 +11,6 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,12 +22,12 @@ from msgspec import Struct
 from mreg.core.history import Commit
 from mreg.stores.git.parsing import LOG, parse_log
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.sealed import load_sealed, save_sealed
 
-__all__ = ["Baseline", "count_since", "digest_tags", "load_baseline", "model_of", "read_commits", "save_baseline"]
+__all__ = ["Baseline", "digest_tags", "load_baseline", "model_of", "read_commits", "save_baseline"]
 
 _Digest: TypeAlias = "hashlib._Hash"
-_HEAD = re.compile(rb"mreg-baseline-1 ([0-9a-f]{64})")
-"""Form and checksum; the rest of the file is the baseline as MessagePack."""
+_FORM = b"mreg-baseline-1"
 
 
 class Baseline(Struct, frozen=True):
@@ -54,32 +51,15 @@ class Baseline(Struct, frozen=True):
 
 def load_baseline(repo: GitRepository) -> Baseline | None:
     """Returns what was noted last; ``None`` where that is nothing, or cannot be read."""
-    try:
-        head, _, body = _path(repo).read_bytes().partition(b"\n")
-    except OSError:
-        return None
-    said = _HEAD.fullmatch(head)
-    if said is None or said[1] != _checksum(body):
-        return None
+    body = load_sealed(_path(repo), _FORM)
     with suppress(msgspec.MsgspecError):  # written by a hand that knew the checksum
-        return msgspec.msgpack.decode(body, type=Baseline)
+        return None if body is None else msgspec.msgpack.decode(body, type=Baseline)
     return None
 
 
 def save_baseline(repo: GitRepository, baseline: Baseline) -> None:
     """Notes what was found clean, if that can be written."""
-    path, body = _path(repo), msgspec.msgpack.encode(baseline)
-    with suppress(OSError):  # a disk that is full or may not be written to
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(b"mreg-baseline-1 %s\n" % _checksum(body))
-                file.write(body)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+    save_sealed(_path(repo), _FORM, msgspec.msgpack.encode(baseline))
 
 
 def digest_tags(ids: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -97,17 +77,6 @@ def digest_tags(ids: Mapping[str, bytes]) -> dict[str, bytes]:
 def model_of(tag: str) -> str:
     """Returns the model whose tag it is by its name; the whole name where it is that of none."""
     return tag.partition("@")[0].partition("#")[0]
-
-
-def count_since(repo: GitRepository, old: str, tip: str) -> int | None:
-    """Returns how many first-parent commits came after one; ``None`` where that history does not lead to it."""
-    if old == tip:
-        return 0
-    done = repo.runner.complete("rev-list", "--first-parent", "--parents", f"{old}..{tip}")
-    lines = done.stdout.decode("ascii", "replace").splitlines()
-    if done.status != 0 or not lines:  # it is gone, or is no ancestor's but a descendant
-        return None
-    return len(lines) if lines[-1].split(" ")[1:2] == [old] else None
 
 
 def read_commits(repo: GitRepository, oids: Sequence[str], paths: Iterable[str]) -> list[Commit]:
@@ -130,7 +99,3 @@ def read_commits(repo: GitRepository, oids: Sequence[str], paths: Iterable[str])
 
 def _path(repo: GitRepository) -> Path:
     return repo.state_dir / "verified"
-
-
-def _checksum(body: bytes) -> bytes:
-    return hashlib.sha256(body).hexdigest().encode("ascii")

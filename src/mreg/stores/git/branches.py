@@ -14,7 +14,16 @@ from mreg.stores.git.parsing import LOG, parse_log
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import failure
 
-__all__ = ["branch_names", "changed_since", "code_commit", "index_tree", "merge_base", "now", "parse_commit"]
+__all__ = [
+    "branch_names",
+    "changed_since",
+    "code_commit",
+    "count_since",
+    "index_tree",
+    "merge_base",
+    "now",
+    "parse_commit",
+]
 
 _FEW = 1000
 """So many commits of mreg's are passed over; beyond, its own will do."""
@@ -50,6 +59,17 @@ def merge_base(repo: GitRepository, one: str, other: str) -> str | None:
     if done.status not in {0, 1} or done.stderr.strip():
         raise failure(args, done)
     return done.stdout.decode().strip() or None
+
+
+def count_since(repo: GitRepository, old: str, tip: str) -> int | None:
+    """Returns how many first-parent commits came after one; ``None`` where that history does not lead to it."""
+    if old == tip:
+        return 0
+    done = repo.runner.complete("rev-list", "--first-parent", "--parents", f"{old}..{tip}")
+    lines = done.stdout.decode("ascii", "replace").splitlines()
+    if done.status != 0 or not lines:  # it is gone, or is no ancestor's but a descendant
+        return None
+    return len(lines) if lines[-1].split(" ")[1:2] == [old] else None
 
 
 def changed_since(repo: GitRepository, base: str, head: str, paths: Sequence[str]) -> list[Commit]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from itertools import chain, islice
@@ -27,17 +26,17 @@ from msgspec import MsgspecError, Struct
 
 from mreg.core.history import Commit
 from mreg.core.manifest import StageEntry
+from mreg.stores.git.branches import count_since
 from mreg.stores.git.covering import only_below
 from mreg.stores.git.log_file import (
     SUFFIX,
     LogFile,
     LogWriter,
     Stretch,
-    decode_stretch,
-    encode_stretch,
     open_log,
 )
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.stretches import read_stretches
 
 __all__ = ["ReadEntries", "read_log"]
 
@@ -47,8 +46,6 @@ SHORT = 1000
 """Commits of an entry that is made anew whenever there is something new; a longer one is more work."""
 BEHIND = 1000
 """New commits before such a one is made anew."""
-STRETCH = 4096
-"""Commits that are there at once."""
 _FOLDER = "history"
 
 ReadEntries = Callable[[Sequence[Commit]], dict[str, StageEntry]]
@@ -119,19 +116,8 @@ def _find(files: ExitStack, repo: GitRepository, path: Path, tip: str) -> _Found
     if file is None:
         return None
     files.enter_context(closing(file))
-    behind = _count_since(repo, file.tip, tip)
+    behind = count_since(repo, file.tip, tip)
     return None if behind is None else _Found(file, behind)
-
-
-def _count_since(repo: GitRepository, old: str, tip: str) -> int | None:
-    """Returns how many first-parent commits came after one; ``None`` where that history does not lead to it."""
-    if old == tip:
-        return 0
-    done = repo.runner.complete("rev-list", "--first-parent", "--parents", f"{old}..{tip}")
-    lines = done.stdout.decode("ascii", "replace").splitlines()
-    if done.status != 0 or not lines:  # the old one is gone, or is no ancestor's but a descendant
-        return None
-    return len(lines) if lines[-1].split(" ")[1:2] == [old] else None
 
 
 def _below(stretches: Iterable[Stretch], folders: Sequence[str]) -> Iterator[Stretch]:
@@ -145,18 +131,8 @@ def _below(stretches: Iterable[Stretch], folders: Sequence[str]) -> Iterator[Str
 def _ask_git(
     repo: GitRepository, tip: str, folders: Sequence[str], since: str | None, read_entries: ReadEntries
 ) -> Iterator[Stretch]:
-    """Returns what Git says, which is newest first and is to be told the other way round: packed until then."""
-    log = repo.iter_log(tip, folders, since=since)
-    packed = []
-    while commits := list(islice(log, STRETCH)):
-        packed.append(zlib.compress(encode_stretch(Stretch(commits[::-1], {})), 1))
-    return _unpack(packed, read_entries)
-
-
-def _unpack(packed: list[bytes], read_entries: ReadEntries) -> Iterator[Stretch]:
-    while packed:
-        commits = decode_stretch(zlib.decompress(packed.pop())).commits
-        yield Stretch(commits, read_entries(commits))
+    """Returns what Git says; it has said it all by then."""
+    return (Stretch(commits, read_entries(commits)) for commits in read_stretches(repo, tip, folders, since=since))
 
 
 def _keep(stretches: Iterable[Stretch], writer: LogWriter) -> Iterator[Stretch]:

@@ -17,22 +17,27 @@ STRETCH = 4096
 
 
 def read_stretches(
-    repo: GitRepository, tip: str, paths: Sequence[str], *, is_whole: bool = False
+    repo: GitRepository, tip: str, paths: Sequence[str], *, since: str | None = None, is_whole: bool = False
 ) -> Iterator[list[Commit]]:
-    """Yields what ``repo.log`` returns, some thousand commits at a time; the others are packed until then.
+    """Asks Git what ``repo.log`` returns, and gives some thousand commits at a time; the others are packed until then.
 
     Args:
         repo: The repository.
         tip: The newest commit.
         paths: Files and folders; the changes are those below them.
+        since: Only what came after this commit.
         is_whole: Also the commits that changed none of them.
     """
-    log = repo.iter_log(tip, paths, is_whole=is_whole)
+    log = repo.iter_log(tip, paths, since=since, is_whole=is_whole)
     packed = []
     while len(commits := list(islice(log, STRETCH))) == STRETCH:
         packed.append(zlib.compress(encode_stretch(Stretch(commits[::-1], {})), 1))
-    if commits:
-        yield commits[::-1]
-    del commits
+    return _unpack(packed, commits[::-1])
+
+
+def _unpack(packed: list[bytes], oldest: list[Commit]) -> Iterator[list[Commit]]:
+    if oldest:
+        yield oldest
+    del oldest
     while packed:
         yield decode_stretch(zlib.decompress(packed.pop())).commits
