@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import IO, cast
 
 from mreg.core.fields import Plain
-from mreg.core.history import Action
+from mreg.core.history.manifest import StageEntry, format_stage
+from mreg.core.history.record import Artifact, Code, Dataset, Record, format_record
+from mreg.core.history.tags import transition_subject
+from mreg.core.history.timeline import Action
 from mreg.core.layout import Layout
-from mreg.core.manifest import StageEntry, format_stage
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.record import Artifact, Code, Dataset, Record, format_record
-from mreg.core.tags import transition_subject
 from mreg.stores import yaml
 from mreg.stores.cache import Cache
 from mreg.stores.hashing import hash_bytes

@@ -21,7 +21,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
-from mreg.core.statements import Namespace, encode_statement
+from mreg.core.history.statements import Namespace, encode_statement
 from mreg.stores.sshsig import verify
 
 NAME = Namespace.APPROVAL

@@ -27,14 +27,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
 
-from mreg.core.approvals import Approval, approval_id, encode_approval, format_approval
-from mreg.core.history import Action
-from mreg.core.manifest import format_stage
+from mreg.core.history.manifest import format_stage
+from mreg.core.history.record import Record, parse_record
+from mreg.core.history.statements import Namespace, artifact_name, encode_transition
+from mreg.core.history.tags import transition_subject
+from mreg.core.history.timeline import Action
 from mreg.core.messages import format_message
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.record import Record, parse_record
-from mreg.core.statements import Namespace, artifact_name, encode_transition
-from mreg.core.tags import transition_subject
+from mreg.core.review.approvals import Approval, approval_id, encode_approval, format_approval
 from mreg.stores import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mreg.core.fields import Fields
-from mreg.core.policy import Policy, parse_policy
+from mreg.core.settings.policy import Policy, parse_policy
 from mreg.errors import DataError
 from mreg.stores import yaml
 

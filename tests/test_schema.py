@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mreg.core.fields import Fields
-from mreg.core.policy import parse_policy
+from mreg.core.settings.policy import parse_policy
 from mreg.errors import DataError
 from mreg.stores import yaml
 from tests.conftest import Mreg

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # that of `typing`, whose import takes longer than all else that `mreg --version` does
 if TYPE_CHECKING:
-    from mreg.core.audited import Audit, AuditFault, Report
-    from mreg.core.best import Choice
-    from mreg.core.compare import Comparison
     from mreg.core.following import News, NewsKind
-    from mreg.core.history import Action, Transition
+    from mreg.core.history.record import Artifact, Dataset, Record
+    from mreg.core.history.timeline import Action, Transition
     from mreg.core.names import Bump, Version
-    from mreg.core.policy import OnReplace
-    from mreg.core.record import Artifact, Dataset, Record
     from mreg.core.results import LinkMode, ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
-    from mreg.core.review import Review
-    from mreg.core.soundness import Soundness
-    from mreg.core.swept import Sweep
+    from mreg.core.review.audited import Audit, AuditFault, Report
+    from mreg.core.review.review import Review
+    from mreg.core.settings.policy import OnReplace
+    from mreg.core.storage.soundness import Soundness
+    from mreg.core.storage.swept import Sweep
+    from mreg.core.versions.best import Choice
+    from mreg.core.versions.compare import Comparison
     from mreg.registry.facade import Registry
     from mreg.registry.serving.serving import pull
     from mreg.registry.serving.watching import watch
@@ -58,18 +58,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "mreg.core.audited": ("Audit", "AuditFault", "Report"),
-    "mreg.core.best": ("Choice",),
-    "mreg.core.compare": ("Comparison",),
+    "mreg.core.review.audited": ("Audit", "AuditFault", "Report"),
+    "mreg.core.versions.best": ("Choice",),
+    "mreg.core.versions.compare": ("Comparison",),
     "mreg.core.following": ("News", "NewsKind"),
-    "mreg.core.history": ("Action", "Transition"),
+    "mreg.core.history.timeline": ("Action", "Transition"),
     "mreg.core.names": ("Bump", "Version"),
-    "mreg.core.policy": ("OnReplace",),
-    "mreg.core.record": ("Artifact", "Dataset", "Record"),
+    "mreg.core.settings.policy": ("OnReplace",),
+    "mreg.core.history.record": ("Artifact", "Dataset", "Record"),
     "mreg.core.results": ("LinkMode", "ModelList", "Pulled", "Receipt", "SyncReport", "VersionDetails", "VersionList"),
-    "mreg.core.review": ("Review",),
-    "mreg.core.soundness": ("Soundness",),
-    "mreg.core.swept": ("Sweep",),
+    "mreg.core.review.review": ("Review",),
+    "mreg.core.storage.soundness": ("Soundness",),
+    "mreg.core.storage.swept": ("Sweep",),
     "mreg.registry.facade": ("Registry",),
     "mreg.registry.serving.serving": ("pull",),
     "mreg.registry.serving.watching": ("watch",),

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from mreg.core.hosting import Host
+from mreg.core.setup.hosting import Host
 from mreg.registry.setup.hosting import open_hosting
 from mreg.registry.setup.initialising import initialise
 from mreg.stores import yaml

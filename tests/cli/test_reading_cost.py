@@ -46,9 +46,9 @@ FEW = 13
 """More Git processes than this no reader may start, whatever there is to read."""
 FEW_TO_WRITE = 28
 DECIDING = {
-    "mreg.core.best",
-    "mreg.core.gates",
-    "mreg.core.plan",
+    "mreg.core.versions.best",
+    "mreg.core.review.gates",
+    "mreg.core.writing.plan",
     "mreg.registry.facade",
     "mreg.registry.writing.writer",
     "mreg.stores.artifact",

@@ -193,8 +193,8 @@ def test_docs_have_every_code_of_a_fault() -> None:
     src = ROOT / "src" / "mreg"
     made = set()
     for path in (
-        "core/audit.py",
-        "core/inspecting.py",
+        "core/review/audit.py",
+        "core/review/inspecting.py",
         "registry/review/auditing.py",
         "registry/review/remote_tags.py",
     ):

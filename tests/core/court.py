@@ -9,15 +9,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mreg.core.approvals import Approval, approval_id, encode_approval, format_approval
-from mreg.core.gates import Case, GateFinding, Judgement, judge
-from mreg.core.manifest import StageEntry, format_stage
+from mreg.core.history.manifest import StageEntry, format_stage
+from mreg.core.history.record import Artifact, Record
+from mreg.core.history.statements import Namespace, artifact_name, encode_transition
 from mreg.core.names import StageName, Version
-from mreg.core.people import People, Person, Proof
-from mreg.core.policy import ApprovalRule, Direction, MetricRule, Policy, Signatures, StageRule
-from mreg.core.record import Artifact, Record
-from mreg.core.rules import Gate
-from mreg.core.statements import Namespace, artifact_name, encode_transition
+from mreg.core.review.approvals import Approval, approval_id, encode_approval, format_approval
+from mreg.core.review.gates import Case, GateFinding, Judgement, judge
+from mreg.core.settings.people import People, Person, Proof
+from mreg.core.settings.policy import ApprovalRule, Direction, MetricRule, Policy, Signatures, StageRule
+from mreg.core.settings.rules import Gate
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3, Simulator, oid_of, simulate
 
 

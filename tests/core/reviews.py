@@ -9,21 +9,21 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from mreg.core.approvals import Approval, Vote, format_approval
-from mreg.core.difference import Difference, SettingsDifference
 from mreg.core.fields import Plain
-from mreg.core.fold import fold
-from mreg.core.history import ApprovalFile, Commit, FileChange
+from mreg.core.history.fold import fold
+from mreg.core.history.record import Artifact, Dataset, Record
+from mreg.core.history.statements import artifact_name
+from mreg.core.history.timeline import ApprovalFile, Commit, FileChange
 from mreg.core.layout import SETTINGS_FILE
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.people import People, Person
-from mreg.core.policy import ApprovalRule, Direction, MetricRule, OnReplace, Policy, StageRule
-from mreg.core.record import Artifact, Dataset, Record
-from mreg.core.review import Fault, Review
-from mreg.core.reviewing import review
-from mreg.core.rules import Gate, MetricGate
-from mreg.core.statements import artifact_name
-from mreg.core.transitions import plan_promote, plan_rollback
+from mreg.core.review.approvals import Approval, Vote, format_approval
+from mreg.core.review.difference import Difference, SettingsDifference
+from mreg.core.review.review import Fault, Review
+from mreg.core.review.reviewing import review
+from mreg.core.settings.people import People, Person
+from mreg.core.settings.policy import ApprovalRule, Direction, MetricRule, OnReplace, Policy, StageRule
+from mreg.core.settings.rules import Gate, MetricGate
+from mreg.core.writing.transitions import plan_promote, plan_rollback
 from mreg.errors import DataError
 from tests.core.simulator import ADA, CHURN, HAND, PRODUCTION, STAGING, Simulator, Witness, oid_of
 

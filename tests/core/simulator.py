@@ -10,23 +10,23 @@ from datetime import datetime, timedelta, timezone
 
 from msgspec.structs import replace
 
-from mreg.core.approvals import Vote, encode_approval, parse_approval
-from mreg.core.cases import open_cases
 from mreg.core.fields import Fields, Plain
-from mreg.core.fold import fold
-from mreg.core.gates import Case, Scan, judge
-from mreg.core.history import ApprovalFile, Commit, FileChange, Finding, Timeline, Transition
+from mreg.core.history.fold import fold
+from mreg.core.history.manifest import Manifest, parse_archived, parse_stage
+from mreg.core.history.record import Artifact, Record
+from mreg.core.history.state import ModelState
+from mreg.core.history.statements import Namespace
+from mreg.core.history.timeline import ApprovalFile, Commit, FileChange, Finding, Timeline, Transition
 from mreg.core.layout import Layout, PathKind
-from mreg.core.manifest import Manifest, parse_archived, parse_stage
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.people import Proof
-from mreg.core.plan import Plan, Statement
-from mreg.core.policy import OnReplace, Policy
-from mreg.core.record import Artifact, Record
-from mreg.core.refusals import refuse
-from mreg.core.state import ModelState
-from mreg.core.statements import Namespace
-from mreg.core.transitions import plan_archive, plan_clear, plan_promote, plan_rollback
+from mreg.core.review.approvals import Vote, encode_approval, parse_approval
+from mreg.core.review.cases import open_cases
+from mreg.core.review.gates import Case, Scan, judge
+from mreg.core.review.refusals import refuse
+from mreg.core.settings.people import Proof
+from mreg.core.settings.policy import OnReplace, Policy
+from mreg.core.writing.plan import Plan, Statement
+from mreg.core.writing.transitions import plan_archive, plan_clear, plan_promote, plan_rollback
 from mreg.errors import DataError, RefusedError
 
 CHURN = ModelName("churn")

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import strategies as st
 
 from mreg.core.fields import Plain
-from mreg.core.manifest import Adopted, ArchivedMark, Deletion, StageEntry
+from mreg.core.history.manifest import Adopted, ArchivedMark, Deletion, StageEntry
+from mreg.core.history.record import Artifact, Code, Dataset, Environment, Record, Run
 from mreg.core.names import ModelName, Selector, StageName, Version
-from mreg.core.record import Artifact, Code, Dataset, Environment, Record, Run
 
 RESERVED = {"latest", "archived", "none", "stages", "versions", "approvals", "artifact", "artifacts", "models", "stage"}
 DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}

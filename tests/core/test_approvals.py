@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mreg.core.approvals import (
+from mreg.core.fields import Fields, Plain, format_moment
+from mreg.core.layout import Layout, PathKind
+from mreg.core.names import ModelName
+from mreg.core.review.approvals import (
     Approval,
     Ballot,
     Tally,
@@ -19,11 +22,8 @@ from mreg.core.approvals import (
     format_approval,
     parse_approval,
 )
-from mreg.core.fields import Fields, Plain, format_moment
-from mreg.core.layout import Layout, PathKind
-from mreg.core.names import ModelName
-from mreg.core.people import Actor, Proof, identify
-from mreg.core.policy import ApprovalRule, Signatures
+from mreg.core.settings.people import Actor, Proof, identify
+from mreg.core.settings.policy import ApprovalRule, Signatures
 from mreg.errors import DataError
 from tests.core.court import BO, CY, EVE, PEOPLE, email_of, key_of
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3

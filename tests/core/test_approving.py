@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from mreg.core.approvals import Approval, approval_id, format_approval, parse_approval
-from mreg.core.approving import plan_approve
 from mreg.core.fields import Fields
+from mreg.core.history.record import Record
+from mreg.core.history.statements import artifact_name
 from mreg.core.names import StageName, Version
-from mreg.core.plan import Plan, Statement
-from mreg.core.policy import ApprovalRule, StageRule
-from mreg.core.record import Record
-from mreg.core.statements import artifact_name
+from mreg.core.review.approvals import Approval, approval_id, format_approval, parse_approval
+from mreg.core.settings.policy import ApprovalRule, StageRule
+from mreg.core.writing.approving import plan_approve
+from mreg.core.writing.plan import Plan, Statement
 from mreg.errors import DataError, NotFoundError, RefusedError
 from tests.core.court import Court, email_of, make_record, make_rule
 from tests.core.simulator import CHURN, PRODUCTION, START, V1, V2, Simulator

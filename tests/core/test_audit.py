@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mreg.core.approvals import Approval, Vote, approval_id, encode_approval, format_approval, parse_approval
-from mreg.core.audit import NO_RULES, Auditor
-from mreg.core.audited import Audit, AuditFault, Judged
 from mreg.core.fields import Fields, Plain
-from mreg.core.history import ApprovalFile, Finding
+from mreg.core.history.record import Artifact, Record
+from mreg.core.history.statements import Namespace, artifact_name
+from mreg.core.history.timeline import ApprovalFile, Finding
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.people import Proof
-from mreg.core.policy import Policy, parse_policy
-from mreg.core.record import Artifact, Record
-from mreg.core.statements import Namespace, artifact_name
+from mreg.core.review.approvals import Approval, Vote, approval_id, encode_approval, format_approval, parse_approval
+from mreg.core.review.audit import NO_RULES, Auditor
+from mreg.core.review.audited import Audit, AuditFault, Judged
+from mreg.core.settings.people import Proof
+from mreg.core.settings.policy import Policy, parse_policy
 from tests.core.simulator import ADA, CHURN, PRODUCTION, STAGING, V1, V2, V3, Simulator, Witness, oid_of
 
 BO, EVE = "bo@example.com", "eve@example.com"

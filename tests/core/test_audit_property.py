@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mreg.core.fields import Plain
+from mreg.core.history.record import Artifact, Record
 from mreg.core.names import StageName, Version
-from mreg.core.plan import Plan, Statement
-from mreg.core.policy import OnReplace
-from mreg.core.record import Artifact, Record
-from mreg.core.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
+from mreg.core.settings.policy import OnReplace
+from mreg.core.writing.plan import Plan, Statement
+from mreg.core.writing.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
 from mreg.errors import MregError
 from tests.core.simulator import ADA, CHURN, PRODUCTION, STAGING, Simulator, oid_of
 from tests.core.test_audit import BO, EVE, PEOPLE, Stand

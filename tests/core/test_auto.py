@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mreg.core.auto import auto_stages, find_candidates
 from mreg.core.names import ARCHIVED, StageName, Version
-from mreg.core.policy import Policy, StageRule
+from mreg.core.settings.policy import Policy, StageRule
+from mreg.core.writing.auto import auto_stages, find_candidates
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3, V4, Simulator, simulate
 from tests.core.strategies import small_versions
 

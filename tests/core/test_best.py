@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mreg.core.best import Choice, Excluded, choose_best
-from mreg.core.constraint import parse_constraint
-from mreg.core.metrics import Number, Verdict
+from mreg.core.history.record import Artifact, Record
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.policy import Direction, MetricRule
-from mreg.core.record import Artifact, Record
 from mreg.core.results import VersionSummary
+from mreg.core.settings.policy import Direction, MetricRule
+from mreg.core.versions.best import Choice, Excluded, choose_best
+from mreg.core.versions.constraint import parse_constraint
+from mreg.core.versions.metrics import Number, Verdict
 from mreg.errors import NotFoundError, RefusedError, UsageError
 
 CHURN = ModelName("churn")

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mreg.core.approvals import approval_id, format_approval
-from mreg.core.cases import open_cases
-from mreg.core.gates import Outcome, Scan
-from mreg.core.history import Action, Stay
-from mreg.core.manifest import Adopted, StageEntry, format_stage
+from mreg.core.history.manifest import Adopted, StageEntry, format_stage
+from mreg.core.history.timeline import Action, Stay
 from mreg.core.names import ARCHIVED, StageName, Version
-from mreg.core.policy import OnReplace, StageRule
-from mreg.core.rules import MetricGate, PickleGate, PickleMode, SoakGate
+from mreg.core.review.approvals import approval_id, format_approval
+from mreg.core.review.cases import open_cases
+from mreg.core.review.gates import Outcome, Scan
+from mreg.core.settings.policy import OnReplace, StageRule
+from mreg.core.settings.rules import MetricGate, PickleGate, PickleMode, SoakGate
 from tests.core.court import ADA, BO, Court, codes, email_of, key_of, make_record, make_rule, refused, said
 from tests.core.simulator import CHURN, HAND, PRODUCTION, STAGING, V1, V2, V3, Witness
 from tests.core.strategies import small_versions

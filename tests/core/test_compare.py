@@ -5,12 +5,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from mreg.core.compare import Subject, compare
 from mreg.core.fields import Plain
-from mreg.core.metrics import Delta, Number, Verdict
+from mreg.core.history.record import Artifact, Code, Dataset, Environment, Record, Run
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.policy import Direction, MetricRule
-from mreg.core.record import Artifact, Code, Dataset, Environment, Record, Run
+from mreg.core.settings.policy import Direction, MetricRule
+from mreg.core.versions.compare import Subject, compare
+from mreg.core.versions.metrics import Delta, Number, Verdict
 from mreg.errors import NotFoundError, UsageError
 
 RULES = {"auc": MetricRule(Direction.HIGHER, format=".3f"), "ms": MetricRule(Direction.LOWER, unit="ms")}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mreg.core.constraint import Constraint, Operator, parse_constraint
-from mreg.core.metrics import Number
+from mreg.core.versions.constraint import Constraint, Operator, parse_constraint
+from mreg.core.versions.metrics import Number
 from mreg.errors import UsageError
 
 

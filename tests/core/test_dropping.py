@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mreg.core.dropping import Needs, find_garbage, plan_drop
-from mreg.core.history import Action
-from mreg.core.manifest import ArchivedMark, Deletion, tell_deletion
+from mreg.core.history.manifest import ArchivedMark, Deletion, tell_deletion
+from mreg.core.history.timeline import Action
 from mreg.core.names import ARCHIVED, Version
-from mreg.core.objects import FaultKind, Found, StoredObject, VersionBytes, find_fault
-from mreg.core.plan import Statement
+from mreg.core.storage.dropping import Needs, find_garbage, plan_drop
+from mreg.core.storage.objects import FaultKind, Found, StoredObject, VersionBytes, find_fault
+from mreg.core.writing.plan import Statement
 from mreg.errors import DataError, RefusedError
 from tests.core.simulator import ADA, CHURN, PRODUCTION, START, V1, V2, V3, V4, Simulator, simulate
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mreg.core.filelist import find_path_fault, format_file_list, hash_file_list, parse_file_list
-from mreg.core.record import ArtifactFile
+from mreg.core.history.filelist import find_path_fault, format_file_list, hash_file_list, parse_file_list
+from mreg.core.history.record import ArtifactFile
 from mreg.errors import DataError
 
 SHA = "0" * 64

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from mreg.core.formats import HEAD_SIZE, recognise_directory, recognise_file, unsafe_reason
+from mreg.core.versions.formats import HEAD_SIZE, recognise_directory, recognise_file, unsafe_reason
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mreg.core.approvals import Vote
-from mreg.core.gates import Case, GateFinding, Judgement, Outcome, Scan, judge
-from mreg.core.history import Action, Stay
-from mreg.core.manifest import Deletion
+from mreg.core.history.manifest import Deletion
+from mreg.core.history.record import Code, Dataset, Record
+from mreg.core.history.statements import artifact_name
+from mreg.core.history.timeline import Action, Stay
 from mreg.core.names import ARCHIVED, StageName
-from mreg.core.people import Actor
-from mreg.core.policy import Policy, StageRule
-from mreg.core.record import Code, Dataset, Record
-from mreg.core.refusals import advise
-from mreg.core.rules import (
+from mreg.core.review.approvals import Vote
+from mreg.core.review.gates import Case, GateFinding, Judgement, Outcome, Scan, judge
+from mreg.core.review.refusals import advise
+from mreg.core.settings.people import Actor
+from mreg.core.settings.policy import Policy, StageRule
+from mreg.core.settings.rules import (
     FormatGate,
     FreezeGate,
     Gate,
@@ -27,7 +28,6 @@ from mreg.core.rules import (
     SizeGate,
     SoakGate,
 )
-from mreg.core.statements import artifact_name
 from tests.core.court import ADA, BO, CY, Court, make_policy, make_record, make_rule, refused, said
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, START, V1, V2
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scmrepo.git.objects import GitTag
 
-from mreg.core.gto import (
+from mreg.core.history.gto import (
     GtoAction,
     GtoName,
     GtoStep,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mreg.core.fields import Plain
-from mreg.core.history import (
+from mreg.core.history.timeline import (
     Action,
     AdoptedTag,
     Appearance,
@@ -21,7 +21,7 @@ from mreg.core.history import (
 )
 from mreg.core.layout import Layout
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.policy import OnReplace
+from mreg.core.settings.policy import OnReplace
 from tests.core.simulator import (
     ADA,
     CHURN,

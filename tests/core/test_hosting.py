@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mreg.core.hosting import Source, find_repository_name, parse_source
+from mreg.core.setup.hosting import Source, find_repository_name, parse_source
 from mreg.errors import UsageError
 
 SHA = "0123456789" * 4

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mreg.core.fields import Plain
-from mreg.core.history import Commit, FileChange
-from mreg.core.joining import plan_join
-from mreg.core.joints import Clash, Join, Local, Matter, Way
+from mreg.core.history.manifest import ArchivedMark, Manifest, StageEntry, format_archived
+from mreg.core.history.timeline import Commit, FileChange
 from mreg.core.layout import Layout
-from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, format_archived
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.pushed import Pushed, settle_all
-from mreg.core.renumbering import Renamed, rename_in, renumber
-from mreg.core.review import Fault
-from mreg.core.settling import conflict_of, describe, refusal_of, tell
+from mreg.core.review.review import Fault
+from mreg.core.sharing.joining import plan_join
+from mreg.core.sharing.joints import Clash, Join, Local, Matter, Way
+from mreg.core.sharing.pushed import Pushed, settle_all
+from mreg.core.sharing.renumbering import Renamed, rename_in, renumber
+from mreg.core.sharing.settling import conflict_of, describe, refusal_of, tell
 from mreg.errors import DataError
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3, V4, Simulator, oid_of, simulate
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from msgspec.structs import replace
 
 from mreg.core.fields import Fields, Plain
-from mreg.core.manifest import (
+from mreg.core.history.manifest import (
     Adopted,
     ArchivedMark,
     StageEntry,

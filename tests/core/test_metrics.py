@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mreg.core.metrics import (
+from mreg.core.settings.policy import Direction, MetricRule
+from mreg.core.versions.metrics import (
     Delta,
     Number,
     Verdict,
@@ -13,7 +14,6 @@ from mreg.core.metrics import (
     measure_delta,
     override_directions,
 )
-from mreg.core.policy import Direction, MetricRule
 from mreg.errors import NotFoundError, UsageError
 
 HUGE = 10**400

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mreg.core.history import Action, Transition
+from mreg.core.history.timeline import Action, Transition
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.notices import MAX_LINE, MAX_REASON, Notice, is_told, transition_document, write_notice
-from mreg.core.people import Actor, Person
 from mreg.core.results import History
-from mreg.core.sinks import Sink, SinkKind
+from mreg.core.settings.people import Actor, Person
+from mreg.core.settings.sinks import Sink, SinkKind
+from mreg.core.sharing.notices import MAX_LINE, MAX_REASON, Notice, is_told, transition_document, write_notice
 from mreg.render.json import render_json
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "notifications.md"

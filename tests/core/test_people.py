@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mreg.core.fields import Fields, Plain
-from mreg.core.people import Actor, People, Person, Proof, identify, normalise_key, parse_people
+from mreg.core.settings.people import Actor, People, Person, Proof, identify, normalise_key, parse_people
 from mreg.errors import DataError
 from tests.core.strategies import plain
 

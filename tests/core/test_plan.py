@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mreg.core.fields import Fields
+from mreg.core.history.manifest import StageEntry, format_stage, parse_stage
+from mreg.core.history.state import ModelState
 from mreg.core.layout import Layout
-from mreg.core.manifest import StageEntry, format_stage, parse_stage
 from mreg.core.names import Bump, Version
-from mreg.core.plan import Plan, choose_version, tell_next, with_approvers
-from mreg.core.state import ModelState
+from mreg.core.writing.plan import Plan, choose_version, tell_next, with_approvers
 from mreg.errors import NamingError, RefusedError
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3, simulate
 from tests.core.strategies import stage_entries, versions, words

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mreg.core.fields import Fields, Plain
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName, StageName
-from mreg.core.people import People, Person
-from mreg.core.policy import (
+from mreg.core.settings.people import People, Person
+from mreg.core.settings.policy import (
     ApprovalRule,
     Direction,
     MetricRule,
@@ -21,8 +21,8 @@ from mreg.core.policy import (
     StageRule,
     parse_policy,
 )
-from mreg.core.rules import MetricGate, SoakGate
-from mreg.core.sinks import Sink, SinkKind
+from mreg.core.settings.rules import MetricGate, SoakGate
+from mreg.core.settings.sinks import Sink, SinkKind
 from mreg.errors import DataError, NamingError, NotFoundError
 from tests.core.strategies import plain
 

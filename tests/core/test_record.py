@@ -7,8 +7,8 @@ import pytest
 from hypothesis import assume, given
 
 from mreg.core.fields import Fields, Plain
+from mreg.core.history.record import Artifact, Code, Record, format_record, parse_record
 from mreg.core.names import ModelName, Version
-from mreg.core.record import Artifact, Code, Record, format_record, parse_record
 from mreg.errors import DataError
 from tests.core.strategies import records
 

@@ -5,13 +5,13 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from mreg.core.gates import Case, GateFinding, Judgement, Outcome, judge
-from mreg.core.history import Action
+from mreg.core.history.timeline import Action
 from mreg.core.names import ModelName, StageName
-from mreg.core.people import Actor
-from mreg.core.policy import StageRule
-from mreg.core.refusals import advise, format_finding, refuse
-from mreg.core.rules import MetricGate, SizeGate
+from mreg.core.review.gates import Case, GateFinding, Judgement, Outcome, judge
+from mreg.core.review.refusals import advise, format_finding, refuse
+from mreg.core.settings.people import Actor
+from mreg.core.settings.policy import StageRule
+from mreg.core.settings.rules import MetricGate, SizeGate
 from mreg.errors import RefusedError
 from tests.core.court import make_policy, make_record, make_rule
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, START, V1, V2

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mreg.core.fields import Fields
-from mreg.core.manifest import Deletion
+from mreg.core.history.manifest import Deletion
 from mreg.core.names import ARCHIVED, ModelName, Version, parse_version
-from mreg.core.retention import Key, Retention, Verdict, judge_versions, parse_retention
+from mreg.core.settings.retention import Retention, parse_retention
+from mreg.core.storage.retention import Key, Verdict, judge_versions
 from mreg.errors import DataError
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, START, V1, V2, V3, V4, Simulator, simulate
 

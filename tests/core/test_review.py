@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mreg.core.audit import Auditor
-from mreg.core.difference import SettingsDifference
 from mreg.core.fields import Plain
-from mreg.core.gates import Scan, judge
-from mreg.core.history import Action
-from mreg.core.metrics import Verdict
+from mreg.core.history.statements import Namespace, artifact_name, encode_transition
+from mreg.core.history.timeline import Action
 from mreg.core.names import ARCHIVED, ModelName, StageName
-from mreg.core.people import Proof
-from mreg.core.policy import OnReplace, Policy
-from mreg.core.review import Fault, Review
-from mreg.core.rules import FormatGate, PickleGate, PickleMode, SoakGate
-from mreg.core.statements import Namespace, artifact_name, encode_transition
+from mreg.core.review.audit import Auditor
+from mreg.core.review.difference import SettingsDifference
+from mreg.core.review.gates import Scan, judge
+from mreg.core.review.review import Fault, Review
+from mreg.core.settings.people import Proof
+from mreg.core.settings.policy import OnReplace, Policy
+from mreg.core.settings.rules import FormatGate, PickleGate, PickleMode, SoakGate
+from mreg.core.versions.metrics import Verdict
 from mreg.errors import DataError, MregError
 from tests.core.reviews import BO, CY, EVE, PEOPLE, STRICT, Branch, FileWitness, make_policy, make_record, settings
 from tests.core.simulator import ADA, CHURN, HAND, PRODUCTION, STAGING, V1, V2, V3, V4, Simulator, simulate

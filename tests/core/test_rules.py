@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mreg.core.fields import Fields, Plain
 from mreg.core.names import StageName
-from mreg.core.rules import (
+from mreg.core.settings.rules import (
     FormatGate,
     FreezeGate,
     Gate,

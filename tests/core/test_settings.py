@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mreg.core.fields import Plain
-from mreg.core.settings import SettingChange, compare_settings
+from mreg.core.settings.changed import SettingChange, compare_settings
 
 Settings = dict[str, Plain]
 

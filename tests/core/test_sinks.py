@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mreg.core.fields import Fields, Plain
 from mreg.core.names import ARCHIVED, StageName
-from mreg.core.sinks import Sink, SinkKind, parse_sinks
+from mreg.core.settings.sinks import Sink, SinkKind, parse_sinks
 from mreg.errors import DataError
 from tests.core.strategies import plain
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mreg.core.history import Finding
-from mreg.core.manifest import StageEntry
+from mreg.core.history.manifest import StageEntry
+from mreg.core.history.state import ModelState, RegistryState
+from mreg.core.history.timeline import Finding
 from mreg.core.names import ARCHIVED, ModelName, Selector, StageName, Version
-from mreg.core.policy import Policy
-from mreg.core.state import ModelState, RegistryState
+from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, NotFoundError
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3, V4
 from tests.core.strategies import versions

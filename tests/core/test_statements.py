@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mreg.core.fields import Plain, format_moment
-from mreg.core.manifest import Adopted, StageEntry
+from mreg.core.history.manifest import Adopted, StageEntry
+from mreg.core.history.record import Artifact
+from mreg.core.history.statements import Namespace, artifact_name, encode_statement, encode_transition
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.record import Artifact
-from mreg.core.statements import Namespace, artifact_name, encode_statement, encode_transition
 from tests.core.strategies import model_names, moments, plain, stage_entries, stage_names, texts, versions
 
 CHURN, PRODUCTION = ModelName("churn"), StageName("production")

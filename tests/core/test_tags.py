@@ -10,9 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mreg.core.fields import Plain
-from mreg.core.history import Action, Timeline, Transition
-from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.tags import (
+from mreg.core.history.tags import (
     DerivedTag,
     TagName,
     derive_tags,
@@ -24,6 +22,8 @@ from mreg.core.tags import (
     transition_subject,
     version_tag,
 )
+from mreg.core.history.timeline import Action, Timeline, Transition
+from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from tests.conftest import Git
 from tests.core.simulator import ADA, CHURN, HAND, PRODUCTION, STAGING, START, V1, V2, V3, V4, Simulator, simulate
 from tests.core.strategies import model_names, small_versions, stage_names, versions

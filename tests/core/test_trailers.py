@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from mreg.core.history.trailers import Touch, find_contradiction
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.trailers import Touch, find_contradiction
 
 CHURN, FRAUD = ModelName("churn"), ModelName("fraud")
 STAGING, PRODUCTION = StageName("staging"), StageName("production")

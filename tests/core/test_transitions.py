@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mreg.core.history import Action, Lane
-from mreg.core.manifest import NO_VERSION
+from mreg.core.history.manifest import NO_VERSION
+from mreg.core.history.tags import derive_tags
+from mreg.core.history.timeline import Action, Lane
 from mreg.core.names import ARCHIVED, StageName, Version
-from mreg.core.people import People, Person
-from mreg.core.plan import Plan, PlannedChange, Statement
-from mreg.core.policy import OnReplace, Policy, StageRule
-from mreg.core.tags import derive_tags
-from mreg.core.transitions import plan_archive, plan_hold, plan_promote, plan_rollback
+from mreg.core.settings.people import People, Person
+from mreg.core.settings.policy import OnReplace, Policy, StageRule
+from mreg.core.writing.plan import Plan, PlannedChange, Statement
+from mreg.core.writing.transitions import plan_archive, plan_hold, plan_promote, plan_rollback
 from mreg.errors import DataError, NotFoundError, RefusedError, UsageError
 from tests.core.simulator import ADA, CHURN, HAND, PRODUCTION, STAGING, V1, V2, V3, V4, Simulator, simulate
 from tests.core.strategies import small_versions

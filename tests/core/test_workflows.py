@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mreg.core.workflows import Flaw, examine_workflow
+from mreg.core.setup.workflows import Flaw, examine_workflow
 
 SHA = "0" * 40
 CHECKOUT = {"uses": f"actions/checkout@{SHA}", "with": {"fetch-depth": 0, "persist-credentials": False}}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
-from mreg.core.gates import Outcome
+from mreg.core.review.gates import Outcome
 from mreg.errors import IdentityError, RefusedError
 from tests.conftest import Git
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mreg.core.policy import OnReplace
+from mreg.core.settings.policy import OnReplace
 from mreg.errors import MregError
 from tests.conftest import Git
 from tests.registry.world import PEOPLE, World, Worlds

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from mreg import Registry
-from mreg.core.gates import Scan
-from mreg.core.record import Record
+from mreg.core.history.record import Record
+from mreg.core.review.gates import Scan
 from mreg.registry.sharing.syncing import Syncing
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git, Mreg

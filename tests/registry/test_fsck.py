@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mreg import Registry
-from mreg.core.objects import FaultKind
-from mreg.core.soundness import Depth, Soundness
+from mreg.core.storage.objects import FaultKind
+from mreg.core.storage.soundness import Depth, Soundness
 from mreg.errors import DataError, NotFoundError, StorageError, UnchangedArtifactError
 from tests.conftest import Git
 from tests.registry.stock import Clone, Stock, make_stock, object_path

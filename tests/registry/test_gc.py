@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
-from mreg.core.retention import Retention
-from mreg.core.swept import Sweep
+from mreg.core.settings.retention import Retention
+from mreg.core.storage.swept import Sweep
 from mreg.errors import (
     BytesDeletedError,
     DataError,

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from mreg.core.hosting import Host, Source
 from mreg.core.results import Receipt
+from mreg.core.setup.hosting import Host, Source
 from mreg.errors import DirtyFilesError, UsageError
 from mreg.registry.setup.hosting import open_hosting
 from mreg.registry.setup.initialising import initialise

@@ -25,9 +25,9 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from mreg import Action, Bump, Registry
-from mreg.core.gto import GtoAction, parse_gto_name
+from mreg.core.history.gto import GtoAction, parse_gto_name
+from mreg.core.history.state import ModelState
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.state import ModelState
 from mreg.errors import NotFoundError, RefusedError
 from mreg.registry.reading.reader import Reader
 from mreg.stores.git.repository import GitRepository

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
-from mreg.core.joints import Way
-from mreg.core.pushed import Pushed
+from mreg.core.sharing.joints import Way
+from mreg.core.sharing.pushed import Pushed
 from mreg.errors import (
     ConflictError,
     DirtyFilesError,

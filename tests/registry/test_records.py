@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mreg.core.record import Record
+from mreg.core.history.record import Record
 from mreg.core.results import VersionList
 from mreg.errors import NotFoundError
 from mreg.registry.queries import Queries

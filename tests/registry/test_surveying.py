@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import asdict
 
 from mreg import Registry
-from mreg.core.history import Standing, Timeline
+from mreg.core.history.timeline import Standing, Timeline
 from mreg.registry.reading.reader import Reader
 from mreg.registry.writing import surveying
 from mreg.registry.writing.surveying import survey

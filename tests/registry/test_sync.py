@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
+from mreg.core.history.record import Artifact
 from mreg.core.names import Version
-from mreg.core.record import Artifact
 from mreg.errors import IncompleteHistoryError
 from mreg.stores.git.runner import Completed, GitRunner
 from mreg.stores.pointer import format_pointer

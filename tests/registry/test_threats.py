@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mreg import Registry
-from mreg.core.approvals import approval_id, format_approval
+from mreg.core.review.approvals import approval_id, format_approval
 from mreg.errors import IncompleteHistoryError, NotFoundError, OutsideError
 from mreg.registry.review.auditing import audit
 from mreg.stores import yaml

@@ -12,11 +12,11 @@ import pytest  # noqa: TC002 - a test helper, beside what imports it anyway
 from msgspec.structs import replace
 
 from mreg import Registry
-from mreg.core.approvals import Approval, approval_id, encode_approval, format_approval
-from mreg.core.audited import Audit
+from mreg.core.history.statements import Namespace, artifact_name
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName, StageName, parse_version
-from mreg.core.statements import Namespace, artifact_name
+from mreg.core.review.approvals import Approval, approval_id, encode_approval, format_approval
+from mreg.core.review.audited import Audit
 from mreg.registry.review import auditing, replaying
 from mreg.stores import yaml
 from mreg.stores.git import stretches

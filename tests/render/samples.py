@@ -7,17 +7,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from mreg.core.best import choose_best
-from mreg.core.compare import Subject, compare
-from mreg.core.constraint import parse_constraint
-from mreg.core.history import Action, Commit, Finding, Transition
-from mreg.core.joints import Matter, Way
-from mreg.core.manifest import Adopted, ArchivedMark
+from mreg.core.history.manifest import Adopted, ArchivedMark
+from mreg.core.history.record import Artifact, Code, Dataset, Environment, Record, Run
+from mreg.core.history.timeline import Action, Commit, Finding, Transition
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.plan import Plan, PlannedChange
-from mreg.core.policy import Direction, MetricRule, Policy, StageRule
-from mreg.core.pushed import PushConflict, Pushed, PushedCommit
-from mreg.core.record import Artifact, Code, Dataset, Environment, Record, Run
 from mreg.core.results import (
     Check,
     Diagnosis,
@@ -31,7 +24,14 @@ from mreg.core.results import (
     VersionList,
     VersionSummary,
 )
-from mreg.core.review import Fault
+from mreg.core.review.review import Fault
+from mreg.core.settings.policy import Direction, MetricRule, Policy, StageRule
+from mreg.core.sharing.joints import Matter, Way
+from mreg.core.sharing.pushed import PushConflict, Pushed, PushedCommit
+from mreg.core.versions.best import choose_best
+from mreg.core.versions.compare import Subject, compare
+from mreg.core.versions.constraint import parse_constraint
+from mreg.core.writing.plan import Plan, PlannedChange
 from mreg.render.view import Result
 
 CHURN = ModelName("churn")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mreg.core.audited import Audit, AuditFault
-from mreg.core.history import Finding
+from mreg.core.history.timeline import Finding
 from mreg.core.results import Check, Diagnosis, Notification, SyncReport
-from mreg.core.review import Fault, Review
+from mreg.core.review.audited import Audit, AuditFault
+from mreg.core.review.review import Fault, Review
 from mreg.errors import NotFoundError, RefusedError
 from mreg.render.github import (
     MAX_ANNOTATIONS,

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from mreg.core.policy import Policy
-from mreg.core.review import Review
+from mreg.core.review.review import Review
+from mreg.core.settings.policy import Policy
 from mreg.render.columns import render_columns
 from mreg.render.json import render_json
 from mreg.render.markdown import render_markdown

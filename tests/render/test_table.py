@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mreg.core.best import choose_best
-from mreg.core.compare import Subject, compare
-from mreg.core.joints import Matter
-from mreg.core.policy import Policy
 from mreg.core.results import Diagnosis, History, ModelList, Receipt, SyncReport, VersionDetails, VersionList
+from mreg.core.settings.policy import Policy
+from mreg.core.sharing.joints import Matter
+from mreg.core.versions.best import choose_best
+from mreg.core.versions.compare import Subject, compare
 from mreg.render.columns import render_columns
 from mreg.render.table import render_table
 from mreg.render.view import Result

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mreg.core.fields import Plain
 from mreg.core.names import StageName, Version
-from mreg.core.policy import Policy
+from mreg.core.settings.policy import Policy
 from mreg.errors import MregError, NotFoundError, UsageError
 from mreg.render.text import clean, format_bytes, format_moment, format_plain, order_stages, render_error, short_oid
 

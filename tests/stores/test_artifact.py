@@ -22,8 +22,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mreg.core.filelist import find_path_fault, hash_file_list
-from mreg.core.record import Artifact
+from mreg.core.history.filelist import find_path_fault, hash_file_list
+from mreg.core.history.record import Artifact
 from mreg.errors import ConflictError, CorruptArtifactError, DataError, NotFoundError, StorageError, UsageError
 from mreg.stores.artifact import Ingested, ingest, ingest_cached, ingest_surveyed
 from mreg.stores.cache import Cache

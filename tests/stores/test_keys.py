@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from mreg.core.people import Proof
+from mreg.core.settings.people import Proof
 from mreg.errors import IdentityError
 from mreg.stores.git.programs import run_program
 from mreg.stores.git.repository import GitRepository

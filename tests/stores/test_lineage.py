@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mreg.core.record import Dataset
+from mreg.core.history.record import Dataset
 from mreg.errors import DataError, StorageError
 from mreg.stores.lineage import Dependency, Tracked, find_tracked
 from tests.conftest import PATH

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mreg.core.history import Action, Transition
+from mreg.core.history.timeline import Action, Transition
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.notices import Notice, write_notice
-from mreg.core.sinks import Sink, SinkKind
+from mreg.core.settings.sinks import Sink, SinkKind
+from mreg.core.sharing.notices import Notice, write_notice
 from mreg.errors import NotificationError, OutsideError
 from mreg.stores import delivery, notify
 from mreg.stores.notify import send

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mreg.core.filelist import hash_file_list
+from mreg.core.history.filelist import hash_file_list
 from mreg.core.results import LinkMode
 from mreg.errors import (
     ConflictError,

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mreg.core.manifest import StageEntry, format_stage
+from mreg.core.history.manifest import StageEntry, format_stage
 from mreg.core.names import StageName, Version
 from mreg.errors import DataError
 from mreg.registry.setup.initialising import settings_text

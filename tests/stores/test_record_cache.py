@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mreg.core.history.record import Artifact, Record
 from mreg.core.names import ModelName, Version
-from mreg.core.record import Artifact, Record
 from mreg.stores import record_cache
 from mreg.stores.record_cache import RecordCache
 from mreg.stores.sealed import seal

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mreg.core.gates import Scan
+from mreg.core.review.gates import Scan
 from mreg.stores.scanner import MAX_DEPTH, MAX_PICKLES, scan_pickles
 
 CANARY = "canary"

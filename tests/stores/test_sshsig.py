@@ -10,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mreg.core.people import Proof, normalise_key
+from mreg.core.settings.people import Proof, normalise_key
 from mreg.stores.sshsig import verify
 from tests.stores import ssh
 from tests.stores.ssh import BEGIN, END, Key, armor, number, string, unarmor

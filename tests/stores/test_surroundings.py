@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mreg
-from mreg.core.record import Run
+from mreg.core.history.record import Run
 from mreg.core.text import find_secret
 from mreg.stores.surroundings import detect_entrypoint, detect_environment, detect_run, strip_credentials
 

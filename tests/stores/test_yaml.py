@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mreg.core.fields import Fields
-from mreg.core.policy import parse_policy
+from mreg.core.settings.policy import parse_policy
 from mreg.errors import DataError
 from mreg.stores import yaml
 

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from mreg.core.policy import Policy
+from mreg.core.settings.policy import Policy
 from mreg.errors import MregError
 from mreg.render.github import Step, render_error_step, render_step
 from mreg.render.markdown import render_markdown

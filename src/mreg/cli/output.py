@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from mreg.cli.options import OutputFormat
-from mreg.core.policy import Policy
+from mreg.core.settings.policy import Policy
 from mreg.render.text import clean
 from mreg.render.view import Result
 

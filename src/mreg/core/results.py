@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from mreg.core.history import Finding, Transition
-from mreg.core.manifest import ArchivedMark
+from mreg.core.history.manifest import ArchivedMark
+from mreg.core.history.record import Record
+from mreg.core.history.timeline import Finding, Transition
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.record import Record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     # Only a writer's receipt has them: no reader waits for the gates.
-    from mreg.core.gates import GateFinding
-    from mreg.core.plan import Plan
+    from mreg.core.review.gates import GateFinding
+    from mreg.core.writing.plan import Plan
 
 __all__ = [
     "Check",

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec.structs import asdict
 
-from mreg.core.record import Dataset
+from mreg.core.history.record import Dataset
 from mreg.core.text import check_line
 from mreg.errors import UsageError
 

@@ -13,12 +13,12 @@ from mreg.core.names import (
     parse_stage_name,
     parse_version,
 )
-from mreg.core.plan import Plan
-from mreg.core.policy import OnReplace
 from mreg.core.results import Receipt
+from mreg.core.settings.policy import OnReplace
 from mreg.core.text import check_text
-from mreg.core.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
 from mreg.core.watching import Watcher
+from mreg.core.writing.plan import Plan
+from mreg.core.writing.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
 from mreg.errors import NamingError
 from mreg.registry.arguments import as_approvers, as_choice
 from mreg.registry.deliveries import Deliveries

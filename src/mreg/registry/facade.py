@@ -15,10 +15,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mreg.core.history.record import Dataset
 from mreg.core.names import Bump, parse_model_name, parse_version
-from mreg.core.pushed import Pushed
-from mreg.core.record import Dataset
 from mreg.core.results import Receipt, SyncReport
+from mreg.core.sharing.pushed import Pushed
 from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
 from mreg.registry.arguments import as_approvers, as_choice, as_dataset, as_moment, as_path, as_texts

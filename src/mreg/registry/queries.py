@@ -8,13 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mreg.core.history import Standing, Transition
-from mreg.core.metrics import check_metric, override_directions
+from mreg.core.history.record import Record
+from mreg.core.history.state import RegistryState
+from mreg.core.history.timeline import Standing, Transition
 from mreg.core.names import ARCHIVED, ModelName, Selector, StageName, parse_model_name, parse_selector, parse_stage_name
-from mreg.core.policy import Policy
-from mreg.core.record import Record
 from mreg.core.results import History, ModelList, VersionDetails, VersionList, VersionStream
-from mreg.core.state import RegistryState
+from mreg.core.settings.policy import Policy
+from mreg.core.versions.metrics import check_metric, override_directions
 from mreg.errors import DataError, UsageError
 from mreg.registry.arguments import as_texts, as_when
 from mreg.registry.reading import answers
@@ -23,11 +23,11 @@ from mreg.registry.reading.reader import Reader, Settings
 from mreg.stores.git.repository import GitRepository
 
 if TYPE_CHECKING:
-    from mreg.core.audited import Audit, Report
-    from mreg.core.best import Choice
-    from mreg.core.compare import Comparison, Subject
-    from mreg.core.gates import Scan
-    from mreg.core.review import Review
+    from mreg.core.review.audited import Audit, Report
+    from mreg.core.review.gates import Scan
+    from mreg.core.review.review import Review
+    from mreg.core.versions.best import Choice
+    from mreg.core.versions.compare import Comparison, Subject
 
 __all__ = ["Queries"]
 
@@ -216,7 +216,7 @@ class Queries:
             UsageError: Fewer than two selectors.
             NotFoundError: A selector names nothing.
         """
-        from mreg.core.compare import compare  # noqa: PLC0415 - readers do without
+        from mreg.core.versions.compare import compare  # noqa: PLC0415 - readers do without
 
         wanted = [parse_selector(selector) for selector in selectors]
         reader, state, settings = self._state([each.model for each in wanted])
@@ -247,8 +247,8 @@ class Queries:
             RefusedError: No version is left; ``details`` say why each fell out.
             NotFoundError: The model, the stage, or a metric that no version has.
         """
-        from mreg.core.best import choose_best  # noqa: PLC0415 - readers do without
-        from mreg.core.constraint import parse_constraint  # noqa: PLC0415 - readers do without
+        from mreg.core.versions.best import choose_best  # noqa: PLC0415 - readers do without
+        from mreg.core.versions.constraint import parse_constraint  # noqa: PLC0415 - readers do without
 
         name = parse_model_name(model)
         reader, state, settings = self._state([name])
@@ -317,7 +317,7 @@ class Queries:
 
 
 def _pick(reader: Reader, state: RegistryState, wanted: Sequence[Selector]) -> list[Subject]:
-    from mreg.core.compare import Subject  # noqa: PLC0415 - readers do without
+    from mreg.core.versions.compare import Subject  # noqa: PLC0415 - readers do without
 
     keys = [(selector.model, state.select(selector)) for selector in wanted]
     subjects = []

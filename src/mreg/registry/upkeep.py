@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from mreg.core.retention import Retention
-from mreg.core.rules import parse_duration
+from mreg.core.settings.retention import Retention
+from mreg.core.settings.rules import parse_duration
 from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
 from mreg.registry.arguments import as_texts
 from mreg.registry.changes import Changes
 
 if TYPE_CHECKING:
-    from mreg.core.soundness import Soundness
-    from mreg.core.swept import Sweep
+    from mreg.core.storage.soundness import Soundness
+    from mreg.core.storage.swept import Sweep
     from mreg.stores.hashing import Progress
 
 __all__ = ["Upkeep"]

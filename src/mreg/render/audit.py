@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mreg.core.audited import Audit, AuditFault, Judged, Report, Trusted
-from mreg.core.gates import Outcome
-from mreg.core.policy import Policy
+from mreg.core.review.audited import Audit, AuditFault, Judged, Report, Trusted
+from mreg.core.review.gates import Outcome
+from mreg.core.settings.policy import Policy
 from mreg.render.listing import findings_grid
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_moment, short_oid

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
-from mreg.core.policy import Policy
+from mreg.core.settings.policy import Policy
 from mreg.render.page import Block, Facts, Line
 from mreg.render.text import clean
 from mreg.render.view import Result, view

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mreg.core.best import Choice
-from mreg.core.compare import Comparison, FactComparison, MetricComparison
 from mreg.core.fields import Plain
-from mreg.core.metrics import Delta, Verdict, format_metric
-from mreg.core.policy import MetricRule, Policy
+from mreg.core.settings.policy import MetricRule, Policy
+from mreg.core.versions.best import Choice
+from mreg.core.versions.compare import Comparison, FactComparison, MetricComparison
+from mreg.core.versions.metrics import Delta, Verdict, format_metric
 from mreg.render.listing import stages_cell
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_bytes, format_plain, short_oid

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 
-from mreg.core.audited import Judged, Report
+from mreg.core.review.audited import Judged, Report
 from mreg.render.audit import approvers_of, format_rules, worth_of
 from mreg.render.text import clean, format_moment
 

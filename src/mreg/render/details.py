@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mreg.core.compare import flatten_lineage
 from mreg.core.fields import Plain
-from mreg.core.manifest import ArchivedMark, tell_deletion
-from mreg.core.policy import MetricRule, Policy
-from mreg.core.record import Artifact, Record
+from mreg.core.history.manifest import ArchivedMark, tell_deletion
+from mreg.core.history.record import Artifact, Record
 from mreg.core.results import VersionDetails
+from mreg.core.settings.policy import MetricRule, Policy
+from mreg.core.versions.compare import flatten_lineage
 from mreg.render.listing import metric_cell, stages_cell, transitions_grid
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_bytes, format_moment, format_plain

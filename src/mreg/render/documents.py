@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import asdict
 
-from mreg.core.history import Finding, Transition
-from mreg.core.record import Record
+from mreg.core.history.record import Record
+from mreg.core.history.timeline import Finding, Transition
 from mreg.render.json_text import make_plain
 from mreg.render.text import format_moment
 
 if TYPE_CHECKING:
-    from mreg.core.compare import MetricComparison
-    from mreg.core.gates import GateFinding
-    from mreg.core.manifest import Adopted, ArchivedMark, Deletion
-    from mreg.core.metrics import Delta
-    from mreg.core.record import Artifact, Code, Dataset, Environment, Run
+    from mreg.core.history.manifest import Adopted, ArchivedMark, Deletion
+    from mreg.core.history.record import Artifact, Code, Dataset, Environment, Run
+    from mreg.core.review.gates import GateFinding
+    from mreg.core.versions.compare import MetricComparison
+    from mreg.core.versions.metrics import Delta
 
 __all__ = [
     "Document",

@@ -18,15 +18,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from mreg.core.audited import Audit
-from mreg.core.history import Finding
+from mreg.core.history.timeline import Finding
 from mreg.core.layout import SETTINGS_FILE
-from mreg.core.pushed import Pushed
 from mreg.core.results import Diagnosis, History, ModelList, Receipt, SyncReport, VersionList
-from mreg.core.review import Review
-from mreg.core.settling import tell
-from mreg.core.soundness import Soundness
-from mreg.core.swept import Sweep
+from mreg.core.review.audited import Audit
+from mreg.core.review.review import Review
+from mreg.core.sharing.pushed import Pushed
+from mreg.core.sharing.settling import tell
+from mreg.core.storage.soundness import Soundness
+from mreg.core.storage.swept import Sweep
 from mreg.errors import MregError
 from mreg.render.json import render_json
 from mreg.render.markdown import escape

@@ -36,13 +36,13 @@ from mreg.render.json_text import json_pieces, make_plain
 from mreg.render.view import Result
 
 if TYPE_CHECKING:
-    from mreg.core.audited import Audit
-    from mreg.core.best import Choice
-    from mreg.core.compare import Comparison, FactComparison
-    from mreg.core.pushed import Pushed
-    from mreg.core.review import Review
-    from mreg.core.soundness import Soundness
-    from mreg.core.swept import Sweep
+    from mreg.core.review.audited import Audit
+    from mreg.core.review.review import Review
+    from mreg.core.sharing.pushed import Pushed
+    from mreg.core.storage.soundness import Soundness
+    from mreg.core.storage.swept import Sweep
+    from mreg.core.versions.best import Choice
+    from mreg.core.versions.compare import Comparison, FactComparison
 
 __all__ = ["SCHEMA", "iter_json", "render_json"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mreg.core.history import Finding, Transition
-from mreg.core.metrics import Number, format_metric
+from mreg.core.history.timeline import Finding, Transition
 from mreg.core.names import ARCHIVED, StageName, Version
-from mreg.core.policy import MetricRule, Policy
 from mreg.core.results import History, ModelList, ModelSummary, VersionList, VersionSummary
+from mreg.core.settings.policy import MetricRule, Policy
+from mreg.core.versions.metrics import Number, format_metric
 from mreg.render.page import Block, Cell, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_bytes, format_moment, order_stages, short_oid
 

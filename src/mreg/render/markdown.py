@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mreg.core.policy import Policy
+from mreg.core.settings.policy import Policy
 from mreg.render.blocks import escape, format_block
 from mreg.render.view import Result, view
 
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-    from mreg.core.review import Review
+    from mreg.core.review.review import Review
 
 __all__ = ["escape", "render_markdown"]
 

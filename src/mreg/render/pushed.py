@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mreg.core.history import Commit
-from mreg.core.joints import Matter, Way
-from mreg.core.policy import Policy
-from mreg.core.pushed import PushConflict, Pushed
+from mreg.core.history.timeline import Commit
+from mreg.core.settings.policy import Policy
+from mreg.core.sharing.joints import Matter, Way
+from mreg.core.sharing.pushed import PushConflict, Pushed
 from mreg.render.documents import Document
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_bytes, format_moment, short_oid

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from mreg.core.gates import GateFinding, Outcome
 from mreg.core.names import ARCHIVED
-from mreg.core.plan import Plan, PlannedChange
-from mreg.core.policy import Policy
 from mreg.core.results import Diagnosis, Pulled, Receipt, SyncReport
+from mreg.core.review.gates import GateFinding, Outcome
+from mreg.core.settings.policy import Policy
+from mreg.core.writing.plan import Plan, PlannedChange
 from mreg.render.listing import findings_grid, transitions_grid
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_bytes, short_oid

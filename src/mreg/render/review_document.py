@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mreg.core.gates import GateFinding
-from mreg.core.people import Actor
-from mreg.core.policy import ApprovalRule
-from mreg.core.review import Fault, GivenApproval, HoldChange, Registration, Review, ReviewedChange, SettingsReview
+from mreg.core.review.gates import GateFinding
+from mreg.core.review.review import (
+    Fault,
+    GivenApproval,
+    HoldChange,
+    Registration,
+    Review,
+    ReviewedChange,
+    SettingsReview,
+)
+from mreg.core.settings.people import Actor
+from mreg.core.settings.policy import ApprovalRule
 from mreg.render.documents import Document, metric_document, record_document, section_document, transition_document
 
 __all__ = ["actor_document", "review_document"]

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.compare import MetricComparison
 from mreg.core.fields import Plain
-from mreg.core.gates import GateFinding, Outcome
-from mreg.core.metrics import Delta, Verdict, format_metric
 from mreg.core.names import ARCHIVED
-from mreg.core.policy import MetricRule, Policy
-from mreg.core.review import Registration, Review, ReviewedChange, SettingsReview
+from mreg.core.review.gates import GateFinding, Outcome
+from mreg.core.review.review import Registration, Review, ReviewedChange, SettingsReview
+from mreg.core.settings.policy import MetricRule, Policy
+from mreg.core.versions.compare import MetricComparison
+from mreg.core.versions.metrics import Delta, Verdict, format_metric
 from mreg.render.page import Block, Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_bytes, format_plain, short_oid
 

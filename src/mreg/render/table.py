@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mreg.core.policy import Policy
+from mreg.core.settings.policy import Policy
 from mreg.render.columns import format_lines
 from mreg.render.page import Block, Cell, Facts, Grid, Line, Tone
 from mreg.render.text import clean

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 
 from mreg.core.fields import Plain
 from mreg.core.names import StageName
-from mreg.core.policy import Policy
+from mreg.core.settings.policy import Policy
 from mreg.errors import MregError
 
 __all__ = [

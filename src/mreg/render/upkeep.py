@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from mreg.core.objects import FaultKind
-from mreg.core.policy import Policy
-from mreg.core.soundness import Depth, Soundness, VersionFault
-from mreg.core.swept import Sweep
+from mreg.core.settings.policy import Policy
+from mreg.core.storage.objects import FaultKind
+from mreg.core.storage.soundness import Depth, Soundness, VersionFault
+from mreg.core.storage.swept import Sweep
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import format_bytes, format_moment, short_oid
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
-from mreg.core.policy import Policy
+from mreg.core.settings.policy import Policy
 from mreg.render.page import Line, Page
 
 if TYPE_CHECKING:
-    from mreg.core.audited import Audit, Report
-    from mreg.core.best import Choice
-    from mreg.core.compare import Comparison
-    from mreg.core.pushed import Pushed
     from mreg.core.results import (
         Diagnosis,
         History,
@@ -24,9 +20,13 @@ if TYPE_CHECKING:
         VersionList,
         VersionStream,
     )
-    from mreg.core.review import Review
-    from mreg.core.soundness import Soundness
-    from mreg.core.swept import Sweep
+    from mreg.core.review.audited import Audit, Report
+    from mreg.core.review.review import Review
+    from mreg.core.sharing.pushed import Pushed
+    from mreg.core.storage.soundness import Soundness
+    from mreg.core.storage.swept import Sweep
+    from mreg.core.versions.best import Choice
+    from mreg.core.versions.compare import Comparison
 
 __all__ = ["Result", "view"]
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mreg.core.filelist import hash_file_list
-from mreg.core.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recognise_file
-from mreg.core.record import Artifact, ArtifactFile
+from mreg.core.history.filelist import hash_file_list
+from mreg.core.history.record import Artifact, ArtifactFile
+from mreg.core.versions.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recognise_file
 from mreg.errors import DataError, NotFoundError, StorageError
 from mreg.stores.cache import Cache, create_object
 from mreg.stores.disk import clone, disk_error, write_all

@@ -18,7 +18,7 @@ from http import HTTPStatus
 
 from msgspec import Struct
 
-from mreg.core.sinks import Sink
+from mreg.core.settings.sinks import Sink
 
 __all__ = ["TIMEOUT_S", "Failure", "UnencryptedError", "try_twice"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mreg.core.filelist import hash_file_list
-from mreg.core.record import ArtifactFile
+from mreg.core.history.filelist import hash_file_list
+from mreg.core.history.record import ArtifactFile
 from mreg.errors import ConflictError, MregError, NotFoundError
 from mreg.stores.disk import disk_errors, exchange
 from mreg.stores.hashing import Digests, Meter, copy_hashed

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from mreg.core.gto import GtoTag, is_gto_name, parse_gto_name
-from mreg.core.manifest import Adopted
+from mreg.core.history.gto import GtoTag, is_gto_name, parse_gto_name
+from mreg.core.history.manifest import Adopted
 from mreg.core.text import check_text
 from mreg.errors import UsageError
 from mreg.stores.git.objects import Identity

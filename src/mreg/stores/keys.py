@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mreg.core.people import normalise_key
+from mreg.core.settings.people import normalise_key
 from mreg.errors import IdentityError
 from mreg.stores.git.programs import has_terminal, run_program
 from mreg.stores.git.repository import GitRepository

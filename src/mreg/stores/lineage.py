@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mreg.core.fields import Fields, Plain
-from mreg.core.record import Dataset
+from mreg.core.history.record import Dataset
 from mreg.core.text import check_text
 from mreg.errors import DataError, UsageError
 from mreg.stores import yaml

@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from mreg.core.fields import Plain
-from mreg.core.notices import EVENT, Notice
-from mreg.core.sinks import Sink, SinkKind
+from mreg.core.settings.sinks import Sink, SinkKind
+from mreg.core.sharing.notices import EVENT, Notice
 from mreg.errors import NotificationError
 from mreg.stores.delivery import TIMEOUT_S, Failure, UnencryptedError, try_twice
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mreg.core.filelist import hash_file_list
-from mreg.core.record import Artifact
+from mreg.core.history.filelist import hash_file_list
+from mreg.core.history.record import Artifact
 from mreg.core.results import LinkMode
 from mreg.errors import CorruptArtifactError, DataError, MregError, NotFoundError, RefusedError, StorageError
 from mreg.stores.artifact import Ingested

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
-from mreg.core.filelist import find_path_fault
-from mreg.core.record import Artifact, ArtifactFile
+from mreg.core.history.filelist import find_path_fault
+from mreg.core.history.record import Artifact, ArtifactFile
 from mreg.errors import DataError
 
 __all__ = ["format_directory", "format_pointer", "parse_directory"]

@@ -20,8 +20,8 @@ from pathlib import Path
 from msgspec import Raw
 from msgspec.json import Decoder, Encoder
 
+from mreg.core.history.record import Record
 from mreg.core.names import ModelName
-from mreg.core.record import Record
 from mreg.errors import StorageError
 from mreg.stores.sealed import load_sealed, seal
 

@@ -26,8 +26,8 @@ from typing import IO
 
 from msgspec import Struct, field
 
-from mreg.core.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recognise_file, unsafe_reason
-from mreg.core.gates import Scan
+from mreg.core.review.gates import Scan
+from mreg.core.versions.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recognise_file, unsafe_reason
 from mreg.errors import MregError
 from mreg.stores.survey import survey_artifact
 

@@ -22,7 +22,7 @@ from functools import lru_cache, partial
 
 from msgspec import Struct
 
-from mreg.core.people import Proof
+from mreg.core.settings.people import Proof
 
 __all__ = ["verify"]
 

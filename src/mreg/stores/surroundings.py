@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from mreg.core.record import Environment, Run
+from mreg.core.history.record import Environment, Run
 from mreg.core.text import find_secret
 
 __all__ = ["detect_entrypoint", "detect_environment", "detect_run", "strip_credentials"]

@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from mreg.core.history.record import Artifact
 from mreg.core.layout import DVC_FILE
 from mreg.core.names import ModelName
 from mreg.core.paths import find_path_fault
-from mreg.core.record import Artifact
 from mreg.errors import DataError
 from mreg.stores import yaml
 from mreg.stores.dvc_yaml import find_artifact

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mreg.core.history import Commit
-from mreg.core.manifest import Adopted, StageEntry
+from mreg.core.history.manifest import Adopted, StageEntry
+from mreg.core.history.timeline import Commit
 from mreg.core.names import Version
 from mreg.stores.git import log_cache, log_file, stretches
 from mreg.stores.git.log_cache import read_log

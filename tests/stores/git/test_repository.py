@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mreg.core.history import Commit, FileChange
+from mreg.core.history.timeline import Commit, FileChange
 from mreg.errors import GitError, IdentityError, NotARegistryError, NotFoundError, UsageError
 from mreg.stores.git.objects import Identity
 from mreg.stores.git.repository import GitRepository, TagRef, tag_patterns

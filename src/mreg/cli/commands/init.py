@@ -9,7 +9,7 @@ import typer
 
 from mreg.cli.options import DryRun, Format, OutputFormat, directory_of
 from mreg.cli.output import show_result
-from mreg.core.hosting import Host
+from mreg.core.setup.hosting import Host
 from mreg.errors import UsageError
 from mreg.registry.setup.hosting import open_hosting
 from mreg.registry.setup.initialising import initialise

@@ -20,7 +20,7 @@ from mreg.cli.options import (
     open_registry,
 )
 from mreg.cli.output import show_result
-from mreg.core.policy import OnReplace
+from mreg.core.settings.policy import OnReplace
 
 __all__ = ["promote"]
 

@@ -8,12 +8,12 @@ from itertools import chain, islice
 
 from msgspec.structs import replace
 
-from mreg.core.history import Finding, Timeline, Transition
+from mreg.core.history.record import Record
+from mreg.core.history.state import ModelState, RegistryState
+from mreg.core.history.timeline import Finding, Timeline, Transition
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.policy import Policy
-from mreg.core.record import Record
 from mreg.core.results import ModelList, ModelSummary, VersionDetails, VersionList, VersionStream, VersionSummary
-from mreg.core.state import ModelState, RegistryState
+from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.records import Records, read_held, read_models
@@ -71,7 +71,7 @@ def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelNam
 
     In a shallow clone what only history knows is left empty, and a notice says so.
     """
-    from mreg.core.tags import version_tag  # noqa: PLC0415 - the other answers need no tags
+    from mreg.core.history.tags import version_tag  # noqa: PLC0415 - the other answers need no tags
 
     found = state.model(model)
     record = reader.record(state, model, version)
@@ -120,7 +120,7 @@ def name_approvers(reader: Reader, transitions: Iterable[Transition]) -> tuple[T
 
 
 def _approvers(move: Transition, contents: Mapping[str, bytes | None]) -> Iterator[str]:
-    from mreg.core.approvals import parse_approval  # noqa: PLC0415 - few histories have one
+    from mreg.core.review.approvals import parse_approval  # noqa: PLC0415 - few histories have one
 
     for file in sorted(move.approvals, key=lambda file: file.path):
         with suppress(DataError):

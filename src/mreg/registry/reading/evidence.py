@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from itertools import islice
 
-from mreg.core.approvals import Approval, Vote, encode_approval, parse_approval
-from mreg.core.gates import Scan
-from mreg.core.history import ApprovalFile, Commit
+from mreg.core.history.record import Record, parse_record
+from mreg.core.history.statements import Namespace
+from mreg.core.history.timeline import ApprovalFile, Commit
 from mreg.core.layout import Layout, PathKind
 from mreg.core.names import ModelName, Version
-from mreg.core.people import Proof
-from mreg.core.record import Record, parse_record
-from mreg.core.statements import Namespace
+from mreg.core.review.approvals import Approval, Vote, encode_approval, parse_approval
+from mreg.core.review.gates import Scan
+from mreg.core.settings.people import Proof
 from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader
 from mreg.stores import yaml

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName
-from mreg.core.policy import Policy
 from mreg.core.results import ModelList
+from mreg.core.settings.policy import Policy
 from mreg.registry.reading.answers import list_models
 from mreg.registry.reading.reader import Reader
 from mreg.stores.model_cache import KeptModels, find_changes, load_models, save_models

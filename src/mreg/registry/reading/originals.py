@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from mreg.core.history import Commit
+from mreg.core.history.record import Record
+from mreg.core.history.state import RegistryState
+from mreg.core.history.tags import version_tag
+from mreg.core.history.timeline import Commit
 from mreg.core.names import ModelName, Version
-from mreg.core.record import Record
-from mreg.core.state import RegistryState
-from mreg.core.tags import version_tag
 from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import read_records

@@ -9,14 +9,14 @@ from datetime import datetime, time, timezone
 from functools import partial
 
 from mreg.core.fields import Fields
-from mreg.core.fold import fold, step
-from mreg.core.history import Commit, Event, Standing, Timeline
+from mreg.core.history.fold import fold, step
+from mreg.core.history.manifest import Manifest, StageEntry, parse_archived, parse_stage
+from mreg.core.history.record import Record, parse_record
+from mreg.core.history.state import RegistryState
+from mreg.core.history.timeline import Commit, Event, Standing, Timeline
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
-from mreg.core.manifest import Manifest, StageEntry, parse_archived, parse_stage
 from mreg.core.names import ARCHIVED, ModelName, Version
-from mreg.core.policy import Policy
-from mreg.core.record import Record, parse_record
-from mreg.core.state import RegistryState
+from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, IncompleteHistoryError, NotFoundError
 from mreg.registry.reading.settings import Settings, parse_settings, read_settings, with_hint
 from mreg.registry.reading.states import read_state

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from mreg.core.history.record import Record
+from mreg.core.history.state import ModelState, RegistryState
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.record import Record
-from mreg.core.state import ModelState, RegistryState
 from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader
 from mreg.stores.record_cache import RecordCache

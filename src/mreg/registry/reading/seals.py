@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 
-from mreg.core.history import Appearance, Timeline
+from mreg.core.history.record import Record
+from mreg.core.history.tags import tagger_of
+from mreg.core.history.timeline import Appearance, Timeline
 from mreg.core.layout import DVC_FILE, Layout
 from mreg.core.names import ModelName, Version
-from mreg.core.record import Record
-from mreg.core.tags import tagger_of
 from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader
 from mreg.stores.dvc_yaml import find_artifacts, set_artifact

@@ -7,7 +7,7 @@ import shlex
 from msgspec import Struct
 
 from mreg.core.layout import SETTINGS_FILE
-from mreg.core.policy import DEFAULT_BRANCH, Policy, parse_policy
+from mreg.core.settings.policy import DEFAULT_BRANCH, Policy, parse_policy
 from mreg.errors import DataError, NotARegistryError
 from mreg.stores import yaml
 from mreg.stores.git.repository import GitRepository

@@ -7,12 +7,12 @@ from operator import attrgetter
 
 from msgspec import Struct
 
-from mreg.core.history import Finding
+from mreg.core.history.manifest import ArchivedMark, Manifest, StageEntry
+from mreg.core.history.state import ModelState, RegistryState
+from mreg.core.history.timeline import Finding
 from mreg.core.layout import Layout, PathKind, read_version_file
-from mreg.core.manifest import ArchivedMark, Manifest, StageEntry
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.policy import Policy
-from mreg.core.state import ModelState, RegistryState
+from mreg.core.settings.policy import Policy
 from mreg.errors import DataError
 from mreg.stores.git.listing import SUBMODULE, list_folders
 from mreg.stores.git.repository import GitRepository

@@ -10,14 +10,14 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.audited import Audit, AuditFault, Judged, Report, Trusted
-from mreg.core.gates import Scan
-from mreg.core.history import Commit, Event, Finding
+from mreg.core.history.record import Record
+from mreg.core.history.tags import tags_of
+from mreg.core.history.timeline import Commit, Event, Finding
 from mreg.core.layout import SETTINGS_FILE, Layout
 from mreg.core.names import ModelName, StageName
-from mreg.core.policy import Policy
-from mreg.core.record import Record
-from mreg.core.tags import tags_of
+from mreg.core.review.audited import Audit, AuditFault, Judged, Report, Trusted
+from mreg.core.review.gates import Scan
+from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, GitError, IncompleteHistoryError, NotARegistryError, UsageError
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.review.last_settings import attempt_settings, find_last_settings, settings_blobs

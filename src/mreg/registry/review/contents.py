@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
-from mreg.core.cases import Evidence
-from mreg.core.difference import Difference
-from mreg.core.filelist import parse_file_list
-from mreg.core.history import Timeline
+from mreg.core.history.filelist import parse_file_list
+from mreg.core.history.record import Record
+from mreg.core.history.timeline import Timeline
 from mreg.core.layout import DVC_FILE, Layout, PathKind
 from mreg.core.names import ModelName, avoid_folder_clash, find_folder_clash
-from mreg.core.record import Record
-from mreg.core.review import Fault
+from mreg.core.review.cases import Evidence
+from mreg.core.review.difference import Difference
+from mreg.core.review.review import Fault
 from mreg.errors import DataError
 from mreg.registry.reading.seals import dvc_entry, pointer_path
 from mreg.stores.dvc_yaml import find_artifact

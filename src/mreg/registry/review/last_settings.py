@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mreg.core.history import Commit
+from mreg.core.history.timeline import Commit
 from mreg.core.layout import SETTINGS_FILE
-from mreg.core.policy import DEFAULT_BRANCH, Policy
+from mreg.core.settings.policy import DEFAULT_BRANCH, Policy
 from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader, Settings, parse_settings
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.history import Commit
+from mreg.core.history.timeline import Commit
 from mreg.core.layout import SETTINGS_FILE, Layout
 from mreg.registry.reading.reader import Settings
 from mreg.stores.git.baseline import Baseline, load_baseline, read_commits, save_baseline

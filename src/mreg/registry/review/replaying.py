@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
-from mreg.core.audit import Auditor
-from mreg.core.audited import Judged
-from mreg.core.gates import Scan
-from mreg.core.history import Commit, Event, Finding
+from mreg.core.history.manifest import Manifest
+from mreg.core.history.record import Record
+from mreg.core.history.timeline import Commit, Event, Finding
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
-from mreg.core.manifest import Manifest
 from mreg.core.names import ModelName, Version
-from mreg.core.policy import Policy
-from mreg.core.record import Record
+from mreg.core.review.audit import Auditor
+from mreg.core.review.audited import Judged
+from mreg.core.review.gates import Scan
+from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, GitError, IncompleteHistoryError
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader, Settings, parse_manifest, parse_settings

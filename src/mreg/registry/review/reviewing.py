@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.difference import PLAIN, Difference, SettingsDifference
 from mreg.core.fields import Fields, Plain
-from mreg.core.gates import Scan
-from mreg.core.history import Commit, FileChange, Timeline
+from mreg.core.history.record import Record, parse_record
+from mreg.core.history.timeline import Commit, FileChange, Timeline
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
-from mreg.core.policy import Policy, parse_policy
-from mreg.core.record import Record, parse_record
-from mreg.core.review import Review
-from mreg.core.reviewing import review
+from mreg.core.review.difference import PLAIN, Difference, SettingsDifference
+from mreg.core.review.gates import Scan
+from mreg.core.review.review import Review
+from mreg.core.review.reviewing import review
+from mreg.core.settings.policy import Policy, parse_policy
 from mreg.errors import DataError, IncompleteHistoryError, NotFoundError, RefusedError, UsageError
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader, Settings

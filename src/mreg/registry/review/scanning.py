@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mreg.core.gates import Scan
-from mreg.core.record import Record
+from mreg.core.history.record import Record
+from mreg.core.review.gates import Scan
 from mreg.errors import CorruptArtifactError, MregError, NotFoundError
 from mreg.registry.reading.artifacts import open_stats, open_store
 from mreg.stores.artifact import Ingested, ingest_cached

@@ -13,12 +13,12 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from mreg.core.audited import AuditFault
-from mreg.core.history import AdoptedTag, Appearance, Commit, Event, Standing, Timeline, Transition
+from mreg.core.history.record import Record
+from mreg.core.history.tags import DerivedTag
+from mreg.core.history.timeline import AdoptedTag, Appearance, Commit, Event, Standing, Timeline, Transition
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName
-from mreg.core.record import Record
-from mreg.core.tags import DerivedTag
+from mreg.core.review.audited import AuditFault
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import Key, version_commits

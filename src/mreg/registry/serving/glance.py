@@ -15,11 +15,11 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
+from mreg.core.history.state import ModelState, RegistryState
+from mreg.core.history.tags import version_tag
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
 from mreg.core.names import ModelName, Selector, Version
-from mreg.core.policy import DEFAULT_BRANCH, Policy
-from mreg.core.state import ModelState, RegistryState
-from mreg.core.tags import version_tag
+from mreg.core.settings.policy import DEFAULT_BRANCH, Policy
 from mreg.errors import DataError, NotARegistryError, NotFoundError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.settings import parse_settings

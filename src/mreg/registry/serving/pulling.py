@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from mreg.core.history.record import Artifact
 from mreg.core.names import Selector
-from mreg.core.record import Artifact
 from mreg.core.results import LinkMode, Pulled
 from mreg.errors import CorruptArtifactError, NotFoundError, RefusedError
 from mreg.registry.reading.artifacts import open_stats, open_store

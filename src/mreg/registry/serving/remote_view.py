@@ -16,10 +16,10 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mreg.core.history.record import Record
+from mreg.core.history.state import RegistryState
+from mreg.core.history.tags import version_tag
 from mreg.core.names import Selector, StageName, Version
-from mreg.core.record import Record
-from mreg.core.state import RegistryState
-from mreg.core.tags import version_tag
 from mreg.errors import (
     DataError,
     GitError,

@@ -8,11 +8,11 @@ from collections.abc import Callable, Container, Iterable
 from msgspec import Struct
 
 from mreg.core.fields import format_moment
-from mreg.core.filelist import hash_file_list, parse_file_list
-from mreg.core.manifest import Deletion, tell_deletion
+from mreg.core.history.filelist import hash_file_list, parse_file_list
+from mreg.core.history.manifest import Deletion, tell_deletion
+from mreg.core.history.record import ArtifactFile, Record
+from mreg.core.history.state import RegistryState
 from mreg.core.names import ModelName, Selector, Version
-from mreg.core.record import ArtifactFile, Record
-from mreg.core.state import RegistryState
 from mreg.errors import BytesDeletedError, DataError, NotFoundError
 from mreg.registry.reading.originals import find_original
 from mreg.registry.reading.reader import Reader

@@ -12,14 +12,14 @@ from collections.abc import Collection, Iterator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.gto import GtoAction, GtoStep, GtoTag, find_assigned, find_deprecated, find_deregistered, replay
-from mreg.core.history import Lane
+from mreg.core.history.gto import GtoAction, GtoStep, GtoTag, find_assigned, find_deprecated, find_deregistered, replay
+from mreg.core.history.manifest import ArchivedMark, StageEntry, format_archived, format_stage
+from mreg.core.history.record import Code, Record, format_record
+from mreg.core.history.tags import transition_subject
+from mreg.core.history.timeline import Lane
 from mreg.core.layout import Layout
-from mreg.core.manifest import ArchivedMark, StageEntry, format_archived, format_stage
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version, find_folder_clash
-from mreg.core.plan import Document
-from mreg.core.record import Code, Record, format_record
-from mreg.core.tags import transition_subject
+from mreg.core.writing.plan import Document
 from mreg.errors import IncompleteHistoryError
 from mreg.registry.writing.view import encode_document
 from mreg.stores.git.publishing import Publisher

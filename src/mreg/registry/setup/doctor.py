@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from mreg.core.history import Finding
+from mreg.core.history.state import RegistryState
+from mreg.core.history.tags import find_blockers
+from mreg.core.history.timeline import Finding
 from mreg.core.results import Check, Diagnosis
-from mreg.core.state import RegistryState
-from mreg.core.tags import find_blockers
 from mreg.errors import MregError
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader, Settings

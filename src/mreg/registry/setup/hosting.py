@@ -12,8 +12,8 @@ from importlib.resources import files
 
 from msgspec import Struct
 
-from mreg.core.hosting import Host, Source, find_repository_name, parse_source
-from mreg.core.policy import Policy
+from mreg.core.settings.policy import Policy
+from mreg.core.setup.hosting import Host, Source, find_repository_name, parse_source
 from mreg.errors import MregError, UsageError
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.installation import find_origin

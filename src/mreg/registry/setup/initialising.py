@@ -9,13 +9,13 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.gto import parse_gto_name
+from mreg.core.history.gto import parse_gto_name
 from mreg.core.layout import SETTINGS_FILE
 from mreg.core.names import StageName
-from mreg.core.plan import Document, Plan
-from mreg.core.policy import DEFAULT_BRANCH, Policy, StageRule
 from mreg.core.results import Receipt
+from mreg.core.settings.policy import DEFAULT_BRANCH, Policy, StageRule
 from mreg.core.watching import Watcher
+from mreg.core.writing.plan import Document, Plan
 from mreg.errors import NotARegistryError, RefusedError, UsageError
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.setup.adopting import Adoption, plan_adoption

@@ -8,9 +8,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from mreg.core.history import Finding, Standing
+from mreg.core.history.state import RegistryState
+from mreg.core.history.timeline import Finding, Standing
 from mreg.core.layout import Layout, PathKind
-from mreg.core.state import RegistryState
 from mreg.registry.reading.seals import Key
 
 __all__ = ["mend_file", "mend_history", "mend_tag"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mreg.core.plan import Document
+from mreg.core.writing.plan import Document
 from mreg.errors import UsageError
 from mreg.stores.dvc import DvcStore, dvc_files, read_options
 from mreg.stores.dvc.options import SCHEMES

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
-from mreg.core.history import Standing
+from mreg.core.history.tags import tags_of
+from mreg.core.history.timeline import Standing
 from mreg.core.results import Check
-from mreg.core.tags import tags_of
 from mreg.errors import MregError
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.stores.git.publishing import RefMovedError, RefUpdate

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mreg.core.results import Check, Diagnosis
-from mreg.core.workflows import examine_workflow
+from mreg.core.setup.workflows import examine_workflow
 from mreg.errors import DataError
 from mreg.stores import yaml
 from mreg.stores.disk import disk_errors

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mreg.core.joining import is_of_registry
-from mreg.core.joints import Clash, Join, Joint, Matter, Way
+from mreg.core.history.manifest import ArchivedMark, Manifest, StageEntry, format_archived, format_stage
+from mreg.core.history.record import Record, format_record
 from mreg.core.layout import DVC_FILE, Layout, PathKind
-from mreg.core.manifest import ArchivedMark, Manifest, StageEntry, format_archived, format_stage
 from mreg.core.names import ModelName, Version
-from mreg.core.record import Record, format_record
-from mreg.core.renumbering import rename_in
+from mreg.core.sharing.joining import is_of_registry
+from mreg.core.sharing.joints import Clash, Join, Joint, Matter, Way
+from mreg.core.sharing.renumbering import rename_in
 from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import dvc_entry, pointer_path

@@ -12,13 +12,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct
 
-from mreg.core.cases import find_actor, find_record
-from mreg.core.history import Timeline, Transition
+from mreg.core.history.tags import TagName, parse_tag_name
+from mreg.core.history.timeline import Timeline, Transition
 from mreg.core.names import ARCHIVED
-from mreg.core.notices import Notice, is_told, write_notice
 from mreg.core.results import Notification
-from mreg.core.sinks import Sink
-from mreg.core.tags import TagName, parse_tag_name
+from mreg.core.review.cases import find_actor, find_record
+from mreg.core.settings.sinks import Sink
+from mreg.core.sharing.notices import Notice, is_told, write_notice
 from mreg.errors import ConflictError, NotFoundError, OutsideError
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader, Settings

@@ -16,15 +16,15 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.gates import Scan
-from mreg.core.joining import plan_join
-from mreg.core.joints import Join, Local
+from mreg.core.history.record import Record
 from mreg.core.layout import Layout
-from mreg.core.pushed import PushConflict, Pushed, PushedCommit, settle_all
-from mreg.core.record import Record
-from mreg.core.renumbering import Renamed, renumber
-from mreg.core.review import Fault
-from mreg.core.settling import conflict_of, describe, refusal_of
+from mreg.core.review.gates import Scan
+from mreg.core.review.review import Fault
+from mreg.core.sharing.joining import plan_join
+from mreg.core.sharing.joints import Join, Local
+from mreg.core.sharing.pushed import PushConflict, Pushed, PushedCommit, settle_all
+from mreg.core.sharing.renumbering import Renamed, renumber
+from mreg.core.sharing.settling import conflict_of, describe, refusal_of
 from mreg.errors import ConflictError, IncompleteHistoryError, NotFoundError, PushRefusedError, UsageError
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.sharing.joining import Builder, Built, StoredContents

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from mreg.core.gates import Scan
-from mreg.core.joining import is_of_registry
-from mreg.core.joints import Local
+from mreg.core.history.record import Record
 from mreg.core.layout import Layout, PathKind
-from mreg.core.record import Record
-from mreg.core.review import Fault
+from mreg.core.review.gates import Scan
+from mreg.core.review.review import Fault
+from mreg.core.sharing.joining import is_of_registry
+from mreg.core.sharing.joints import Local
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.review.auditing import Auditing
 from mreg.registry.review.reviewing import review_difference

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from mreg.core.history import Timeline
+from mreg.core.history.tags import DerivedTag, derive_tags, find_blockers
+from mreg.core.history.timeline import Timeline
 from mreg.core.layout import Layout
-from mreg.core.tags import DerivedTag, derive_tags, find_blockers
 from mreg.errors import ConflictError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.writing.tagging import Tagger, says_right

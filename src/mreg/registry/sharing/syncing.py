@@ -17,15 +17,15 @@ from functools import cache, partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.auto import auto_stages, find_candidates
-from mreg.core.gates import Scan
-from mreg.core.history import Finding, Standing, Timeline
+from mreg.core.history.record import Record
+from mreg.core.history.tags import find_blockers, tags_of
+from mreg.core.history.timeline import Finding, Standing, Timeline
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.plan import Plan
-from mreg.core.record import Record
 from mreg.core.results import Receipt, SyncReport
-from mreg.core.tags import find_blockers, tags_of
-from mreg.core.transitions import plan_promote
+from mreg.core.review.gates import Scan
+from mreg.core.writing.auto import auto_stages, find_candidates
+from mreg.core.writing.plan import Plan
+from mreg.core.writing.transitions import plan_promote
 from mreg.errors import DataError, IdentityError, PushRefusedError, RefusedError, UsageError
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.sharing.notifying import Notifying

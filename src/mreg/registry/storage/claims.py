@@ -18,10 +18,10 @@ from contextlib import suppress
 
 from msgspec import Struct, field
 
-from mreg.core.history import AdoptedTag, Timeline
+from mreg.core.history.tags import derive_tags
+from mreg.core.history.timeline import AdoptedTag, Timeline
 from mreg.core.layout import Layout, PathKind, Place
-from mreg.core.retention import Key
-from mreg.core.tags import derive_tags
+from mreg.core.storage.retention import Key
 from mreg.errors import DataError, NotFoundError
 from mreg.registry.reading.reader import Reader
 from mreg.stores.disk import disk_errors

@@ -19,12 +19,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.dropping import plan_drop
 from mreg.core.names import ModelName, Version
-from mreg.core.objects import Found
-from mreg.core.plan import Plan
-from mreg.core.retention import Retention, judge_versions
-from mreg.core.swept import Sweep, Swept
+from mreg.core.settings.retention import Retention
+from mreg.core.storage.dropping import plan_drop
+from mreg.core.storage.objects import Found
+from mreg.core.storage.retention import judge_versions
+from mreg.core.storage.swept import Sweep, Swept
+from mreg.core.writing.plan import Plan
 from mreg.errors import ConflictError, DirtyFilesError, NotFoundError, UsageError
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from mreg.core.filelist import parse_file_list
+from mreg.core.history.filelist import parse_file_list
+from mreg.core.history.record import ArtifactFile, Record
 from mreg.core.layout import Layout
-from mreg.core.objects import StoredObject, VersionBytes
-from mreg.core.record import ArtifactFile, Record
-from mreg.core.retention import Key
+from mreg.core.storage.objects import StoredObject, VersionBytes
+from mreg.core.storage.retention import Key
 from mreg.errors import DataError
 from mreg.stores.dvc.shelf import Shelf
 from mreg.stores.git.repository import GitRepository

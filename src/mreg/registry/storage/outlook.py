@@ -12,13 +12,14 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mreg.core.dropping import Needs, find_garbage
-from mreg.core.history import Commit
+from mreg.core.history.record import ArtifactFile, Record
+from mreg.core.history.timeline import Commit
 from mreg.core.layout import Layout, PathKind
-from mreg.core.objects import StoredObject, VersionBytes
-from mreg.core.policy import Policy
-from mreg.core.record import ArtifactFile, Record
-from mreg.core.retention import Key, Retention, Verdict, judge_versions
+from mreg.core.settings.policy import Policy
+from mreg.core.settings.retention import Retention
+from mreg.core.storage.dropping import Needs, find_garbage
+from mreg.core.storage.objects import StoredObject, VersionBytes
+from mreg.core.storage.retention import Key, Verdict, judge_versions
 from mreg.errors import DataError, NotFoundError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import read_records

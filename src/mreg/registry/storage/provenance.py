@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from msgspec import Struct
 
-from mreg.core.record import Code, Environment, Run
+from mreg.core.history.record import Code, Environment, Run
 from mreg.stores.git.branches import code_commit
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.surroundings import detect_entrypoint, detect_environment, detect_run, strip_credentials

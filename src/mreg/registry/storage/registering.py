@@ -12,16 +12,16 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mreg.core.fields import Plain
-from mreg.core.filelist import format_file_list
-from mreg.core.formats import unsafe_reason
-from mreg.core.history import Lane
+from mreg.core.history.filelist import format_file_list
+from mreg.core.history.record import Artifact, Dataset, Record
+from mreg.core.history.tags import version_tag
+from mreg.core.history.timeline import Lane
 from mreg.core.layout import DVC_FILE
 from mreg.core.names import Bump, ModelName, StageName, Version
-from mreg.core.plan import Plan, choose_version, tell_next
-from mreg.core.record import Artifact, Dataset, Record
-from mreg.core.registration import Content, check_new_model, plan_register, refuse_unchanged
 from mreg.core.results import Receipt
-from mreg.core.tags import version_tag
+from mreg.core.versions.formats import unsafe_reason
+from mreg.core.writing.plan import Plan, choose_version, tell_next
+from mreg.core.writing.registration import Content, check_new_model, plan_register, refuse_unchanged
 from mreg.errors import (
     ConflictError,
     DataError,

@@ -16,12 +16,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mreg.core.history.record import Record
+from mreg.core.history.state import RegistryState
 from mreg.core.names import Selector, Version, parse_model_name, parse_selector
-from mreg.core.objects import FaultKind, Found, StoredObject, VersionBytes, find_fault
-from mreg.core.record import Record
-from mreg.core.retention import Key
-from mreg.core.soundness import ByteFault, Depth, Soundness, VersionFault
-from mreg.core.state import RegistryState
+from mreg.core.storage.objects import FaultKind, Found, StoredObject, VersionBytes, find_fault
+from mreg.core.storage.retention import Key
+from mreg.core.storage.soundness import ByteFault, Depth, Soundness, VersionFault
 from mreg.errors import DataError, NotFoundError, OutsideError
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader

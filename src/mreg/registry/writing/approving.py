@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mreg.core.approvals import Approval, Ballot, Vote, approval_id, count_votes, encode_approval
-from mreg.core.approving import plan_approve
-from mreg.core.cases import Evidence, find_votes
+from mreg.core.history.record import Record
+from mreg.core.history.state import ModelState
+from mreg.core.history.statements import Namespace, artifact_name
 from mreg.core.names import Selector, StageName, Version
-from mreg.core.people import Actor
-from mreg.core.plan import Plan
-from mreg.core.record import Record
-from mreg.core.state import ModelState
-from mreg.core.statements import Namespace, artifact_name
+from mreg.core.review.approvals import Approval, Ballot, Vote, approval_id, count_votes, encode_approval
+from mreg.core.review.cases import Evidence, find_votes
+from mreg.core.settings.people import Actor
+from mreg.core.writing.approving import plan_approve
+from mreg.core.writing.plan import Plan
 from mreg.errors import NotFoundError
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.writing.view import View

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct, field
 
-from mreg.core.cases import open_cases
-from mreg.core.gates import Case, GateFinding, Judgement, Scan, judge
-from mreg.core.history import Commit, FileChange, Timeline
-from mreg.core.manifest import Manifest, StageEntry
+from mreg.core.history.manifest import Manifest, StageEntry
+from mreg.core.history.record import Record
+from mreg.core.history.statements import Namespace
+from mreg.core.history.timeline import Commit, FileChange, Timeline
 from mreg.core.names import ModelName
-from mreg.core.people import Proof
-from mreg.core.plan import Plan, with_approvers
-from mreg.core.policy import Policy
-from mreg.core.record import Record
-from mreg.core.refusals import refuse
-from mreg.core.statements import Namespace
+from mreg.core.review.cases import open_cases
+from mreg.core.review.gates import Case, GateFinding, Judgement, Scan, judge
+from mreg.core.review.refusals import refuse
+from mreg.core.settings.people import Proof
+from mreg.core.settings.policy import Policy
+from mreg.core.writing.plan import Plan, with_approvers
 from mreg.errors import DataError
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader, parse_manifest

@@ -8,14 +8,14 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from mreg.core.fields import Fields
+from mreg.core.history.manifest import StageEntry, format_stage, parse_stage
+from mreg.core.history.record import Record
+from mreg.core.history.statements import Namespace, artifact_name, encode_transition
 from mreg.core.layout import PathKind
-from mreg.core.manifest import StageEntry, format_stage, parse_stage
 from mreg.core.names import ARCHIVED, StageName
-from mreg.core.people import Proof
-from mreg.core.plan import Document, Plan
-from mreg.core.policy import Policy, Signatures
-from mreg.core.record import Record
-from mreg.core.statements import Namespace, artifact_name, encode_transition
+from mreg.core.settings.people import Proof
+from mreg.core.settings.policy import Policy, Signatures
+from mreg.core.writing.plan import Document, Plan
 from mreg.registry.reading.reader import Reader
 from mreg.stores.keys import Signer, get_signer, signs_by_default
 

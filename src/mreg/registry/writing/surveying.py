@@ -14,10 +14,10 @@ from itertools import islice
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mreg.core.history import AdoptedTag, Appearance, Event, Standing, Timeline
+from mreg.core.history.tags import DerivedTag, tags_of
+from mreg.core.history.timeline import AdoptedTag, Appearance, Event, Standing, Timeline
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName, parse_model_name
-from mreg.core.tags import DerivedTag, tags_of
 from mreg.errors import NamingError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import Key

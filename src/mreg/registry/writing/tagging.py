@@ -11,12 +11,12 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mreg.core.gto import GtoAction, GtoName, find_deregistered, parse_gto_name
-from mreg.core.history import AdoptedTag, Appearance, Finding, Timeline, Transition
+from mreg.core.history.gto import GtoAction, GtoName, find_deregistered, parse_gto_name
+from mreg.core.history.record import Record
+from mreg.core.history.tags import DerivedTag, derive_tags, find_blockers, folders_of, parse_tag_name
+from mreg.core.history.timeline import AdoptedTag, Appearance, Finding, Timeline, Transition
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName
-from mreg.core.record import Record
-from mreg.core.tags import DerivedTag, derive_tags, find_blockers, folders_of, parse_tag_name
 from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import Key, is_seal, read_records, version_commits

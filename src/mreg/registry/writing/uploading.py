@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mreg.core.joints import Local
+from mreg.core.history.record import Record
 from mreg.core.layout import Layout, PathKind
-from mreg.core.record import Record
+from mreg.core.sharing.joints import Local
 from mreg.errors import NotFoundError
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader

@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from mreg.core.history import Appearance, Timeline, Transition
+from mreg.core.history.tags import derive_tags, find_blockers
+from mreg.core.history.timeline import Appearance, Timeline, Transition
 from mreg.core.names import ModelName
-from mreg.core.tags import derive_tags, find_blockers
 from mreg.errors import ConflictError
 from mreg.stores.git.joining import is_on_top
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from mreg.core.history import Commit, Lane, Timeline
+from mreg.core.history.record import Record
+from mreg.core.history.state import ModelState, RegistryState
+from mreg.core.history.timeline import Commit, Lane, Timeline
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.plan import Document, Plan, Statement
-from mreg.core.policy import Policy
-from mreg.core.record import Record
-from mreg.core.state import ModelState, RegistryState
+from mreg.core.settings.policy import Policy
+from mreg.core.writing.plan import Document, Plan, Statement
 from mreg.errors import DataError
 from mreg.registry.reading.originals import refuse_change
 from mreg.registry.reading.reader import Reader

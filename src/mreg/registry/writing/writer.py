@@ -8,12 +8,12 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.gates import GateFinding, Scan
+from mreg.core.history.record import Record
+from mreg.core.history.state import ModelState
 from mreg.core.names import ModelName
-from mreg.core.plan import Plan
-from mreg.core.record import Record
 from mreg.core.results import Receipt
-from mreg.core.state import ModelState
+from mreg.core.review.gates import GateFinding, Scan
+from mreg.core.writing.plan import Plan
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.writing.ahead import find_ahead
 from mreg.registry.writing.attempts import TELLING, attempts, given_up

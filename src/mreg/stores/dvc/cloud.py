@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mreg.core.objects import Found
+from mreg.core.storage.objects import Found
 from mreg.stores.cache import OBJECT_MODE, Cache
 from mreg.stores.dvc.clients import connect
 from mreg.stores.dvc.config import Sections

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from mreg.core.objects import Found
+from mreg.core.storage.objects import Found
 from mreg.errors import NotFoundError, StorageError
 from mreg.stores.cache import Cache
 from mreg.stores.disk import disk_errors, scratch_folder

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from mreg.core.history import Commit
+from mreg.core.history.timeline import Commit
 from mreg.stores.git.parsing import LOG, parse_log
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.sealed import load_sealed, save_sealed

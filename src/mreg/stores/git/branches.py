@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from mreg.core.history import Commit
+from mreg.core.history.timeline import Commit
 from mreg.errors import ConflictError
 from mreg.stores.git.objects import Identity
 from mreg.stores.git.parsing import LOG, parse_log

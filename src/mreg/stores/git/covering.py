@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from mreg.core.history import Commit
+from mreg.core.history.timeline import Commit
 
 __all__ = ["cover", "only_below"]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.history import Commit
-from mreg.core.joints import Local
+from mreg.core.history.timeline import Commit
+from mreg.core.sharing.joints import Local
 from mreg.errors import DataError
 from mreg.stores.git.objects import BLOB_MODE, Identity, TreeEntry, empty_tree
 from mreg.stores.git.publishing import Publisher

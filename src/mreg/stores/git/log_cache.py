@@ -24,8 +24,8 @@ from pathlib import Path
 
 from msgspec import MsgspecError, Struct
 
-from mreg.core.history import Commit
-from mreg.core.manifest import StageEntry
+from mreg.core.history.manifest import StageEntry
+from mreg.core.history.timeline import Commit
 from mreg.stores.git.branches import count_since
 from mreg.stores.git.covering import only_below
 from mreg.stores.git.log_file import (

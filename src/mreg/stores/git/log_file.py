@@ -24,8 +24,8 @@ from msgspec import Struct
 from msgspec.msgpack import Decoder, Encoder
 from msgspec.structs import force_setattr, replace
 
-from mreg.core.history import Commit
-from mreg.core.manifest import StageEntry
+from mreg.core.history.manifest import StageEntry
+from mreg.core.history.timeline import Commit
 from mreg.core.names import Version
 
 __all__ = ["LogFile", "LogWriter", "Stretch", "decode_stretch", "encode_stretch", "open_log"]

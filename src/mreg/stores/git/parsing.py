@@ -8,7 +8,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from mreg.core.history import Commit, FileChange
+from mreg.core.history.timeline import Commit, FileChange
 from mreg.stores.git.objects import to_datetime
 
 __all__ = [

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from mreg.core.history import Commit, FileChange
+from mreg.core.history.timeline import Commit, FileChange
 from mreg.core.watching import Watcher
 from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
 from mreg.stores.git.covering import cover, only_below

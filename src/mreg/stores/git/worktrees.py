@@ -17,7 +17,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from mreg.core.history import FileChange
+from mreg.core.history.timeline import FileChange
 from mreg.errors import DirtyFilesError, GitError
 from mreg.stores.git.locating import list_worktrees, name_git_dir
 from mreg.stores.git.objects import empty_tree

@@ -1,0 +1,1 @@
+"""Whether a transition, a difference or a whole history keeps to the rules."""

@@ -1,0 +1,1 @@
+"""Where mreg comes from in CI, and the workflows of a host."""

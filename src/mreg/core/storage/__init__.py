@@ -1,0 +1,1 @@
+"""Which versions' bytes are kept, and whether they are sound."""

@@ -1,0 +1,1 @@
+"""Versions side by side: metrics, formats, comparison, which one is best."""

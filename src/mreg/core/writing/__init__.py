@@ -1,0 +1,1 @@
+"""What a writer would commit, decided before anything is written."""
