@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, time, timezone
 from functools import partial
 
-from mreg.core.fields import Fields
 from mreg.core.history.fold import fold, step
-from mreg.core.history.manifest import Manifest, StageEntry, parse_archived, parse_stage
+from mreg.core.history.manifest import Manifest
 from mreg.core.history.record import Record, parse_record
 from mreg.core.history.state import RegistryState
 from mreg.core.history.timeline import Commit, Event, Standing, Timeline
-from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
-from mreg.core.names import ARCHIVED, ModelName, Version
+from mreg.core.layout import SETTINGS_FILE, Layout
+from mreg.core.names import ModelName, Version
 from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, IncompleteHistoryError, NotFoundError
 from mreg.registry.reading.settings import Settings, parse_settings, read_settings, with_hint
+from mreg.registry.reading.stage_files import StageFiles, required, stage_blobs
 from mreg.registry.reading.states import read_state
 from mreg.stores import yaml
 from mreg.stores.git.log_cache import read_log
 from mreg.stores.git.log_file import Stretch
 from mreg.stores.git.repository import GitRepository
 
-__all__ = ["Reader", "Settings", "parse_manifest", "parse_settings"]
+__all__ = ["Reader", "Settings", "parse_settings"]
 
 _UNSHALLOW = "git fetch --unshallow   # in GitHub Actions: actions/checkout with fetch-depth: 0"
-_MARKS = f"/{ARCHIVED}.yaml"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
 
@@ -38,9 +36,7 @@ class Reader:
     def __init__(self, repo: GitRepository, settings: Settings | None = None) -> None:
         """Keeps the repository, and its settings where they are known; nothing is read yet."""
         self.repo = repo
-        self._manifests: dict[tuple[str, str], Manifest | DataError] = {}
-        self._entries: dict[str, StageEntry] = {}
-        """What stage files say, by object id, as it was kept."""
+        self._stage_files = StageFiles(repo)
         self._records: dict[tuple[str, str], Record | DataError] = {}
         self._settings = settings
 
@@ -76,7 +72,7 @@ class Reader:
         """
         if commit is None:
             return RegistryState(None, policy)
-        return read_state(self.repo, commit, policy, models, self._read_manifests)
+        return read_state(self.repo, commit, policy, models, self._stage_files.read)
 
     def commits(
         self,
@@ -102,7 +98,7 @@ class Reader:
         if remember and since is None:
             commits: list[Commit] = []
             for stretch in self._stretches(tip, layout, models):
-                self._entries |= stretch.entries
+                self._stage_files.entries |= stretch.entries
                 commits += stretch.commits
             return commits
         if since is None:
@@ -124,18 +120,17 @@ class Reader:
             IncompleteHistoryError: The clone is shallow.
         """
         for stretch in self._stretches(tip, layout, models):
-            self._entries = stretch.entries
-            self._prefetch(_stage_blobs(stretch.commits, layout, besides=stretch.entries))
+            self._stage_files.entries = stretch.entries
+            self._stage_files.prefetch(stage_blobs(stretch.commits, layout, besides=stretch.entries))
             for commit in stretch.commits:
                 yield from step(standing, commit, layout, self.manifest)
-            self._manifests.clear()
-        self._entries = {}
+            self._stage_files.forget()
 
     def _stretches(self, tip: str, layout: Layout, models: Sequence[ModelName]) -> Iterator[Stretch]:
         self._require_all()
         keep = len(models) <= 1 and self.is_landed(tip)
         folders, root = _folders(layout, models), _folders(layout, ())
-        read_entries = partial(self._read_entries, layout)
+        read_entries = partial(self._stage_files.read_entries, layout)
         within = root if models else ()
         return read_log(self.repo, tip, folders, keep=keep, read_entries=read_entries, within=within)
 
@@ -145,18 +140,6 @@ class Reader:
                 "this clone is shallow and lacks history that the answer needs", hint=_UNSHALLOW
             )
 
-    def _read_entries(self, layout: Layout, commits: Sequence[Commit]) -> dict[str, StageEntry]:
-        """Returns what the stage files say that some commits brought, in one Git call."""
-        blobs = {oid: path for path, oid in _stage_blobs(commits, layout) if not _is_of_marks(path)}
-        found: dict[str, StageEntry] = {}
-        for (oid, path), data in zip(blobs.items(), self.repo.read(list(blobs)), strict=True):
-            with suppress(DataError):
-                entry = parse_manifest(path, _required(data, path, oid)).entry
-                # MessagePack has times in UTC alone.
-                if entry and not any(at and at.utcoffset() for at in (entry.at, entry.adopted and entry.adopted.at)):
-                    found[oid] = entry
-        return found
-
     def is_landed(self, commit: str | None) -> bool:
         """Returns whether a commit is the tip of the registry branch, and not one that may come to nothing."""
         return self._settings is not None and self._settings.tip == commit
@@ -164,7 +147,7 @@ class Reader:
     def timeline(self, commits: Iterable[Commit], layout: Layout) -> Timeline:
         """Returns the fold of commits; one Git call for all their manifest files."""
         commits = list(commits)
-        self._prefetch(_stage_blobs(commits, layout))
+        self._stage_files.prefetch(stage_blobs(commits, layout))
         return fold(commits, layout, self.manifest)
 
     def manifest(self, path: str, oid: str) -> Manifest:
@@ -173,15 +156,7 @@ class Reader:
         Raises:
             DataError: It cannot be read; ``details`` names key and line.
         """
-        entry = self._entries.get(oid)
-        if entry and not _is_of_marks(path):
-            return Manifest(entry=entry)
-        if (path, oid) not in self._manifests:
-            self._prefetch([(path, oid)])
-        found = self._manifests[path, oid]
-        if isinstance(found, DataError):
-            raise found
-        return found
+        return self._stage_files.manifest(path, oid)
 
     def records(self, blobs: Sequence[tuple[str, str]]) -> list[Record | DataError]:
         """Returns the records in some blobs (path, object id), or why one cannot be read; one Git call."""
@@ -192,7 +167,7 @@ class Reader:
     def _parse_records(self, blobs: Sequence[tuple[str, str]]) -> Iterator[Record | DataError]:
         for (path, oid), data in zip(blobs, self.repo.read([oid for _, oid in blobs]), strict=True):
             try:
-                yield yaml.read(_required(data, path, oid), path, parse_record)
+                yield yaml.read(required(data, path, oid), path, parse_record)
             except DataError as error:
                 yield with_hint(error, path)
 
@@ -257,67 +232,10 @@ class Reader:
             raise NotFoundError(f"the registry branch has no commit as old as {text}", hint="mreg history")
         return commit
 
-    def _read_manifests(self, blobs: Sequence[tuple[str, str]]) -> Iterator[Manifest | DataError]:
-        self._prefetch(blobs)
-        for path, oid in blobs:
-            try:
-                yield self.manifest(path, oid)
-            except DataError as error:
-                yield error
-
-    def _prefetch(self, blobs: Iterable[tuple[str, str]]) -> None:
-        missing = [
-            (path, oid)
-            for path, oid in dict.fromkeys(blobs)
-            if (path, oid) not in self._manifests and (oid not in self._entries or _is_of_marks(path))
-        ]
-        for (path, oid), data in zip(missing, self.repo.read([oid for _, oid in missing]), strict=True):
-            try:
-                self._manifests[path, oid] = parse_manifest(path, _required(data, path, oid))
-            except DataError as error:
-                self._manifests[path, oid] = error
-
 
 def _folders(layout: Layout, models: Sequence[ModelName]) -> list[str]:
     parts = ("versions", "stages", "approvals")
     return [f"{layout.model(model)}/{part}" for model in models for part in parts] or [layout.root]
-
-
-def _stage_blobs(commits: Iterable[Commit], layout: Layout, besides: Container[str] = ()) -> Iterator[tuple[str, str]]:
-    """Yields path and object id of each stage file that some commits brought, but for what is known of it."""
-    for commit in commits:
-        for change in commit.changes:
-            if change.new and "/stages/" in change.path and (change.new not in besides or _is_of_marks(change.path)):
-                place = layout.locate(change.path)
-                if place and place.kind is PathKind.STAGE:
-                    yield change.path, change.new
-
-
-def _is_of_marks(path: str) -> bool:
-    return path.endswith(_MARKS)
-
-
-def parse_manifest(path: str, data: bytes) -> Manifest:
-    """Returns what a file of ``stages/`` says.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    return yaml.read(data, path, _parse_marks if _is_of_marks(path) else _parse_entry)
-
-
-def _parse_entry(fields: Fields) -> Manifest:
-    return Manifest(entry=parse_stage(fields))
-
-
-def _parse_marks(fields: Fields) -> Manifest:
-    return Manifest(archived=parse_archived(fields))
-
-
-def _required(data: bytes | None, path: str, oid: str) -> bytes:
-    if data is None:
-        raise DataError(f"{path}: object {oid} is missing from this clone", hint="git fsck", details={"file": path})
-    return data
 
 
 def _misplaced(record: Record, path: str) -> DataError:

@@ -19,7 +19,8 @@ from mreg.core.review.gates import Scan
 from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, GitError, IncompleteHistoryError
 from mreg.registry.reading.evidence import StoredEvidence
-from mreg.registry.reading.reader import Reader, Settings, parse_manifest, parse_settings
+from mreg.registry.reading.reader import Reader, Settings, parse_settings
+from mreg.registry.reading.stage_files import parse_manifest
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["COMPLETE", "Replay", "explain_lack", "uncollected"]

@@ -19,7 +19,8 @@ from mreg.core.settings.policy import Policy
 from mreg.core.writing.plan import Plan, with_approvers
 from mreg.errors import DataError
 from mreg.registry.reading.evidence import StoredEvidence
-from mreg.registry.reading.reader import Reader, parse_manifest
+from mreg.registry.reading.reader import Reader
+from mreg.registry.reading.stage_files import parse_manifest
 from mreg.registry.writing.signing import Signing
 from mreg.registry.writing.view import View, encode_files
 from mreg.stores.git.objects import Identity, to_datetime
