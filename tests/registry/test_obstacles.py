@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
+from mreg.core.names import ModelName, parse_version
+from mreg.core.writing.plan import Plan
 from mreg.errors import GitError, RefusedError, UsageError
+from mreg.registry.storage.foreign import refuse_foreign_tag
+from mreg.registry.writing.view import View
+from mreg.registry.writing.writer import Writer
+from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git, Mreg
 from tests.registry.test_registry import add
 
@@ -73,6 +79,23 @@ class TestTags:
             add(registry, tmp_path, 3)
         assert caught.value.hint.startswith("git tag -d churn@v3.0.0   #")
         assert caught.value.hint.endswith("--version v4.0.0")
+
+    def test_version_tag_that_another_process_made_meanwhile_is_not_refused(
+        self, registry: Registry, repo: Path, tmp_path: Path, git: Git
+    ) -> None:
+        views: list[View] = []
+
+        def keep(view: View) -> Plan:
+            views.append(view)
+            raise EOFError
+
+        with pytest.raises(EOFError):
+            Writer(GitRepository(repo)).write(ModelName("churn"), keep, dry_run=True)
+        assert add(registry, tmp_path, 3) == "v3.0.0"
+        refuse_foreign_tag(views[0], parse_version("v3"), is_pushed=False)
+        git("update-ref", "refs/heads/main", "main~1")
+        with pytest.raises(RefusedError, match="no record on this branch explains it"):
+            refuse_foreign_tag(views[0], parse_version("v3"), is_pushed=False)
 
     def test_receipt_says_when_the_tag_can_be_made(self, registry: Registry, git: Git, mreg_here: Mreg) -> None:
         git("tag", "--annotate", "--message=x", "churn#production#3/foo")

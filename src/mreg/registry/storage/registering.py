@@ -14,34 +14,23 @@ from msgspec.structs import replace
 from mreg.core.fields import Plain
 from mreg.core.history.filelist import format_file_list
 from mreg.core.history.record import Artifact, Dataset, Record
-from mreg.core.history.tags import version_tag
 from mreg.core.history.timeline import Lane
 from mreg.core.layout import DVC_FILE
 from mreg.core.names import Bump, ModelName, StageName, Version
 from mreg.core.results import Receipt
 from mreg.core.versions.formats import unsafe_reason
-from mreg.core.writing.plan import Plan, choose_version, tell_next
+from mreg.core.writing.plan import Plan, choose_version
 from mreg.core.writing.registration import Content, check_new_model, plan_register, refuse_unchanged
-from mreg.errors import (
-    ConflictError,
-    DataError,
-    NotFoundError,
-    RefusedError,
-    StorageError,
-    UnchangedArtifactError,
-    UsageError,
-)
+from mreg.errors import DataError, NotFoundError, StorageError, UnchangedArtifactError, UsageError
 from mreg.registry.reading.artifacts import open_stats, open_store
 from mreg.registry.reading.seals import dvc_entry, pointer_path
+from mreg.registry.storage.foreign import refuse_foreign_tag
 from mreg.registry.storage.provenance import Provenance, gather
 from mreg.registry.storage.resending import resend
-from mreg.registry.writing.ahead import find_ahead
-from mreg.registry.writing.tagging import Tagger
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
 from mreg.stores.artifact import Ingested, ingest_cached, ingest_surveyed
 from mreg.stores.dvc_yaml import set_artifact
-from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.hashing import Progress
 from mreg.stores.lineage import Tracked, find_tracked
@@ -188,7 +177,7 @@ class _Plans(Struct):
             check_new_model(view.policy, asked.model, view.neighbours())
         version = choose_version(view.model, asked.version, asked.bump, force=asked.force, once=view.once())
         is_pushed = view.rules.push if asked.push is None else asked.push
-        _refuse_foreign_tag(view, version, is_pushed=is_pushed)
+        refuse_foreign_tag(view, version, is_pushed=is_pushed)
         record = self.record = self._describe(view, version)
         if record.artifact.sha256:
             refuse_unchanged(view.model, _newest(view), record, force=asked.force)
@@ -265,30 +254,6 @@ def _newest(view: View) -> Record | None:
         return view.reader.record(view.registry, view.model.model, newest) if newest else None
     except DataError:
         return None  # a record that cannot be read hinders no new one
-
-
-def _refuse_foreign_tag(view: View, version: Version, *, is_pushed: bool) -> None:
-    name = version_tag(view.model.model, version)
-    repo = view.reader.repo
-    if not repo.resolve([f"refs/tags/{name}"])[0]:
-        return
-    ahead = find_ahead(repo, view.rules.branch, view.landed)
-    tagger = Tagger(view.reader, Publisher(repo))
-    if ahead and name in tagger.find_fetched(ahead, view.policy.layout, [view.model.model]):
-        # Somebody else's version, which what is pushed is put on top of.
-        if is_pushed:
-            return
-        raise ConflictError(
-            f"{ahead.what}, which has {view.model.model} {version} already",
-            hint=f"{ahead.command}   # or the same command with --push",
-            details={"tag": name, "branch": ahead.branch},
-        )
-    other = f"--version {tell_next(version, Bump.MAJOR)}"
-    raise RefusedError(
-        f"the tag {name} is there already, and no record on this branch explains it",
-        hint=f"git tag -d {name}   # if nobody needs it, such as after git reset; or register another: {other}",
-        details={"tag": name},
-    )
 
 
 def _warnings(content: Ingested, tracked: Tracked | None, source: Path) -> list[str]:
