@@ -44,6 +44,13 @@ class _Shown:
         self._is_check = "check" in arguments
         self._arguments = arguments
 
+    @property
+    def command(self) -> str:
+        """The command's name; empty where none is called."""
+        from mreg.cli.app import COMMANDS
+
+        return next((word for word in self._arguments if word in COMMANDS), "")
+
     def error(self, error: MregError) -> None:
         if isinstance(error, UsageError):
             from mreg.cli.slips import find_slip
@@ -110,7 +117,7 @@ def _attempt(command: Callable[[], object], show: _Shown, witness: Witness) -> i
         return signal_code(stop.number) if isinstance(stop, Ended) else ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary
         if isinstance(error, _CLICK_USAGE_ERROR):
-            show.error(_from_click(error))
+            show.error(_from_click(error, show.command))
             return ExitCode.USAGE
         show.bug()
         return ExitCode.BUG
@@ -120,9 +127,9 @@ def _equals(word: str) -> str:
     return next((word.removeprefix(start) for start in ("--format=", "-f") if word.startswith(start)), "")
 
 
-def _from_click(error: Exception) -> UsageError:
+def _from_click(error: Exception, command: str) -> UsageError:
     context = getattr(error, "ctx", None)
-    path = context.command_path if context else "mreg"
+    path = context.command_path if context else f"mreg {command}".rstrip()
     message = str(getattr(error, "format_message", lambda: str(error))())
     return UsageError(message[:1].lower() + message[1:].removesuffix("."), hint=f"{path} --help")
 

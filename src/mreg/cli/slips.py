@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,6 +18,12 @@ from mreg.errors import NamingError
 __all__ = ["find_slip"]
 
 _DIRECTORY = ("-C", "--directory")
+_NAMES_ARGUMENT = ("--model", "--version", "--stage", "--to")
+"""Options that name what is an argument, in commands that have no such option."""
+_OF_OTHERS = {"--message": "--reason"}
+"""Options of other programs, and what they are here."""
+_SEPARATED = re.compile(r"([^@:=]+?)[:=/ ]+([^@:=/ ]+)")
+"""A selector as others write it: ``churn:v3``, ``churn==3``, ``churn/v3``."""
 
 
 class _Typed(Struct, frozen=True):
@@ -26,14 +34,15 @@ class _Typed(Struct, frozen=True):
     command: str
     arguments: tuple[str, ...]
     options: tuple[str, ...] = ()
+    is_mended: bool = False
+    """True where an option was not one, and the rest may be what was meant."""
 
     def __str__(self) -> str:
         return shlex.join(("mreg", *self.before, self.command, *self.arguments, *self.options))
 
     @property
     def folder(self) -> Path:
-        pairs = zip(self.before, self.before[1:], strict=False)
-        return Path(next((after for word, after in pairs if word in _DIRECTORY), "."))
+        return Path(next((after for word, after in _pairs(self.before) if word in _DIRECTORY), "."))
 
 
 def find_slip(words: Sequence[str]) -> str | None:
@@ -44,33 +53,61 @@ def find_slip(words: Sequence[str]) -> str | None:
     """
     typed = _take_apart(words)
     mend = _MENDS.get(typed.command) if typed else None
-    meant = mend(typed) if typed and mend else None
-    return str(meant) if meant else None
+    if typed is None or mend is None:
+        return None
+    meant = mend(typed) or (typed if typed.is_mended else None)
+    return str(meant) if meant and _can_be_read(meant) else None
 
 
 def _take_apart(words: Sequence[str]) -> _Typed | None:
-    from mreg.cli.app import COMMANDS, build
+    from mreg.cli.app import COMMANDS
 
     at = next((index for index, word in enumerate(words) if word in COMMANDS), None)
     if at is None:
         return None
-    group = get_command(build(words))
-    params = group.commands[words[at]].params  # type: ignore[attr-defined]
-    with_value = {name for param in params if not getattr(param, "is_flag", True) for name in param.opts}
+    named = {name: param for param in _find_command(words[at]).params for name in param.opts}
+    with_value = {name for name, param in named.items() if not getattr(param, "is_flag", True)}
     arguments: list[str] = []
     options: list[str] = []
-    is_value = False
-    for word in words[at + 1 :]:
-        is_option = word.startswith("-") and len(word) > 1
+    is_value = is_mended = False
+    for typed in words[at + 1 :]:
+        name, equals, value = typed.partition("=")
+        word = typed
+        is_option = typed.startswith("-") and len(typed) > 1 and not is_value
+        if is_option and name not in named and typed[:2] not in named:
+            is_mended = True
+            if name in _NAMES_ARGUMENT:
+                arguments += [value] if equals else []
+                continue
+            if _OF_OTHERS.get(name) not in named:
+                return None
+            word = _OF_OTHERS[name] + equals + value
         (options if is_option or is_value else arguments).append(word)
-        is_value = is_option and not is_value and word in with_value
-    return _Typed(tuple(words[:at]), words[at], tuple(arguments), tuple(options))
+        is_value = is_option and word in with_value
+    return _Typed(tuple(words[:at]), words[at], tuple(arguments), tuple(options), is_mended=is_mended)
+
+
+def _find_command(name: str) -> Any:  # noqa: ANN401 - Typer's own Click is not public
+    from mreg.cli.app import build
+
+    return get_command(build([name])).commands[name]  # type: ignore[attr-defined]
+
+
+def _can_be_read(meant: _Typed) -> bool:
+    try:
+        _find_command(meant.command).make_context(meant.command, [*meant.arguments, *meant.options])
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is no hint
+        return False
+    return True
 
 
 def _join_selector(count: int) -> Callable[[_Typed], _Typed | None]:
-    """Mends ``churn v3`` where one selector is meant; ``count`` arguments there should be."""
+    """Mends ``churn v3`` and ``churn:v3`` where one selector is meant; ``count`` arguments there should be."""
 
     def mend(typed: _Typed) -> _Typed | None:
+        if len(typed.arguments) == count:
+            first, *rest = typed.arguments
+            return replace(typed, arguments=(_spell(first), *rest)) if _spell(first) != first else None
         if len(typed.arguments) != count + 1:
             return None
         model, what, *rest = typed.arguments
@@ -83,7 +120,31 @@ def _join_selector(count: int) -> Callable[[_Typed], _Typed | None]:
     return mend
 
 
+def _place(typed: _Typed) -> _Typed | None:
+    """Mends what puts a version into a stage: also ``production churn@v3``, and a reason without its option."""
+    joined = _join_selector(2)(typed)
+    if joined or len(typed.arguments) < 2:  # noqa: PLR2004 - a selector and a stage
+        return joined
+    first, second, *rest = typed.arguments
+    if not rest and "@" in second and _is_stage(first):
+        return replace(typed, arguments=(second, first))
+    is_told = any(word.startswith(("--reason", "-m")) for word in typed.options)
+    if len(rest) == 1 and not is_told and not _is_stage(rest[0]):
+        return replace(typed, arguments=(first, second), options=("--reason", rest[0], *typed.options))
+    return None
+
+
+def _spell(selector: str) -> str:
+    found = _SEPARATED.fullmatch(selector)
+    model, what = found.groups() if found else ("", "")
+    is_meant = found and _is_model(model) and (_is_version(what) or (":" in selector and _is_stage(what)))
+    return f"{model}@{what}" if is_meant else selector
+
+
 def _join_all(typed: _Typed) -> _Typed | None:
+    spelled = tuple(map(_spell, typed.arguments))
+    if spelled != typed.arguments:
+        return replace(typed, arguments=spelled)
     model = typed.arguments[0].partition("@")[0] if typed.arguments else ""
     versions = [word for word in typed.arguments if _is_version(word)]
     if not versions or not _is_model(model):
@@ -98,8 +159,24 @@ def _split(typed: _Typed) -> _Typed | None:
     if not at or not _is_model(model):
         return None
     stages = typed.arguments[1:] or ((what,) if _is_stage(what) else ())
-    options = ("--to", what) if typed.command == "rollback" and _is_version(what) else ()
-    return replace(typed, arguments=(model, *stages), options=(*options, *typed.options))
+    return replace(typed, arguments=(model, *stages))
+
+
+def _rollback(typed: _Typed) -> _Typed | None:
+    """Mends the same, and where the version is not named with ``--to``, or as a selector there."""
+    options = tuple(word.rpartition("@")[2] if before == "--to" else word for before, word in _pairs(typed.options))
+    _, _, what = typed.arguments[0].partition("@") if typed.arguments else ("", "", "")
+    split = _split(typed)
+    if split:
+        return replace(split, options=("--to", what, *options) if _is_version(what) else options)
+    *rest, last = typed.arguments or ("",)
+    if len(rest) == 2 and _is_version(last):  # noqa: PLR2004 - a model and a stage
+        return replace(typed, arguments=tuple(rest), options=("--to", last, *options))
+    return replace(typed, options=options) if options != typed.options else None
+
+
+def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    return zip(("", *words), words, strict=False)
 
 
 def _show(typed: _Typed) -> _Typed | None:
@@ -132,10 +209,10 @@ _MENDS: dict[str, Callable[[_Typed], _Typed | None]] = {
     "show": _join_selector(1),
     "pull": _join_selector(1),
     "archive": _join_selector(1),
-    "promote": _join_selector(2),
-    "approve": _join_selector(2),
+    "promote": _place,
+    "approve": _place,
     "compare": _join_all,
-    "rollback": _split,
+    "rollback": _rollback,
     "clear": _split,
     "hold": _split,
     "list": _show,
