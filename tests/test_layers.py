@@ -83,8 +83,8 @@ OUTSIDE = {
 PURE = {
     "__future__", "abc", "base64", "binascii", "bisect", "bz2", "collections", "copy", "dataclasses", "datetime",
     "decimal", "difflib", "enum", "fnmatch", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "lzma",
-    "math", "operator", "pickletools", "posixpath", "re", "statistics", "string", "struct", "textwrap", "types",
-    "typing", "unicodedata", "zlib",
+    "math", "operator", "pickle", "pickletools", "posixpath", "re", "statistics", "string", "struct", "textwrap",
+    "types", "typing", "unicodedata", "zlib",
 }  # fmt: skip
 """The standard library as far as it has no I/O, no clock and no chance."""
 

@@ -37,7 +37,8 @@ def show_result(result: Result, output: OutputFormat, policy: Policy | None = No
         sys.stdout.writelines(iter_json(result))
         sys.stdout.write("\n")
     else:
-        sys.stdout.write(_render(result, output, policy or Policy()) + "\n")
+        sys.stdout.writelines(_render(result, output, policy or Policy()))
+        sys.stdout.write("\n")
 
 
 def show_notes(notices: Iterable[str]) -> None:
@@ -61,21 +62,21 @@ def transfer_bar(verb: str) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
-def _render(result: Result, output: OutputFormat, policy: Policy) -> str:
+def _render(result: Result, output: OutputFormat, policy: Policy) -> Iterator[str]:
     # Each format is imported when it is asked for: Rich alone takes longer than most answers.
     if output is OutputFormat.MARKDOWN:
-        from mreg.render.markdown import render_markdown
+        from mreg.render.markdown import iter_markdown
 
-        return render_markdown(result, policy)
+        return iter_markdown(result, policy)
     return _render_table(result, policy)
 
 
-def _render_table(result: Result, policy: Policy) -> str:
+def _render_table(result: Result, policy: Policy) -> Iterator[str]:
     if not sys.stdout.isatty():
-        from mreg.render.columns import render_columns
+        from mreg.render.columns import iter_columns
 
-        return render_columns(result, policy)
-    from mreg.render.table import render_table
+        return iter_columns(result, policy)
+    from mreg.render.table import iter_table
 
     has_color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return render_table(result, policy, width=shutil.get_terminal_size().columns, has_color=has_color)
+    return iter_table(result, policy, width=shutil.get_terminal_size().columns, has_color=has_color)

@@ -8,7 +8,7 @@ from mreg.core.review.audited import Audit, AuditFault, Judged, Report, Trusted
 from mreg.core.review.gates import Outcome
 from mreg.core.settings.policy import Policy
 from mreg.render.listing import findings_grid
-from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
+from mreg.render.page import Cell, Facts, Grid, Line, Page, Rows, Tone
 from mreg.render.text import NOTHING, format_moment, short_oid
 
 __all__ = ["approvers_of", "audit_document", "format_rules", "view_audit", "view_report", "worth_of"]
@@ -52,7 +52,7 @@ def audit_document(result: Audit) -> dict[str, object]:
 def view_report(result: Report, _policy: Policy) -> Page:
     """Returns one row a transition: who, when, why, by which rules, approved by whom, and what of that is proven."""
     header = ("when", "model", "stage", "action", "from", "to", "by", "approved by", "rules", "reason", "commit")
-    grid = Grid("", header, tuple(map(_row, result.rows)))
+    grid = Grid("", header, Rows(_row, result.rows))
     proven = sum(each.actor.is_proven for each in result.rows)
     note = f"{_count(len(result.rows), 'transition')}: {_identities(proven, len(result.rows) - proven)}"
     head = Line(Cell(note if result.rows else "no transitions"))

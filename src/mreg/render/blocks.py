@@ -10,11 +10,12 @@ Rules:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from mreg.render.page import Block, Cell, Facts, Grid, Line, Tone
+from mreg.render.page import Block, Cell, Facts, Grid, Line, Row, Tone
 from mreg.render.text import clean
 
-__all__ = ["escape", "format_block", "format_cell", "format_head", "format_row"]
+__all__ = ["escape", "format_block", "format_cell", "format_head", "format_row", "iter_block"]
 
 _SPECIAL = re.compile(
     r"[\\`*\[\]~|<>&$@#]"
@@ -46,13 +47,22 @@ def escape(text: str) -> str:
 
 def format_block(block: Block) -> str:
     """Returns a block, with its title as a heading."""
+    return "\n".join(iter_block(block))
+
+
+def iter_block(block: Block) -> Iterator[str]:
+    """Yields the same line by line."""
     if isinstance(block, Line):
-        return format_cell(block.cell)
+        yield format_cell(block.cell)
+        return
+    if block.title:
+        yield f"### {escape(block.title)}"
+        yield ""
     if isinstance(block, Facts):
-        body = "\n".join(f"- {escape(name)}: {format_cell(cell)}" for name, cell in block.rows)
+        yield from (f"- {escape(name)}: {format_cell(cell)}" for name, cell in block.rows)
     else:
-        body = "\n".join([*format_head(block), *map(format_row, block.rows)])
-    return f"### {escape(block.title)}\n\n{body}" if block.title else body
+        yield from format_head(block)
+        yield from map(format_row, block.rows)
 
 
 def format_head(grid: Grid) -> list[str]:
@@ -60,7 +70,7 @@ def format_head(grid: Grid) -> list[str]:
     return [f"| {' | '.join(map(escape, grid.header))} |", f"| {' | '.join(['---'] * len(grid.header))} |"]
 
 
-def format_row(row: tuple[Cell, ...]) -> str:
+def format_row(row: Row) -> str:
     """Returns one row of a table."""
     return f"| {' | '.join(map(format_cell, row))} |"
 

@@ -6,16 +6,18 @@ Rich would do, at a tenth of a millisecond a cell: five seconds for a long histo
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, zip_longest
 
+from mreg.core.packed import Packed
 from mreg.core.settings.policy import Policy
 from mreg.render.page import Block, Facts, Line
-from mreg.render.text import clean
+from mreg.render.text import clean, join_lines
 from mreg.render.view import Result, view
 
-__all__ = ["format_lines", "render_columns"]
+__all__ = ["format_lines", "iter_columns", "render_columns"]
 
+_AT_ONCE = 1000
 _GAP = 2
 
 
@@ -26,33 +28,59 @@ def render_columns(result: Result, policy: Policy | None = None) -> str:
         result: What the registry answered.
         policy: Gives the order of the stages, and how metrics are written.
     """
-    lines: list[str] = []
-    for block in view(result, policy or Policy()):
-        if lines and not isinstance(block, Line):
-            lines.append("")
-        lines += format_lines(block)
-    return "\n".join(lines)
+    return "".join(iter_columns(result, policy))
 
 
-def format_lines(block: Block) -> Iterable[str]:
-    """Returns the lines of one block."""
+def iter_columns(result: Result, policy: Policy | None = None) -> Iterator[str]:
+    """Yields the same piece by piece: a long list is never there as a whole."""
+    return join_lines(_lines(result, policy or Policy()))
+
+
+def _lines(result: Result, policy: Policy) -> Iterator[str]:
+    gap: list[str] = []
+    for block in view(result, policy):
+        if not isinstance(block, Line):
+            yield from gap
+        yield from format_lines(block)
+        gap = [""]
+
+
+def format_lines(block: Block) -> Iterator[str]:
+    """Yields the lines of one block."""
     if isinstance(block, Line):
-        return [clean(block.cell.text)]
-    title = [clean(block.title)] if block.title else []
-    rows: list[tuple[str, ...]] = []
+        yield clean(block.cell.text)
+        return
+    if block.title:
+        yield clean(block.title)
+    rows: Iterable[Iterable[str]]
     if isinstance(block, Facts):
-        for name, cell in block.rows:
-            rows += zip_longest([name], cell.text.strip().split("\n"), fillvalue="")
+        pairs = (zip_longest([name], cell.text.strip().split("\n"), fillvalue="") for name, cell in block.rows)
+        rows = chain.from_iterable(pairs)
     else:
-        rows = [block.header, *(tuple(cell.text for cell in row) for row in block.rows)]
-    return [*title, *_align([tuple(map(clean, row)) for row in rows])]
+        rows = chain([block.header], ([cell.text for cell in row] for row in block.rows))
+    yield from _align(tuple(map(clean, row)) for row in rows)
 
 
-def _align(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    widths = [max(map(_width, column)) + _GAP for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = (text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True))
-        yield "".join(padded).rstrip()
+def _align(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Yields rows as lines; how wide a column is, the last row may tell."""
+    widths: list[int] = []
+    measured = Packed(_measure(rows, widths))
+    layout = "".join(f"{{:<{width + _GAP}}}" for width in widths)
+    for row in measured:
+        line = layout.format(*row)
+        if not line.isascii():
+            padded = (text + " " * (width + _GAP - _width(text)) for text, width in zip(row, widths, strict=True))
+            line = "".join(padded)
+        yield line.rstrip()
+
+
+def _measure(rows: Iterable[tuple[str, ...]], widths: list[int]) -> Iterator[tuple[str, ...]]:
+    """Yields rows, and sets the widths of the columns to those of their widest cells so far."""
+    rest = iter(rows)
+    while some := list(islice(rest, _AT_ONCE)):
+        found = [max(map(_width, column)) for column in zip(*some, strict=True)]
+        widths[:] = map(max, found, widths or found)
+        yield from some
 
 
 def _width(text: str) -> int:

@@ -10,13 +10,13 @@ Rules:
 from __future__ import annotations
 
 import csv
-import io
+from collections.abc import Iterator
 
 from mreg.core.review.audited import Judged, Report
 from mreg.render.audit import approvers_of, format_rules, worth_of
 from mreg.render.text import clean, format_moment
 
-__all__ = ["render_csv"]
+__all__ = ["iter_csv"]
 
 _HEADER = (
     "when",
@@ -36,13 +36,20 @@ _HEADER = (
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def render_csv(result: Report) -> str:
-    """Returns the report as CSV, without a line break at the end."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(_HEADER)
-    writer.writerows([_cell(text) for text in _row(each)] for each in result.rows)
-    return out.getvalue().removesuffix("\r\n")
+def iter_csv(result: Report) -> Iterator[str]:
+    """Yields the lines of the report as CSV, each with its line break."""
+    # `writerow` returns what `write` does.
+    writer = csv.writer(_Line(), lineterminator="\r\n")
+    yield writer.writerow(_HEADER)
+    for each in result.rows:
+        yield writer.writerow([_cell(text) for text in _row(each)])
+
+
+class _Line:
+    """A file that gives back what is written to it."""
+
+    def write(self, text: str) -> str:
+        return text
 
 
 def _row(each: Judged) -> tuple[str, ...]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+
+from msgspec import Struct
 
 from mreg.core.history.timeline import Finding, Transition
 from mreg.core.names import ARCHIVED, StageName, Version
-from mreg.core.results import History, ModelList, ModelSummary, VersionList, VersionSummary
+from mreg.core.packed import Packed
+from mreg.core.results import History, ModelList, ModelSummary, VersionList, VersionStream, VersionSummary
 from mreg.core.settings.policy import MetricRule, Policy
 from mreg.core.versions.metrics import Number, format_metric
-from mreg.render.page import Block, Cell, Grid, Line, Page, Tone
+from mreg.render.page import Block, Cell, Grid, Line, Page, Row, Rows, Tone
 from mreg.render.text import NOTHING, format_bytes, format_moment, order_stages, short_oid
 
 __all__ = [
@@ -37,7 +41,7 @@ def view_models(result: ModelList, policy: Policy) -> Page:
     return (models, findings_grid(result.findings))
 
 
-def _model_row(model: ModelSummary, stages: Sequence[StageName]) -> tuple[Cell, ...]:
+def _model_row(model: ModelSummary, stages: Sequence[StageName]) -> Row:
     held = (
         _UNREADABLE
         if stage in model.unreadable
@@ -60,31 +64,53 @@ def stages_cell(stages: Sequence[StageName], policy: Policy, *, is_archived: boo
     return Cell(", ".join(names) or NOTHING, Tone.STRONG if _FRONT in stages else Tone.PLAIN)
 
 
-def view_versions(result: VersionList, policy: Policy) -> Page:
+class _Brief(Struct, frozen=True, array_like=True, gc=False):
+    """What a listing shows of a version."""
+
+    model: str
+    version: str
+    stages: Cell
+    metrics: Mapping[str, Number] | None = None
+    """``None`` where the record cannot be read."""
+    size: int = 0
+    format: str = ""
+
+
+def view_versions(result: VersionList | VersionStream, policy: Policy) -> Page:
     """Returns one row a version, with the metrics that the policy knows first; with its model, where that varies."""
-    if not result.versions:
+    names: set[str] = set()
+    versions = Packed(_take(result.versions, names, policy))
+    if not versions:
         return (Line(Cell("no versions")), findings_grid(result.findings))
-    names = {name for each in result.versions if each.record for name in each.record.metrics}
     metrics = [*(name for name in policy.metrics if name in names), *sorted(names.difference(policy.metrics))]
     shown = metrics[:_MAX_METRICS]
-    header: tuple[str, ...] = ("version", "stages", *shown, "size", "format")
-    rows = tuple(_version_row(each, shown, policy) for each in result.versions)
-    if result.model is None:
-        header = ("model", *header)
-        rows = tuple((Cell(each.model), *row) for each, row in zip(result.versions, rows, strict=True))
-    blocks: list[Block] = [Grid("", header, rows, stacks=True)]
+    model = ("model",) if result.model is None else ()
+    header = (*model, "version", "stages", *shown, "size", "format")
+    make = partial(_version_row, metrics=shown, rules=policy.metrics, has_model=result.model is None)
+    blocks: list[Block] = [Grid("", header, Rows(make, versions), stacks=True)]
     if len(metrics) > len(shown):
         blocks.append(Line(Cell(f"metrics not shown: {', '.join(metrics[_MAX_METRICS:])}")))
     return (*blocks, findings_grid(result.findings))
 
 
-def _version_row(each: VersionSummary, metrics: Sequence[str], policy: Policy) -> tuple[Cell, ...]:
-    start = (Cell(str(each.version)), stages_cell(each.stages, policy, is_archived=each.archived))
-    if each.record is None:
+def _take(versions: Iterable[VersionSummary], names: set[str], policy: Policy) -> Iterator[_Brief]:
+    """Yields what is shown of versions, and adds the names of their metrics to ``names``."""
+    for each in versions:
+        start = (each.model, str(each.version), stages_cell(each.stages, policy, is_archived=each.archived))
+        if each.record is None:
+            yield _Brief(*start)
+        else:
+            names.update(each.record.metrics)
+            yield _Brief(*start, each.record.metrics, each.record.artifact.size, each.record.artifact.format)
+
+
+def _version_row(each: _Brief, metrics: Sequence[str], rules: Mapping[str, MetricRule], *, has_model: bool) -> Row:
+    model = (Cell(each.model),) if has_model else ()
+    start = (*model, Cell(each.version), each.stages)
+    if each.metrics is None:
         return (*start, *[Cell(NOTHING)] * len(metrics), _UNREADABLE, Cell(NOTHING))
-    values = (metric_cell(each.record.metrics, name, policy.metrics) for name in metrics)
-    artifact = each.record.artifact
-    return (*start, *values, Cell(format_bytes(artifact.size)), Cell(artifact.format or NOTHING))
+    values = (metric_cell(each.metrics, name, rules) for name in metrics)
+    return (*start, *values, Cell(format_bytes(each.size)), Cell(each.format or NOTHING))
 
 
 def metric_cell(metrics: Mapping[str, Number], name: str, rules: Mapping[str, MetricRule]) -> Cell:
@@ -102,10 +128,10 @@ def view_history(result: History, _policy: Policy) -> Page:
 def transitions_grid(title: str, transitions: Sequence[Transition]) -> Grid:
     """Returns one row a transition, in the order given."""
     header = ("when", "model", "stage", "action", "from → to", "by", "approved by", "reason", "commit")
-    return Grid(title, header, tuple(map(_transition_row, transitions)), stacks=True)
+    return Grid(title, header, Rows(_transition_row, transitions), stacks=True)
 
 
-def _transition_row(each: Transition) -> tuple[Cell, ...]:
+def _transition_row(each: Transition) -> Row:
     return (
         Cell(format_moment(each.at)),
         Cell(each.model),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mreg.core.settings.policy import Policy
-from mreg.render.blocks import escape, format_block
+from mreg.render.blocks import escape, iter_block
+from mreg.render.text import join_lines
 from mreg.render.view import Result, view
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from mreg.core.review.review import Review
 
-__all__ = ["escape", "render_markdown"]
+__all__ = ["escape", "iter_markdown", "render_markdown"]
 
 
 def render_markdown(result: Result, policy: Policy | None = None) -> str:
@@ -23,11 +25,24 @@ def render_markdown(result: Result, policy: Policy | None = None) -> str:
         result: What the registry answered.
         policy: Gives the order of the stages, and how metrics are written.
     """
+    return "".join(iter_markdown(result, policy))
+
+
+def iter_markdown(result: Result, policy: Policy | None = None) -> Iterator[str]:
+    """Yields the same piece by piece: a long list is never there as a whole."""
     if _is_review(result):
         from mreg.render.review import render_review  # noqa: PLC0415 - no other answer needs it
 
-        return render_review(result)
-    return "\n\n".join(format_block(block) for block in view(result, policy or Policy()))
+        return iter([render_review(result)])
+    return join_lines(_lines(result, policy or Policy()))
+
+
+def _lines(result: Result, policy: Policy) -> Iterator[str]:
+    gap: list[str] = []
+    for block in view(result, policy):
+        yield from gap
+        yield from iter_block(block)
+        gap = [""]
 
 
 def _is_review(result: Result) -> TypeGuard[Review]:

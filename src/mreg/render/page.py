@@ -5,11 +5,15 @@ The text of a page is raw.  Making it harmless is the work of each format, which
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from typing import Generic, TypeVar, overload
 
 from msgspec import Struct
 
-__all__ = ["Block", "Cell", "Facts", "Grid", "Line", "Page", "Tone"]
+__all__ = ["Block", "Cell", "Facts", "Grid", "Line", "Page", "Row", "Rows", "Tone"]
+
+T = TypeVar("T")
 
 
 class Tone(str, Enum):
@@ -56,13 +60,41 @@ class Facts(Struct, frozen=True):
     rows: tuple[tuple[str, Cell], ...]
 
 
+Row = tuple[Cell, ...]
+
+
+class Rows(Sequence[Row], Generic[T]):
+    """Rows that are made of values whenever they are looked at: a long grid is never there as a whole."""
+
+    def __init__(self, make: Callable[[T], Row], values: Sequence[T]) -> None:
+        """Keeps the values, and what makes a row of one."""
+        self._make = make
+        self._values = values
+
+    def __len__(self) -> int:
+        """Returns how many there are."""
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Makes them all, one by one."""
+        return map(self._make, self._values)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        """Makes one of them; some are to be made like all."""
+        return Rows(self._make, self._values[index]) if isinstance(index, slice) else self._make(self._values[index])
+
+
 class Grid(Struct, frozen=True):
     """Rows under a header; all have its length."""
 
     title: str
     """May be empty."""
     header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: Sequence[Row]
     stacks: bool = False
     """True where a row may take several lines, so that no word is broken on a narrow screen."""
 

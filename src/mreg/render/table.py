@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from msgspec.structs import replace
@@ -15,11 +15,11 @@ from rich.text import Text
 
 from mreg.core.settings.policy import Policy
 from mreg.render.columns import format_lines
-from mreg.render.page import Block, Cell, Facts, Grid, Line, Tone
-from mreg.render.text import clean
+from mreg.render.page import Block, Cell, Facts, Grid, Line, Page, Tone
+from mreg.render.text import clean, join_lines
 from mreg.render.view import Result, view
 
-__all__ = ["render_table"]
+__all__ = ["iter_table", "render_table"]
 
 _ENDLESS = 1_000_000
 """Lines of a page: Rich asks, and nothing depends on it."""
@@ -32,7 +32,12 @@ _STYLES = {Tone.PLAIN: "", Tone.STRONG: "bold", Tone.GOOD: "green", Tone.BAD: "r
 
 
 def render_table(result: Result, policy: Policy | None = None, *, width: int, has_color: bool = False) -> str:
-    """Returns a result as tables that fit a terminal, without a newline at the end.
+    """Returns a result as tables that fit a terminal, without a newline at the end; see ``iter_table``."""
+    return "".join(iter_table(result, policy, width=width, has_color=has_color))
+
+
+def iter_table(result: Result, policy: Policy | None = None, *, width: int, has_color: bool = False) -> Iterator[str]:
+    """Yields the same piece by piece: a long list is never there as a whole.
 
     Args:
         result: What the registry answered.
@@ -52,17 +57,21 @@ def render_table(result: Result, policy: Policy | None = None, *, width: int, ha
         no_color=not has_color,
         legacy_windows=False,
     )
-    lines: list[str] = []
-    for block in view(result, policy or Policy()):
-        if lines and not isinstance(block, Line):
-            lines.append("")
+    return join_lines(_lines(console, view(result, policy or Policy())))
+
+
+def _lines(console: Console, page: Page) -> Iterator[str]:
+    gap: list[str] = []
+    for block in page:
+        if not isinstance(block, Line):
+            yield from gap
+        gap = [""]
         if isinstance(block, Grid) and len(block.rows) > _MANY:
-            lines += format_lines(block)
+            yield from format_lines(block)
             continue
         with console.capture() as capture:
             _print(console, block)
-        lines += (line.rstrip() for line in capture.get().splitlines())
-    return "\n".join(lines)
+        yield from (line.rstrip() for line in capture.get().splitlines())
 
 
 def _print(console: Console, block: Block) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
+from itertools import islice
 
 from mreg.core.fields import Plain
 from mreg.core.names import StageName
@@ -23,6 +24,7 @@ __all__ = [
     "format_bytes",
     "format_moment",
     "format_plain",
+    "join_lines",
     "order_stages",
     "render_error",
     "short_oid",
@@ -33,6 +35,7 @@ NOTHING = "-"
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of how Persian, Indic scripts and emoji are written."""
+_AT_ONCE = 1000
 _BREAKS = r"[\t\n\v\f\r]+"
 _KIBI = 1024
 
@@ -74,6 +77,15 @@ def format_plain(value: Plain) -> str:
     import json  # noqa: PLC0415 - most commands write none
 
     return json.dumps(value, ensure_ascii=False)
+
+
+def join_lines(lines: Iterable[str]) -> Iterator[str]:
+    """Yields lines as one text, which is written as few pieces; without a newline at the end."""
+    rest = iter(lines)
+    between = ""
+    while some := list(islice(rest, _AT_ONCE)):
+        yield between + "\n".join(some)
+        between = "\n"
 
 
 def order_stages(stages: Iterable[StageName], policy: Policy) -> tuple[StageName, ...]:

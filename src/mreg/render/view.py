@@ -39,6 +39,7 @@ Result: TypeAlias = (
 _VIEWS = {
     "ModelList": ("listing", "view_models"),
     "VersionList": ("listing", "view_versions"),
+    "VersionStream": ("listing", "view_versions"),
     "VersionDetails": ("details", "view_details"),
     "History": ("listing", "view_history"),
     "Comparison": ("comparison", "view_comparison"),

@@ -53,9 +53,9 @@ def history(
     """
     registry = open_queries(context)
     if output is HistoryFormat.CSV:
-        from mreg.render.csv import render_csv
+        from mreg.render.csv import iter_csv
 
-        sys.stdout.write(render_csv(registry.report(model, stage)) + "\r\n")
+        sys.stdout.writelines(iter_csv(registry.report(model, stage)))
     elif output is HistoryFormat.MARKDOWN:
         show_result(registry.report(model, stage), OutputFormat.MARKDOWN, registry.policy)
     else:

@@ -49,7 +49,7 @@ def list_(
     policy = registry.policy
     if model is None and stage is None and not versions:
         show_result(registry.list(at=at), output, policy)
-    elif output is OutputFormat.JSON:
-        show_result(registry.stream_versions(model, stage=stage, at=at), output)
-    else:
+    elif output is OutputFormat.GITHUB:
         show_result(registry.versions(model, stage=stage, at=at), output, policy)
+    else:
+        show_result(registry.stream_versions(model, stage=stage, at=at), output, policy)

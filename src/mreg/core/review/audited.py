@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -102,6 +103,6 @@ class Audit(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """The auditor's report: transitions with the answers of their rules, newest first."""
 
-    rows: tuple[Judged, ...]
+    rows: Sequence[Judged]
     findings: tuple[Finding, ...] = ()
     """Files that cannot be read: their transitions are missing here."""

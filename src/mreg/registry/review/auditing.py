@@ -15,6 +15,7 @@ from mreg.core.history.tags import tags_of
 from mreg.core.history.timeline import Commit, Event, Finding
 from mreg.core.layout import SETTINGS_FILE, Layout
 from mreg.core.names import ModelName, StageName
+from mreg.core.packed import Packed
 from mreg.core.review.audited import Audit, AuditFault, Judged, Report, Trusted
 from mreg.core.review.gates import Scan
 from mreg.core.settings.policy import Policy
@@ -165,15 +166,17 @@ class Auditing(Struct):
         Raises:
             IncompleteHistoryError: The clone is shallow, or lacks objects.
         """
-        rows: list[Judged] = []
+        told: list[Judged] = []
+        is_linear = self.reader.repo.is_linear(self.settings.tip)
+        replay = self._replay(models or None, is_linear=is_linear, tell=told.append)
 
-        def keep(each: Judged) -> None:
-            if stage in {None, each.transition.stage}:
-                rows.append(each)
+        def judged() -> Iterator[Judged]:
+            for _ in self._run(replay, models, None):
+                yield from (each for each in told if stage in {None, each.transition.stage})
+                told.clear()
 
-        replay = self._replay(models or None, is_linear=self.reader.repo.is_linear(self.settings.tip), tell=keep)
-        self._run(replay, models, None)
-        return Report(tuple(reversed(rows)), tuple(replay.auditor.standing.findings))
+        rows = Packed(judged(), is_backwards=True)
+        return Report(rows, tuple(replay.auditor.standing.findings))
 
     def judge(self, new: Container[str], models: Sequence[ModelName] = ()) -> list[AuditFault]:
         """Returns what is wrong with some commits of the history, each judged by the rules of its parent.
@@ -186,13 +189,13 @@ class Auditing(Struct):
             IncompleteHistoryError: The clone is shallow, or lacks objects.
         """
         replay = self._replay(models or None, is_linear=self.reader.repo.is_linear(self.settings.tip))
-        self._run(replay, models, new)
+        deque(self._run(replay, models, new), maxlen=0)
         return replay.auditor.faults
 
-    def _run(self, replay: Replay, models: Sequence[ModelName], judged: Container[str] | None) -> None:
+    def _run(self, replay: Replay, models: Sequence[ModelName], judged: Container[str] | None) -> Iterator[Event]:
         """Replays the history of some models, or of all; no gap is passed over."""
         with uncollected():
-            deque(replay.run(self._log(models), judged, is_to_the_end=False), maxlen=0)
+            yield from replay.run(self._log(models), judged, is_to_the_end=False)
         if replay.gaps:
             raise _gap(replay.gaps)
 
