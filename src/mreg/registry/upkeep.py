@@ -115,7 +115,7 @@ def _as_retention(configured: Retention, newest: int | None, within: str | timed
     if isinstance(within, timedelta):
         within_s = int(within.total_seconds())
     elif within is not None:
-        within_s = parse_duration(check_line(within, "keep_within"))
+        within_s = parse_duration(check_line(within, "keep_within")) if within else None
         if within_s is None:
             raise UsageError(f"{within!r} is not a duration", hint="--keep-within 90d, or --keep-within 12h")
     return Retention(configured.newest if newest is None else newest, within_s)

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterator
 
 from mreg.core.settings.policy import Policy
+from mreg.core.settings.retention import Retention
+from mreg.core.settings.rules import format_duration
 from mreg.core.storage.objects import FaultKind
 from mreg.core.storage.soundness import Depth, Soundness, VersionFault
 from mreg.core.storage.swept import Sweep
@@ -180,7 +182,15 @@ def _sweep_facts(result: Sweep) -> Iterator[tuple[str, Cell]]:
     elif result.branch:
         yield "next", Cell.command(f"mreg gc --remote --delete   # once {result.branch} is merged")
     elif result.dry_run and result.versions:
-        yield "next", Cell.command(f"mreg gc{' --remote' if result.remote else ''} --delete   # with the same options")
+        where = ("--remote",) if result.remote else ()
+        yield "next", Cell.command(shlex.join(("mreg", "gc", *where, *_keeping(result.retention), "--delete")))
+
+
+def _keeping(retention: Retention) -> Iterator[str]:
+    if retention.newest is not None:
+        yield from ("--keep-newest", str(retention.newest))
+    if retention.within_s is not None:
+        yield from ("--keep-within", format_duration(retention.within_s))
 
 
 def sweep_document(result: Sweep) -> dict[str, object]:

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from mreg.core.history.manifest import Deletion
 from mreg.core.names import ModelName, Version
+from mreg.core.settings.retention import Retention
 
 __all__ = ["Sweep", "Swept"]
 
@@ -34,8 +35,8 @@ class Sweep(Struct, frozen=True):
     """The cache's folder, or the remote's URL."""
     remote: str
     """The remote's name; empty for the cache."""
-    policy: str
-    """What is kept, in words."""
+    retention: Retention
+    """What is kept."""
     versions: tuple[Swept, ...]
     """By model and number; those given up before of which nothing is left are not among them."""
     kept: Mapping[str, int]
@@ -50,6 +51,11 @@ class Sweep(Struct, frozen=True):
     lost: tuple[str, ...] = field(default=())
     """Objects that someone needed meanwhile, and that this clone's cache has not got."""
     notices: tuple[str, ...] = ()
+
+    @property
+    def policy(self) -> str:
+        """What is kept, in words; empty where nothing is said."""
+        return str(self.retention) if self.retention.is_set else ""
 
     @property
     def objects(self) -> int:

@@ -264,7 +264,7 @@ class Collecting(Struct, frozen=True):
         return Sweep(
             place=shelf.place.url,
             remote=remote,
-            policy=str(outlook.retention) if outlook.retention.is_set else "",
+            retention=outlook.retention,
             versions=tuple(rows),
             kept=dict(sorted(Counter(each.why for each in outlook.verdicts if each.is_kept).items())),
             dry_run=not self.delete,
