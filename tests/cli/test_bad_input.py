@@ -133,7 +133,11 @@ def test_artifact_that_is_none_is_refused(
 
 def test_artifact_that_is_the_repository_is_refused(churn: Path, mreg_here: Mreg) -> None:
     before = snapshot(churn)
-    check_refused(mreg_here("register", "churn", "."), 2, ".git' cannot be part of an artifact")
+    hint = "register a copy without it"  # and nobody is told to remove it
+    check_refused(mreg_here("register", "churn", "."), 2, ".git' cannot be part of an artifact", hint=hint)
+    for path in (".git", "/dev/null"):
+        hint = "name the file or directory that holds the model"
+        check_refused(mreg_here("register", "churn", path), 2, "cannot be part of an artifact", hint=hint)
     assert snapshot(churn) == before
 
 

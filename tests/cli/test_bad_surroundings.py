@@ -77,6 +77,24 @@ def test_repository_without_a_registry_hints_at_init(
     mreg_here("doctor", check=1)
 
 
+def test_repository_without_a_registry_names_the_branch_that_is_checked_out(
+    empty_repo: Path, mreg_here: Mreg, git: Git
+) -> None:
+    git("symbolic-ref", "HEAD", "refs/heads/trunk", cwd=empty_repo)
+    check_refused(mreg_here("list", cwd=empty_repo), 4, "no registry.yaml on main or trunk", hint="mreg init")
+
+
+def test_locale_without_the_characters_of_a_path_is_an_error_of_its_own(
+    churn: Path, mreg: Mreg, git: Git, tmp_path: Path
+) -> None:
+    place = tmp_path / "né"
+    git("clone", "--quiet", str(churn), str(place))
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for words in ("list", "promote churn@v1 staging -m x"):
+        result = mreg(*words.split(), cwd=place, env=ascii_only)
+        check_refused(result, 6, "the encoding of the locale, ascii, has no '\\xe9'", hint="export LC_ALL=C.UTF-8")
+
+
 def test_missing_git_is_an_error_of_its_own(churn: Path, mreg_here: Mreg, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     result = mreg_here("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -56,6 +57,16 @@ def test_folder_that_may_not_be_written_to(churn: Path, name: str) -> None:
 def test_new_clone_has_no_folder_of_mreg_s_and_nothing_is_wrong(churn: Path, mreg_here: Mreg) -> None:
     shutil.rmtree(churn / ".git" / "mreg")
     mreg_here("doctor", check=0)
+
+
+def test_settings_that_are_not_committed_are_named(churn: Path, mreg_here: Mreg, git: Git) -> None:
+    assert "which count once committed" not in mreg_here("doctor").out
+    with (churn / "registry.yaml").open("a") as file:
+        file.write("# a note\n")
+    (churn / "deep").mkdir()
+    result = mreg_here("doctor", "--format", "json", cwd=churn / "deep")
+    (message,) = (each["message"] for each in json.loads(result.out)["checks"] if each["name"] == "registry")
+    assert message.endswith("registry.yaml has changes, which count once committed: git commit -- registry.yaml")
 
 
 def test_lock_without_a_note_is_mended_by_the_next_command(churn: Path, mreg_here: Mreg, git: Git) -> None:

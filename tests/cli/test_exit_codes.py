@@ -45,7 +45,7 @@ CASES = [
     ("shallow", "list --at 2026-01-01", 5, *SHALLOW),
     ("", "show chrun@v1", 4, *UNKNOWN),
     ("", "show churn@v9", 4, *NO_V9),
-    ("", "show churn@staging", 4, "churn has no version in staging", "mreg promote churn@v3.0.0 staging --reason '…'"),
+    ("", "show churn@staging", 4, "churn has no version in staging", "mreg promote churn@v3.0.0 staging --reason 'why'"),
     ("", "show churn@nowhere", 4, *UNDECLARED),
     ("", "show churn@v1.0.0.0", 2, "'v1.0.0.0' is not a version", "write it as v3.0.0"),
     ("bad record", "show churn@v2", 3, *BAD_RECORD),

@@ -174,7 +174,7 @@ def test_stage_undeclared_names_those_that_are() -> None:
     assert Policy().stage(STAGING) == StageRule()
     with pytest.raises(NotFoundError, match="stage 'prod' is not declared") as caught:
         Policy().stage(StageName("prod"))
-    assert caught.value.hint == "the stages are: staging, production"
+    assert caught.value.hint == "the stages are: staging, production; what is committed counts"
     assert caught.value.details == {"stage": "prod", "known": ["staging", "production"]}
 
 

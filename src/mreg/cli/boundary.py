@@ -116,6 +116,9 @@ def _attempt(command: Callable[[], object], show: _Shown, witness: Witness) -> i
             show.error(_interrupted(witness))
         return signal_code(stop.number) if isinstance(stop, Ended) else ExitCode.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary
+        if isinstance(error, UnicodeEncodeError) and error.encoding != "utf-8":
+            show.error(_from_locale(error, witness))
+            return ExitCode.OUTSIDE
         if isinstance(error, _CLICK_USAGE_ERROR):
             show.error(_from_click(error, show.command))
             return ExitCode.USAGE
@@ -153,6 +156,16 @@ def _from_system(error: OSError, witness: Witness) -> OutsideError:
         return OutsideError(message, hint=hint)
     place = os.fsdecode(error.filename)
     return OutsideError(f"{place!r}: {why}", hint=f"ls -ld {shlex.quote(place)}", details={"path": place})
+
+
+def _from_locale(error: UnicodeEncodeError, witness: Witness) -> OutsideError:
+    text = error.object[error.start : error.end]
+    message = f"the encoding of the locale, {error.encoding}, has no {text!r}"
+    seen = witness.testify()
+    if seen and seen.has_landed:
+        message += f", but {seen.fact}"
+    hint = "export LC_ALL=C.UTF-8   # or another locale in UTF-8"
+    return OutsideError(message, hint=hint, details={"encoding": error.encoding, "text": error.object})
 
 
 def _drop(*streams: object) -> None:

@@ -28,6 +28,9 @@ from mreg.stores.statcache import Stamp
 
 __all__ = ["SourceFile", "Survey", "survey_artifact"]
 
+_NAME = "name the file or directory that holds the model"
+_COPY = "register a copy without it; cp -rL makes files of links"
+
 
 class SourceFile(Struct, frozen=True):
     """One file to read."""
@@ -108,7 +111,7 @@ def survey_artifact(source: Path, cache_root: Path) -> Survey:
     root = os.path.abspath(source)  # noqa: PTH100 - a link keeps its own name
     fault = find_name_fault(os.path.basename(root))  # noqa: PTH119 - a path as text
     if fault:
-        raise _refused(root, fault)
+        raise _refused(root, fault, _NAME)
     if os.path.islink(root) and not os.path.exists(root):  # noqa: PTH110, PTH114 - a path as text
         raise _missing(root, "the link leads nowhere")
     with disk_errors("read", root):
@@ -122,9 +125,9 @@ def survey_artifact(source: Path, cache_root: Path) -> Survey:
             files = sorted(_walk(place, havens, "", folders), key=attrgetter("path"))
             survey = Survey(root, True, tuple(files), tuple(folders), begun_ns)
         else:
-            raise _refused(root, "it is neither a file nor a directory")
+            raise _refused(root, "it is neither a file nor a directory", _NAME)
     if not survey.files or not survey.size:
-        raise UsageError(f"{root!r} is empty", hint="name the file or directory that holds the model")
+        raise UsageError(f"{root!r} is empty", hint=_NAME)
     return survey
 
 
@@ -164,8 +167,7 @@ def _missing(place: str, why: str) -> NotFoundError:
     return NotFoundError(f"{place!r} cannot be read: {why}", hint=hint, details={"path": place})
 
 
-def _refused(place: str, why: str) -> UsageError:
-    hint = "remove it, or register a copy: cp -rL makes files of links"
+def _refused(place: str, why: str, hint: str = _COPY) -> UsageError:
     return UsageError(f"{place!r} cannot be part of an artifact: {why}", hint=hint, details={"path": place})
 
 

@@ -127,7 +127,7 @@ class RegistryState(Struct, frozen=True):
             self.policy.stage(selector.stage)
             raise NotFoundError(
                 f"{selector.model} has no version in {selector.stage}",
-                hint=f"mreg promote {selector.model}@{state.latest} {selector.stage} --reason '…'",
+                hint=f"mreg promote {selector.model}@{state.latest} {selector.stage} --reason 'why'",
                 details={"model": selector.model, "stage": selector.stage},
             )
         return state.require(version)

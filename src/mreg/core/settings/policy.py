@@ -138,7 +138,7 @@ class Policy(Struct, frozen=True):
             known = ", ".join(self.stages)
             raise NotFoundError(
                 f"stage {name!r} is not declared in registry.yaml",
-                hint=f"the stages are: {known}",
+                hint=f"the stages are: {known}; what is committed counts",
                 details={"stage": name, "known": list(self.stages)},
             )
         return rule

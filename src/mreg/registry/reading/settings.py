@@ -82,10 +82,15 @@ def _find(repo: GitRepository, branch: str) -> Settings:
     if bringing:
         hint = f"let {bringing} land on {branch}: its {SETTINGS_FILE} names that branch"
     raise NotARegistryError(
-        f"{repo.worktree or repo.git_dir} holds no registry: no {SETTINGS_FILE} on {branch}",
+        f"{repo.worktree or repo.git_dir} holds no registry: no {SETTINGS_FILE} on {_places(repo, branch)}",
         hint=hint,
         details={"path": str(repo.worktree or repo.git_dir)},
     )
+
+
+def _places(repo: GitRepository, branch: str) -> str:
+    head = repo.head_branch()
+    return branch if head in {None, branch} else f"{branch} or {head}"
 
 
 def _lost_branch(branch: str, head: str) -> DataError:

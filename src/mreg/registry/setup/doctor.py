@@ -6,11 +6,13 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from mreg.core.history.state import RegistryState
 from mreg.core.history.tags import find_blockers
 from mreg.core.history.timeline import Finding
+from mreg.core.layout import SETTINGS_FILE
 from mreg.core.results import Check, Diagnosis
 from mreg.errors import MregError
 from mreg.registry.reading.artifacts import open_store
@@ -46,7 +48,7 @@ def examine(path: Path, *, remote: bool = False) -> Diagnosis:
         settings = Reader(repo).settings()
     except MregError as error:
         return Diagnosis((*checks, Check("registry", ok=False, message=error.message, fix=error.hint)))
-    checks.append(Check("registry", ok=True, message=f"branch {settings.branch}, folder {settings.policy.root}/"))
+    checks.append(_attempt("registry", partial(_registry, settings), repo))
     checks += _branches(repo, settings)
     checks += _files(repo, settings)
     checks += _tags(repo, settings)
@@ -107,6 +109,13 @@ def _unfinished(repo: GitRepository) -> Check:
         message = f"a mreg command was killed, and left {held[0]}, which keeps git out"
         return Check(name, ok=False, message=message, fix="mreg sync")
     return Check(name, ok=True, message="none")
+
+
+def _registry(settings: Settings, repo: GitRepository) -> Check:
+    message = f"branch {settings.branch}, folder {settings.policy.root}/"
+    if repo.worktree and repo.runner.text("status", "--porcelain", "--", f"{repo.worktree}/{SETTINGS_FILE}"):
+        message += f"; {SETTINGS_FILE} has changes, which count once committed: git commit -- {SETTINGS_FILE}"
+    return Check("registry", ok=True, message=message)
 
 
 def _branches(repo: GitRepository, settings: Settings) -> Iterator[Check]:

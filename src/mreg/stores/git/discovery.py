@@ -60,7 +60,7 @@ def discover(directory: Path) -> Place:
         raise failure(_QUESTIONS, done)
     lines = done.stdout.decode("utf-8", "surrogateescape").split("\n")
     if lines[0].startswith("--"):
-        raise GitError("this Git is too old: mreg needs 2.31 or newer", hint="git version")
+        raise GitError("this Git is too old: mreg needs 2.34 or newer", hint="git version")
     if lines[2] not in ID_BYTES:
         raise GitError(f"the path of the repository around {directory} holds a line break, which mreg cannot read")
     worktree = (directory / lines[5]).resolve() if lines[4] == "true" else None

@@ -132,6 +132,8 @@ class GitRunner:
         except OSError as error:
             raise OutsideError(f"git could not be run in {self.directory}: {error.strerror or error}") from error
         except ValueError as error:  # a NUL, or half a surrogate pair
+            if isinstance(error, UnicodeEncodeError) and error.encoding != "utf-8":
+                raise  # nothing is wrong with it, but for the locale
             raise UsageError(f"git {args[0]}: an argument holds a character that none can: {args[1:]!r}") from error
         if command[0] == _ENV_PROGRAM and status == _COMMAND_NOT_FOUND:
             raise _missing()
