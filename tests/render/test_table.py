@@ -62,10 +62,21 @@ def test_render_table_breaks_a_very_long_word_and_no_other() -> None:
     assert [word for word in words if len(word) == len("2026-11-20T09:12:00Z") and word.endswith("Z")]
 
 
+def test_render_table_of_several_lines_a_row_keeps_each_in_line() -> None:
+    """A word that goes on below moves the whole line under it, and not its own column alone."""
+    move = replace(make_transition("why"), by="release-managers.of-the-year@models.example.com", approved_by=())
+    header = render_table(History((move,)), width=100).splitlines()[:3]
+    assert [line.split() for line in header] == [
+        ["when", "model", "stage", "action", "from", "→", "to"],
+        ["by", "approved", "reason", "commit"],
+        ["by"],
+    ]
+
+
 def test_render_table_of_very_many_rows_is_that_of_columns() -> None:
     versions = RESULTS["all versions"]
     assert isinstance(versions, VersionList)
-    many = replace(versions, versions=versions.versions * 300)
+    many = replace(versions, versions=tuple(versions.versions) * 300)
     narrow = render_table(many, POLICY, width=20).splitlines()
     assert narrow[:1201] == render_columns(many, POLICY).splitlines()[:1201]
     assert render_table(many, POLICY, width=400) == render_columns(many, POLICY)

@@ -105,12 +105,15 @@ def _print_facts(console: Console, block: Facts) -> None:
 
 
 def _grid(block: Grid, screen: int) -> Table:
-    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
+    table = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
     widths: Sequence[int | None] = _widths(block, screen) if block.stacks else [None] * len(block.header)
-    for name, width in zip(_stack([Text(clean(name)) for name in block.header], len(widths)), widths, strict=True):
-        table.add_column(name, overflow="fold", width=width)
+    for width in widths:
+        table.add_column(overflow="fold", width=width)
+    for line in _stack([Text(clean(name), style="bold") for name in block.header], len(widths)):
+        table.add_row(*line)
     for row in block.rows:
-        table.add_row(*_stack(list(map(_text, row)), len(widths)))
+        for line in _stack(list(map(_text, row)), len(widths)):
+            table.add_row(*line)
     return table
 
 
@@ -133,10 +136,10 @@ def _widths(block: Grid, screen: int) -> list[int]:
     return needed
 
 
-def _stack(cells: Sequence[Text], count: int) -> list[Text]:
-    """Returns as many columns, with what is too much for them on lines of its own."""
-    lines = [[*cells[start : start + count], *[Text()] * count][:count] for start in range(0, len(cells), count)]
-    return [Text("\n").join(column) for column in zip(*lines, strict=True)]
+def _stack(cells: Sequence[Text], count: int) -> Iterator[list[Text]]:
+    """Yields as many columns, with what is too much for them on lines of its own."""
+    for start in range(0, len(cells), count):
+        yield [*cells[start : start + count], *[Text()] * count][:count]
 
 
 def _text(cell: Cell) -> Text:
