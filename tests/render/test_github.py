@@ -3,30 +3,31 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from itertools import count
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mreg.core.history.timeline import Finding
+from mreg.core.history.timeline import Finding, Transition
 from mreg.core.results import Check, Diagnosis, Notification, SyncReport
 from mreg.core.review.audited import Audit, AuditFault
 from mreg.core.review.review import Fault, Review
 from mreg.errors import NotFoundError, RefusedError
 from mreg.render.github import (
     MAX_ANNOTATIONS,
-    MAX_OUTPUT_BYTES,
     MAX_SUMMARY_BYTES,
     Annotation,
     Level,
     annotate,
     render_annotations,
     render_error_step,
-    render_outputs,
     render_step,
 )
 from mreg.render.json import render_json
 from mreg.render.markdown import render_markdown
+from mreg.render.outputs import MAX_OUTPUT_BYTES, read_document, render_outputs
 from mreg.render.review import CHECK_MARK
 from mreg.render.text import clean
 from mreg.render.view import Result
@@ -100,7 +101,7 @@ def make_all(text: str) -> dict[str, Result]:
 @pytest.mark.parametrize("name", make_all(""))
 def test_render_step_of_hostile_text_is_commands_of_ours_and_outputs_of_ours(name: str, runner: Runner) -> None:
     result = make_all(COMMANDS)[name]
-    step = render_step(result, render_markdown(result))
+    step = render_step(result, [render_markdown(result)])
     if step.log:
         runner.read_log(step.log)
     assert {command for command, _, _ in runner.commands} <= {"error", "warning", "notice"}
@@ -119,20 +120,20 @@ def test_render_step_of_hostile_text_is_commands_of_ours_and_outputs_of_ours(nam
 
 def test_render_step_outputs_are_those_of_the_contract(runner: Runner) -> None:
     results = make_results()
-    promoted = runner.read_file(render_step(results["promote"], "").outputs)
+    promoted = runner.read_file(render_step(results["promote"], []).outputs)
     assert (promoted["ok"], promoted["changed"], promoted["version"]) == ("true", "true", "v2.0.0")
     assert (promoted["commit"], promoted["tags"]) == ("e" * 40, '["churn#production#5"]')
     production, archived = json.loads(promoted["transitions"])
     assert list(production) == ["model", "stage", "action", "from", "to", "commit"]
     assert list(production.values()) == ["churn", "production", "promote", "v1.0.0", "v2.0.0", "e" * 40]
     assert (archived["stage"], archived["action"]) == ("archived", "archive")
-    assert runner.read_file(render_step(results["promote, dry run"], "").outputs)["transitions"] == "[]"
-    synced = runner.read_file(render_step(results["sync"], "").outputs)
+    assert runner.read_file(render_step(results["promote, dry run"], []).outputs)["transitions"] == "[]"
+    synced = runner.read_file(render_step(results["sync"], []).outputs)
     assert (synced["ok"], synced["changed"], synced["commit"]) == ("false", "true", "")
     assert json.loads(synced["tags"]) == ["churn@v2.0.0", "churn#production#1"]
     assert [each["model"] for each in json.loads(synced["transitions"])] == ["churn"]
-    assert runner.read_file(render_step(results["diagnosis"], "").outputs)["ok"] == "false"
-    assert runner.read_file(render_step(results["history"], "").outputs)["ok"] == "true"
+    assert runner.read_file(render_step(results["diagnosis"], []).outputs)["ok"] == "false"
+    assert runner.read_file(render_step(results["history"], []).outputs)["ok"] == "true"
 
 
 def test_annotate_says_what_was_done_and_what_is_wrong(runner: Runner) -> None:
@@ -245,16 +246,35 @@ def test_render_step_with_too_much_for_a_variable_leaves_it_empty_and_says_so(ru
     ]
 
 
+@pytest.mark.parametrize("name", make_results())
+def test_read_document_is_what_json_says(name: str) -> None:
+    said, read = json.loads(render_json(make_results(HOSTILE)[name])), read_document(make_results(HOSTILE)[name])
+    assert json.loads(json.dumps(read)) == said
+
+
+def test_render_step_of_very_much_looks_at_no_more_than_there_is_room_for() -> None:
+    def make(number: int) -> Transition:
+        made.append(number)
+        return make_transition("x" * 100)
+
+    made: list[int] = []
+    lines = (f"{number:0100}\n" for number in count())  # without an end
+    step = render_step(SyncReport((), 0, cast("tuple[Transition, ...]", map(make, count())), ()), lines)
+    assert len(step.summary) < MAX_SUMMARY_BYTES
+    assert step.summary.endswith("(this was too long, and is cut here)")
+    assert len(made) < 1000
+
+
 @pytest.mark.parametrize("line", ["é" * 50 + "\n", "é" * 50])
 def test_render_step_cuts_what_github_would_not_show(line: str, runner: Runner) -> None:
     result = make_results()["sync"]
-    step = render_step(result, f"{CHECK_MARK}\n" + line * 30_000)
+    step = render_step(result, [f"{CHECK_MARK}\n", line * 30_000])
     comment = runner.read_file(step.outputs)["comment"]
     for text, size in ((comment, MAX_OUTPUT_BYTES), (step.summary, MAX_SUMMARY_BYTES)):
         assert text.startswith(CHECK_MARK)
         assert text.endswith("\n\n(this was too long, and is cut here)")
         assert len(text.encode()) <= size
-    short = render_step(result, f"{CHECK_MARK}\nshort")
+    short = render_step(result, [f"{CHECK_MARK}\nshort"])
     assert runner.read_file(short.outputs)["comment"] == short.summary == f"{CHECK_MARK}\nshort"
 
 

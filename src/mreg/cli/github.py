@@ -10,7 +10,7 @@ from pathlib import Path
 from mreg.core.settings.policy import Policy
 from mreg.errors import MregError
 from mreg.render.github import Step, render_error_step, render_step
-from mreg.render.markdown import render_markdown
+from mreg.render.markdown import iter_markdown
 from mreg.render.view import Result
 
 __all__ = ["show_error_step", "show_step"]
@@ -18,7 +18,7 @@ __all__ = ["show_error_step", "show_step"]
 
 def show_step(result: Result, policy: Policy) -> None:
     """Writes what was done to the log, on stdout, and to the files of the step."""
-    step = render_step(result, render_markdown(result, policy))
+    step = render_step(result, iter_markdown(result, policy))
     _write_files(step)
     if step.log:
         sys.stdout.write(step.log + "\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from mreg.core.history.manifest import ArchivedMark
 from mreg.core.history.record import Record
 from mreg.core.history.timeline import Finding, Transition
 from mreg.core.names import ModelName, StageName, Version
+from mreg.core.packed import Packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +81,7 @@ class VersionList(Struct, frozen=True):
 
     model: ModelName | None
     """``None`` where no model was named."""
-    versions: tuple[VersionSummary, ...]
+    versions: Sequence[VersionSummary]
     """By model, newest first."""
     commit: str | None
     findings: tuple[Finding, ...] = ()
@@ -95,6 +96,11 @@ class VersionStream(Struct, frozen=True):
     commit: str | None
     findings: list[Finding]
     """Complete once all versions were taken."""
+
+    def pack(self) -> VersionList:
+        """Returns what is left of it, to be read as often as one likes: many versions are kept packed."""
+        versions = Packed(self.versions)
+        return VersionList(self.model, versions, self.commit, tuple(self.findings))
 
 
 class VersionDetails(Struct, frozen=True):

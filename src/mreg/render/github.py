@@ -2,16 +2,13 @@
 
 Rules:
     * The log has commands of ours alone, one a line; text out of a registry is escaped in them, and begins none.
-    * An output stands between delimiters that nobody can guess: no text can end it and begin another.
-    * An output fits into an environment variable, the one safe way to hand it to a script.  One that does not is empty,
-      and a warning says so.
+    * An output that is too large is empty, and a warning says so; see ``outputs``.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
@@ -28,8 +25,8 @@ from mreg.core.sharing.settling import tell
 from mreg.core.storage.soundness import Soundness
 from mreg.core.storage.swept import Sweep
 from mreg.errors import MregError
-from mreg.render.json import render_json
 from mreg.render.markdown import escape
+from mreg.render.outputs import MAX_OUTPUT_BYTES, as_output, read_document, render_outputs
 from mreg.render.review import CHECK_MARK
 from mreg.render.sections import format_verdict
 from mreg.render.text import clean, render_error
@@ -44,12 +41,9 @@ __all__ = [
     "annotate_error",
     "render_annotations",
     "render_error_step",
-    "render_outputs",
     "render_step",
 ]
 
-MAX_OUTPUT_BYTES = 120_000
-"""Linux takes 128 KiB in one environment variable, GitHub 1 MB in all outputs of a job."""
 MAX_SUMMARY_BYTES = 1_000_000
 """GitHub shows no summary of a step that is larger than 1 MiB."""
 MAX_ANNOTATIONS = 10
@@ -91,14 +85,14 @@ class Step(Struct, frozen=True):
     """Markdown, to be appended to the file that ``GITHUB_STEP_SUMMARY`` names."""
 
 
-def render_step(result: Result, markdown: str) -> Step:
+def render_step(result: Result, markdown: Iterable[str]) -> Step:
     """Returns what the step of a result leaves.
 
     Args:
         result: What the registry answered.
-        markdown: The same as Markdown; where it is a review, it is the output ``comment`` too.
+        markdown: The same as Markdown, in pieces; where it is a review, it is the output ``comment`` too.
     """
-    document = json.loads(render_json(result))
+    document = read_document(result)
     is_ok = not result.findings if isinstance(result, SyncReport) else document.get("ok", True)
     outputs = {"ok": is_ok}
     # Where `verify` counts tags and transitions, the numbers are in the report alone.
@@ -106,7 +100,7 @@ def render_step(result: Result, markdown: str) -> Step:
     if isinstance(result, Receipt):
         about, commit = {"model": document["model"]}, {"commit": document["commit"]}
         outputs["transitions"] = [{**about, **each, **commit} for each in document["changes"] if not result.dry_run]
-    return _step(annotate(result), {**outputs, "report": document}, markdown)
+    return _step(annotate(result), {**outputs, "report": document}, _begin(markdown, MAX_SUMMARY_BYTES))
 
 
 def render_error_step(error: MregError, *, is_check: bool = False) -> Step:
@@ -152,17 +146,8 @@ def render_annotations(annotations: Iterable[Annotation]) -> str:
     return "\n".join(lines)
 
 
-def render_outputs(outputs: Mapping[str, str]) -> str:
-    """Returns lines for the file that ``GITHUB_OUTPUT`` names; each output has a random delimiter of its own."""
-    lines: list[str] = []
-    for name, value in outputs.items():
-        mark = f"mreg_{secrets.token_hex(16)}"
-        lines += (f"{name}<<{mark}", value, mark)
-    return "".join(f"{line}\n" for line in lines)
-
-
 def _step(annotations: Iterable[Annotation], outputs: Mapping[str, object], markdown: str) -> Step:
-    texts = {name: _as_output(value) for name, value in outputs.items()}
+    texts = {name: as_output(value) for name, value in outputs.items()}
     large = [name for name, text in texts.items() if len(text.encode("utf-8", "backslashreplace")) > MAX_OUTPUT_BYTES]
     texts.update(dict.fromkeys(large, ""))
     if markdown.startswith(CHECK_MARK):
@@ -173,6 +158,17 @@ def _step(annotations: Iterable[Annotation], outputs: Mapping[str, object], mark
     )
     log = render_annotations([*annotations, *warnings])
     return Step(log, render_outputs(texts), _cut(markdown, MAX_SUMMARY_BYTES))
+
+
+def _begin(pieces: Iterable[str], size: int) -> str:
+    """Returns a text, or as much of it as shows that it is longer than so many bytes."""
+    taken: list[str] = []
+    for piece in pieces:
+        taken.append(piece)
+        size -= len(piece)
+        if size < 0:
+            break
+    return "".join(taken)
 
 
 def _of_receipt(result: Receipt) -> Iterator[Annotation]:
@@ -273,14 +269,6 @@ def _command(each: Annotation) -> str:
 def _escape(text: str, table: Mapping[str, str]) -> str:
     # Before `::` there was `##[…]`, which GitHub still obeys wherever it stands in a line.
     return "".join(table.get(character, character) for character in text.replace("##[", "# #["))
-
-
-def _as_output(value: object) -> str:
-    """Returns text as it is, nothing for null, and all else as JSON in one line."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    # `##[` again: the same text to every reader of JSON, and inert where a script prints it.
-    return json.dumps(value, separators=(",", ":")).replace("##[", "#\\u0023[")
 
 
 def _cut(text: str, size: int) -> str:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mreg.core.versions.best import Choice
     from mreg.core.versions.compare import Comparison, FactComparison
 
-__all__ = ["SCHEMA", "iter_json", "render_json"]
+__all__ = ["SCHEMA", "iter_json", "json_document", "render_json"]
 
 SCHEMA = 1
 
@@ -56,7 +56,12 @@ def render_json(result: Result) -> str:
 
 def iter_json(result: Result) -> Iterator[str]:
     """Yields the same piece by piece: a long history is never there as a whole."""
-    return json_pieces({"schema": SCHEMA, **_DOCUMENTS[type(result).__name__](result)})
+    return json_pieces(json_document(result))
+
+
+def json_document(result: Result) -> Document:
+    """Returns the same before it is text, as ``json_pieces`` takes it: long lists are iterators."""
+    return {"schema": SCHEMA, **_DOCUMENTS[type(result).__name__](result)}
 
 
 def _models(result: ModelList) -> Document:
@@ -213,9 +218,9 @@ def _sync(result: SyncReport) -> Document:
         "dry_run": result.dry_run,
         "commit": result.commit,
         "remote": result.remote or None,
-        "tags": result.created,
+        "tags": iter(result.created),
         "present": result.present,
-        "transitions": list(map(transition_document, result.transitions)),
+        "transitions": map(transition_document, result.transitions),
         "promotions": [
             {
                 "model": each.plan.model,

@@ -49,7 +49,6 @@ def list_(
     policy = registry.policy
     if model is None and stage is None and not versions:
         show_result(registry.list(at=at), output, policy)
-    elif output is OutputFormat.GITHUB:
-        show_result(registry.versions(model, stage=stage, at=at), output, policy)
     else:
-        show_result(registry.stream_versions(model, stage=stage, at=at), output, policy)
+        found = registry.stream_versions(model, stage=stage, at=at)
+        show_result(found.pack() if output is OutputFormat.GITHUB else found, output, policy)
