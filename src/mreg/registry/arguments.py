@@ -96,7 +96,7 @@ def as_dataset(value: str | Dataset | None) -> Dataset | None:
     """Returns a dataset, also where it was written ``name@version``.
 
     Raises:
-        UsageError: It is no line of text, or holds what no record may.
+        UsageError: It is no line of text, holds what no record may, or lacks what stands on one side of the ``@``.
     """
     if value is None:
         return None
@@ -105,8 +105,16 @@ def as_dataset(value: str | Dataset | None) -> Dataset | None:
             if text != "":
                 check_line(text, f"{name} of the dataset")
         return value
-    name, _, version = check_line(value, "dataset").rpartition("@")
-    return Dataset(name=name or version, version=version if name else "")
+    name, at, version = check_line(value, "dataset").rpartition("@")
+    if not at:
+        return Dataset(name=value)
+    if not (name and version):  # such as of a script whose variable is not set
+        raise UsageError(
+            f"the dataset {value!r} has no {'version behind' if name else 'name before'} the @",
+            hint="--dataset customers@2026-10, or --dataset customers where it has no version",
+            details={"dataset": value},
+        )
+    return Dataset(name=name, version=version)
 
 
 def as_path(value: str | PathLike[str], what: str) -> Path:
