@@ -343,6 +343,8 @@ def test_render_columns_register_of_an_unknown_format_says_so() -> None:
     assert isinstance(receipt, Receipt)
     record = replace(make_record(3, 0.9, 1, ""), artifact=replace(make_record(3, 0.9, 1, "").artifact, format=""))
     assert "artifact  model.pkl (141.2 KiB, unknown format)" in render_columns(replace(receipt, record=record))
+    unread = replace(record, artifact=replace(record.artifact, sha256=""))
+    assert "artifact  model.pkl (141.2 KiB)\n" in render_columns(replace(receipt, record=unread))
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,9 @@ def _receipt(result: Receipt, policy: Policy) -> Iterator[tuple[str, Cell]]:
         yield "hold", Cell("automatic promotions stop until the next mreg promote")
     if result.record:
         artifact = result.record.artifact
-        yield (
-            "artifact",
-            Cell.code(f"{artifact.path} ({format_bytes(artifact.size)}, {artifact.format or 'unknown format'})"),
-        )
+        known = artifact.format or ("unknown format" if artifact.sha256 else "")  # what was not read is not known yet
+        what = ", ".join(filter(None, (format_bytes(artifact.size), known)))
+        yield "artifact", Cell.code(f"{artifact.path} ({what})")
     if result.commit:
         yield "commit", Cell.code(short_oid(result.commit))
         yield "branch", Cell.code(result.branch)
