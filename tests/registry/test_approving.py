@@ -97,8 +97,11 @@ def test_approval_on_the_branch_of_a_pull_request_is_named_in_the_history(
     assert registry.check(head="promote").ok
     become(monkeypatch, "ada@example.com")
     git("merge", "--quiet", "--no-ff", "--message=Merge", "promote")
-    assert registry.sync().created == ("churn#production#2",)
+    (planned,) = registry.sync(dry_run=True).transitions
+    report = registry.sync()
+    assert report.created == ("churn#production#2",)
     (move,) = registry.history("churn", "production").transitions
+    assert (planned, report.transitions) == (move, (move,))
     assert (move.by, move.reason, move.approved_by) == ("ada@example.com", "better", ("bo@example.com",))
     assert registry.show("churn@v2").transitions[0].approved_by == ("bo@example.com",)
     assert registry.verify().ok

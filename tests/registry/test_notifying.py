@@ -78,6 +78,23 @@ def test_each_change_is_told_once(push: bool, team: Team, sink: HttpSink, env: d
     assert (MARK in team.refs()) == push
 
 
+def test_approval_that_was_merged_is_told(
+    team: Team, sink: HttpSink, env: dict[str, str], git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = team.member("ada")
+    sync(ada, env)
+    ada.promote("churn@v1", "staging", reason="try", branch="try")
+    with monkeypatch.context() as patch:
+        for name in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
+            patch.setenv(name, "bo@example.com")
+        ada.approve("churn@v1", "staging", branch="try")
+    git("merge", "--quiet", "--no-ff", "--message=Merge", "try", cwd=team.folder / "ada")
+    ada.push()
+    assert sync(ada, env) == []
+    (post,) = sink.posts
+    assert post.json()["approved_by"] == ["bo@example.com"]
+
+
 def test_whoever_syncs_next_tells_nobody_again(team: Team, sink: HttpSink, env: dict[str, str]) -> None:
     ada, bo = team.member("ada"), team.member("bo")
     sync(ada, env)

@@ -20,6 +20,7 @@ from mreg.core.review.cases import find_actor, find_record
 from mreg.core.settings.sinks import Sink
 from mreg.core.sharing.notices import Notice, is_told, write_notice
 from mreg.errors import ConflictError, NotFoundError, OutsideError
+from mreg.registry.reading.answers import name_approvers
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.stores.git.pushing import claim, fetch_object, is_ancestor, remote_ref
@@ -131,7 +132,7 @@ class Notifying(Struct, frozen=True):
         timeline = self.read()
         evidence = StoredEvidence(reader, settings.policy.layout, settings.tip)
         found = []
-        for move in moves:
+        for move in name_approvers(reader, moves):
             if _is_collected(timeline, move):
                 continue
             record = find_record(timeline, move.model, move.target, evidence)

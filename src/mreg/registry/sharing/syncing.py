@@ -27,6 +27,7 @@ from mreg.core.writing.auto import auto_stages, find_candidates
 from mreg.core.writing.plan import Plan
 from mreg.core.writing.transitions import plan_promote
 from mreg.errors import DataError, IdentityError, PushRefusedError, RefusedError, UsageError
+from mreg.registry.reading.answers import name_approvers
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.sharing.notifying import Notifying
 from mreg.registry.writing.ahead import find_ahead
@@ -74,6 +75,10 @@ class Syncing(Struct, frozen=True):
                 "to resend, and to tell nobody, cannot both be asked for",
                 hint=f"mreg sync --resend {shlex.quote(self.resend)}   # without --no-notify",
             )
+        report = self._run()
+        return replace(report, transitions=name_approvers(Reader(self.repo), report.transitions))
+
+    def _run(self) -> SyncReport:
         if self.dry_run:
             report = self._tag(Publisher(self.repo), None)
             promotions, _ = self._promote(report)
