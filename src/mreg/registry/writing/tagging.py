@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from mreg.core.history.gto import GtoAction, GtoName, find_deregistered, parse_gto_name
 from mreg.core.history.record import Record
 from mreg.core.history.tags import DerivedTag, derive_tags, find_blockers, folders_of, parse_tag_name
-from mreg.core.history.timeline import AdoptedTag, Appearance, Finding, Timeline, Transition
+from mreg.core.history.timeline import AdoptedTag, Appearance, Commit, Finding, Timeline, Transition
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName
 from mreg.errors import DataError
@@ -41,6 +41,8 @@ class TagPlan(Struct, frozen=True):
     findings: tuple[Finding, ...]
     records: Mapping[Key, Record] = field(default_factory=dict)
     """Of the versions that ``missing`` is about."""
+    commits: Mapping[Key, str] = field(default_factory=dict)
+    """Where the tags of some of these versions are, which are as they should be: theirs go there too."""
     ahead: tuple[str, ...] = ()
     """Names of tags that are as they should be, of commits that are fetched and not merged."""
 
@@ -114,7 +116,8 @@ class Tagger:
             else:
                 missing.append(tag)
         wanted = {key: readable[key] for key in map(_key, missing)}
-        plan = TagPlan(tuple(missing), len(there) - len(taken), tuple(dict.fromkeys(findings)), wanted)
+        commits = {_key(tag): refs[tag.name].target for tag in there if _is_settled(tag, wanted, doubtful, refs)}
+        plan = TagPlan(tuple(missing), len(there) - len(taken), tuple(dict.fromkeys(findings)), wanted, commits)
         return self._set_apart(plan, ahead, layout, models, blockers) if ahead and findings else plan
 
     def find_fetched(self, ahead: Ahead, layout: Layout, models: Sequence[ModelName] = ()) -> set[str]:
@@ -149,7 +152,8 @@ class Tagger:
 
     def build(self, plan: TagPlan, timeline: Timeline, layout: Layout) -> list[RefUpdate]:
         """Builds the missing tags, and returns the refs to be made for them."""
-        commits = version_commits(self._reader, self._publisher, timeline, layout, plan.records)
+        records = {key: record for key, record in plan.records.items() if key not in plan.commits}
+        commits = {**plan.commits, **version_commits(self._reader, self._publisher, timeline, layout, records)}
         updates = []
         for tag in plan.missing:
             target = commits.get(_key(tag))
@@ -200,6 +204,15 @@ def _is_adopted(
         return False
     is_gto = isinstance(tag.event, Appearance) and record.adopted.tag == tag.name
     return (is_gto or is_right) and ref.target == record.adopted.commit
+
+
+def _is_settled(
+    tag: DerivedTag, wanted: Container[Key], doubtful: Container[DerivedTag], refs: Mapping[str, TagRef]
+) -> bool:
+    """Returns whether a tag is that of a version on the commit that registered it, and no seal."""
+    by = tag.event.commit
+    is_own = isinstance(by, Commit) and refs[tag.name].target == by.oid
+    return is_own and _key(tag) in wanted and tag not in doubtful
 
 
 def find_explained(
