@@ -42,9 +42,9 @@ READERS: dict[str, tuple[str, ...]] = {
     "doctor": ("doctor",),
     "sync": ("sync", "--dry-run"),
 }
-FEW = 13
+FEW = 14
 """More Git processes than this no reader may start, whatever there is to read."""
-FEW_TO_WRITE = 28
+FEW_TO_WRITE = 26
 DECIDING = {
     "mreg.core.versions.best",
     "mreg.core.review.gates",

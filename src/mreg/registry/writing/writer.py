@@ -94,8 +94,9 @@ class Writer:
             for number in attempts():
                 if number == TELLING and self._repo.watcher:
                     self._repo.watcher.outrun(base.branch)
-                upstream = self._follow(publisher, model, branch, is_first=number == 1)
-                base = self._base(branch, upstream)
+                settings = Reader(self._repo).settings()
+                upstream = self._follow(publisher, settings, model, branch, is_first=number == 1)
+                base = self._base(branch, upstream, settings=None if upstream else settings)
                 view = self._view(model, base)
                 plan, findings = self._judge(base, view, build(view))
                 if not plan.changed:
@@ -118,9 +119,10 @@ class Writer:
         with Publisher(self._repo).locked():
             pass
 
-    def _follow(self, publisher: Publisher, model: ModelName, branch: str | None, *, is_first: bool) -> Upstream | None:
-        """Brings the branches up to what the remote has; ``None`` where nothing is pushed."""
-        settings = Reader(self._repo).settings()
+    def _follow(
+        self, publisher: Publisher, settings: Settings, model: ModelName, branch: str | None, *, is_first: bool
+    ) -> Upstream | None:
+        """Brings the branches up to what the remote has; ``None`` where nothing is pushed, and nothing moves."""
         if not (settings.policy.push if self._push is None else self._push):
             return None
         other = branch if branch != settings.branch else None
@@ -132,8 +134,8 @@ class Writer:
             proposal.follow(publisher)
         return proposal or upstream
 
-    def _base(self, branch: str | None, upstream: Upstream | None = None) -> _Base:
-        settings = Reader(self._repo).settings()
+    def _base(self, branch: str | None, upstream: Upstream | None = None, *, settings: Settings | None = None) -> _Base:
+        settings = settings or Reader(self._repo).settings()
         if branch is None or branch == settings.branch:
             return _Base(settings, settings.branch, settings.tip, settings.tip if settings.is_local else None)
         self._repo.check_branch_name(branch)
