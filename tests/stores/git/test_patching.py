@@ -22,7 +22,8 @@ def test_encode_patch_names_what_was_and_what_will_be() -> None:
     assert patch is not None
     assert patch.paths == {"a b/ø.yaml", "new", "gone"}
     assert patch.added == {"new"}
-    assert patch.staged == {f"H 100644 {OLD} 0\ta b/ø.yaml", f"H 100644 {OLD} 0\tgone"}
+    assert patch.blobs == {"a b/ø.yaml": OLD, "gone": OLD}
+    assert patch.staged == [f"H 100644 {OLD} 0\ta b/ø.yaml", f"H 100644 {OLD} 0\tgone"]
     assert patch.content.decode().splitlines() == [
         "diff --git a/a b/ø.yaml b/a b/ø.yaml",
         f"index {OLD}..{NEW} 100644",

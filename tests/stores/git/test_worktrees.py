@@ -451,6 +451,8 @@ class TestFollowLarge(TestFollow):
         started = trace.read_text()
         assert " apply --index " in started
         assert " read-tree " not in started
+        is_split = any((registry / ".git").glob("sharedindex.*"))
+        assert (" ls-files " in started) is is_split
         assert (" status " in started) is are_touched
 
     def test_split_index_counts_with_what_is_shared(

@@ -8,7 +8,7 @@ the index and on disk.  What changed in a file need not be in the patch: the obj
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -28,10 +28,15 @@ class Patch(Struct, frozen=True):
     paths: frozenset[str]
     added: frozenset[str]
     """Those that were not there before."""
-    staged: frozenset[str]
-    """The others, as ``git ls-files -v --stage --modified`` names them where they are as they were."""
+    blobs: Mapping[str, str]
+    """The object ids of the others by path, before."""
     content: bytes
     """What ``git apply`` reads."""
+
+    @property
+    def staged(self) -> list[str]:
+        """What ``git ls-files -v --stage --modified`` says of the others where they are as they were, sorted."""
+        return sorted(f"H {BLOB_MODE} {oid} 0\t{path}" for path, oid in self.blobs.items())
 
 
 def encode_patch(raw: bytes) -> Patch | None:
@@ -44,7 +49,8 @@ def encode_patch(raw: bytes) -> Patch | None:
     if not 0 < len(paths) <= FEW or not all(map(_PLAIN.fullmatch, paths)):
         return None
     lines: list[bytes] = []
-    added, staged = [], []
+    added: list[bytes] = []
+    blobs: dict[str, str] = {}
     for head, path in zip(heads, paths, strict=True):
         before, after, old, *_ = head.removeprefix(b":").split(b" ")
         if not {before, after} <= {BLOB_MODE.encode(), _NONE}:
@@ -52,13 +58,13 @@ def encode_patch(raw: bytes) -> Patch | None:
         if before == _NONE:
             added.append(path)
         else:
-            staged.append(b"H %s %s 0\t%s" % (before, old, path))
+            blobs[_text(path)] = old.decode()
         lines += _encode(head, path)
-    return Patch(_texts(paths), _texts(added), _texts(staged), b"".join(lines))
+    return Patch(frozenset(map(_text, paths)), frozenset(map(_text, added)), blobs, b"".join(lines))
 
 
-def _texts(items: Iterable[bytes]) -> frozenset[str]:
-    return frozenset(item.decode("utf-8", "surrogateescape") for item in items)
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
 
 
 def _encode(head: bytes, path: bytes) -> Iterator[bytes]:

@@ -183,7 +183,7 @@ class Publisher:
         with disk_errors():
             try:
                 self._journal.save(pending)
-                self._hold(trees, updates[0], paths)
+                self._hold(trees, updates[0], paths, at_once=push is None)
                 if push:
                     push()
                 if trees:
@@ -199,12 +199,12 @@ class Publisher:
                     self._settle(pending, trees)
                 raise
 
-    def _hold(self, trees: Sequence[Worktree], branch: RefUpdate, paths: Sequence[str]) -> None:
+    def _hold(self, trees: Sequence[Worktree], branch: RefUpdate, paths: Sequence[str], *, at_once: bool) -> None:
         for tree in trees:
             tree.hold()
         patch = self._patch(branch, paths) if any(tree.is_large for tree in trees) else None
         for tree in trees:
-            tree.require_clean(paths, patch)
+            tree.require_clean(paths, patch, at_once=at_once and tree is trees[0])
         self.flush()
         for tree in trees if branch.old is None else ():
             # A branch that begins at another commit brings all its files.

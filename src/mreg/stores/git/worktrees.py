@@ -18,7 +18,9 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from mreg.core.history.timeline import FileChange
-from mreg.errors import DirtyFilesError, GitError
+from mreg.errors import GitError
+from mreg.stores.git.dirty_files import changed_file, file_in_the_way
+from mreg.stores.git.index_search import has_entries
 from mreg.stores.git.locating import list_worktrees, name_git_dir
 from mreg.stores.git.objects import empty_tree
 from mreg.stores.git.patching import Patch
@@ -98,12 +100,13 @@ class Worktree:
                     ) from None
                 time.sleep(_POLL_S)
 
-    def require_clean(self, paths: Sequence[str], patch: Patch | None = None) -> None:
+    def require_clean(self, paths: Sequence[str], patch: Patch | None = None, *, at_once: bool = False) -> None:
         """Refuses where a file that is about to change has changes of the user's, or where one is in the way.
 
         Args:
             paths: The files that are about to change.
             patch: How, where that is known; a large worktree follows by it.
+            at_once: Nothing is done before they change: what Git looks at then need not be looked at now.
 
         Raises:
             DirtyFilesError: ``details`` names the files.
@@ -113,8 +116,8 @@ class Worktree:
             place = self.folder / folder
             # Git would take an ignored one away, and a link may lead out of the repository.
             if place.is_symlink() or (place.exists() and not place.is_dir()):
-                raise _in_the_way(self.folder, [str(folder)])
-        if not paths or self._can_follow(patch):
+                raise file_in_the_way(self.folder, [str(folder)])
+        if not paths or self._can_follow(patch, at_once=at_once):
             return
         lines = self._status(paths)
         # Of an ignored folder Git says no more than its name, whatever is in it.
@@ -122,8 +125,8 @@ class Worktree:
         if lines:
             dirty = [line[3:] for line in lines]
             if lines[0][:2] in {"??", "!!"}:
-                raise _in_the_way(self.folder, dirty)
-            raise _changed(self.folder, dirty, is_deleted="D" in lines[0][:2])
+                raise file_in_the_way(self.folder, dirty)
+            raise changed_file(self.folder, dirty, is_deleted="D" in lines[0][:2])
 
     def require_free(self, commit: str) -> None:
         """Refuses where a file that Git does not track is in the way of any file of a commit.
@@ -135,7 +138,7 @@ class Worktree:
         coming = self._git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).split(b"\0")[:-1]
         blocked = [os.fsdecode(path) for path in coming if path in others]
         if blocked:
-            raise _in_the_way(self.folder, blocked)
+            raise file_in_the_way(self.folder, blocked)
 
     def advance(self, old: str | None, new: str) -> None:
         """Brings files and draft from one commit to another; what the user changed elsewhere stays.
@@ -153,7 +156,7 @@ class Worktree:
         if done.status == 0:
             return
         if refused := _REFUSED.search(done.stderr):
-            raise _changed(self.folder, [refused[1]], is_deleted=False)
+            raise changed_file(self.folder, [refused[1]], is_deleted=False)
         raise failure(args, done, folder=self.folder)
 
     def finish(self, old: str | None, new: str) -> None:
@@ -222,14 +225,19 @@ class Worktree:
         found = (self.folder / path).read_bytes().replace(b"\r\n", b"\n")
         return content is not None and content.startswith(found)
 
-    def _can_follow(self, patch: Patch | None) -> bool:
+    def _can_follow(self, patch: Patch | None, *, at_once: bool) -> bool:
         """Returns whether files and index are as a patch says, which then is kept; one process where Git takes more."""
         if not patch or not self.is_large or any(os.path.lexists(self.folder / path) for path in patch.added):
             return False
-        args = ("ls-files", "-v", "--stage", "--modified", "-z", "--", *sorted(patch.paths))
-        lines = self._git.run(*args, env=self._on_draft).decode("utf-8", "surrogateescape").split("\0")[:-1]
-        self._patch = patch if sorted(lines) == sorted(patch.staged) else None
-        return self._patch is not None
+        # `git apply` takes no file that was changed, but makes one anew that was deleted, and any mode is right to it.
+        is_sure = at_once and all(_is_plain(self.folder, path) for path in patch.blobs)
+        if not (is_sure and has_entries(self._draft, patch.blobs)):
+            args = ("ls-files", "-v", "--stage", "--modified", "-z", "--", *sorted(patch.paths))
+            lines = self._git.run(*args, env=self._on_draft).decode("utf-8", "surrogateescape").split("\0")[:-1]
+            if sorted(lines) != patch.staged:
+                return False
+        self._patch = patch
+        return True
 
     def _apply(self, patch: Patch) -> None:
         done = self._git.complete(*_APPLY, stdin=patch.content, env=self._on_draft)
@@ -238,7 +246,7 @@ class Worktree:
             self._status(sorted(patch.paths))
             done = self._git.complete(*_APPLY, stdin=patch.content, env=self._on_draft)
         if refused := _NOT_TAKEN.search(done.stderr):
-            raise _changed(self.folder, [refused[1]], is_deleted=False)
+            raise changed_file(self.folder, [refused[1]], is_deleted=False)
         if done.status != 0:
             raise failure(_APPLY, done, folder=self.folder)
 
@@ -326,22 +334,3 @@ def _is_plain(folder: Path, path: str) -> bool:
     # Not `Path.is_file`, which raises where a name is too long to be one.
     is_file = os.path.isfile(place) and not os.path.islink(place)  # noqa: PTH113, PTH114
     return is_file and "\n" not in path and not path.startswith('"')
-
-
-def _changed(folder: Path, files: list[str], *, is_deleted: bool) -> DirtyFilesError:
-    path = shlex.quote(files[0])
-    restore = f"git restore --staged --worktree -- {path}"
-    what, hint = "has changes that are not committed", f"git commit -- {path}   # or throw the changes away: {restore}"
-    if is_deleted:  # to commit that would take it out of the registry
-        what, hint = "is deleted, and that is not committed", f"{restore}   # puts it back"
-    message = f"{folder / files[0]} {what}, and mreg has to change it"
-    return DirtyFilesError(message, hint=hint, details={"files": files})
-
-
-def _in_the_way(folder: Path, files: list[str]) -> DirtyFilesError:
-    path = str(folder / files[0]).rstrip("/")
-    return DirtyFilesError(
-        f"{path} is in the way: Git does not track it, and mreg has to write there",
-        hint=f"mv {shlex.quote(path)} {shlex.quote(path + '.mine')}",
-        details={"files": files},
-    )
