@@ -102,6 +102,9 @@ def test_register_same_bytes_is_refused_unless_forced(two: Registry, tmp_path: P
     (tmp_path / "model.bin").write_bytes(b"model 2")
     with pytest.raises(UnchangedArtifactError, match=r"churn v2\.0\.0"):
         two.register("churn", tmp_path / "model.bin")
+    with pytest.raises(UnchangedArtifactError) as caught:
+        two.register("churn", tmp_path / "model.bin", stage="staging", reason="x")
+    assert caught.value.hint.startswith("mreg promote churn@v2.0.0 staging --reason 'why'   # --force ")
     assert str(two.register("churn", tmp_path / "model.bin", force=True).plan.version) == "v3.0.0"
 
 

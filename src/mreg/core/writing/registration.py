@@ -59,17 +59,22 @@ def check_new_model(policy: Policy, model: ModelName, neighbours: Sequence[Model
         )
 
 
-def refuse_unchanged(state: ModelState, newest: Record | None, record: Record, *, force: bool) -> None:
+def refuse_unchanged(
+    state: ModelState, newest: Record | None, record: Record, *, stage: StageName | None, force: bool
+) -> None:
     """Refuses bytes that are the newest version's.
 
     Raises:
-        RefusedError: They are, and that was not forced.
+        RefusedError: They are, and that was not forced; the hint promotes that version where a stage was asked for.
     """
     if force or newest is None or not newest.artifact.sha256 or newest.artifact.sha256 != record.artifact.sha256:
         return
+    hint = "--force registers them as a new version all the same"
+    if stage:
+        hint = f"mreg promote {state.model}@{newest.version} {stage} --reason 'why'   # {hint}"
     raise UnchangedArtifactError(
         f"the bytes of {record.artifact.path} are those of {state.model} {newest.version}: nothing was registered",
-        hint="--force registers them as a new version all the same",
+        hint=hint,
         details={"model": state.model, "version": str(newest.version), "sha256": record.artifact.sha256},
     )
 

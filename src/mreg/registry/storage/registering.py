@@ -180,7 +180,7 @@ class _Plans(Struct):
         refuse_foreign_tag(view, version, is_pushed=is_pushed)
         record = self.record = self._describe(view, version)
         if record.artifact.sha256:
-            refuse_unchanged(view.model, _newest(view), record, force=asked.force)
+            refuse_unchanged(view.model, _newest(view), record, stage=asked.stage, force=asked.force)
         (dvc_yaml,) = asked.repo.read([f"{view.registry.commit}:{DVC_FILE}"])
         files = self.content.files
         content = Content(
