@@ -35,7 +35,9 @@ def save_sealed(path: Path, form: bytes, body: bytes) -> None:
 
     with suppress(OSError, StorageError), scratch_folder(path.parent) as scratch:
         written = scratch / path.name
-        written.write_bytes(seal(form, body))
+        with written.open("wb") as file:  # a large body is not put together once more
+            file.write(_head(form, body))
+            file.write(body)
         written.replace(path)
 
 

@@ -34,7 +34,6 @@ from mreg.core.history.timeline import (
     Finding,
     Lane,
     Standing,
-    Stay,
     Timeline,
     Transition,
 )
@@ -196,8 +195,7 @@ def _move_stage(
             moment = adopted.at or commit.time
             return AdoptedTag(*key, adopted.tag, moment, target, entry.still_assigned)
         return None
-    if source is not None and lane.entered is not None:
-        lane.stays.setdefault(source, []).append(Stay(key[1], lane.entered, commit.time))
+    lane.leave(key[1], commit.time)
     since, lane.entered, lane.position = lane.position, commit.time, standing.position
     action = lane.apply(target)
     given = standing.approvals.get((key[0], target, key[1]), {}) if target and action is Action.PROMOTE else {}

@@ -160,16 +160,14 @@ class Lane(Struct):
     """All that the stage file ever said."""
     signed: set[bytes] = field(default_factory=set)
     """All that signatures in it were made over, but for the artifact."""
-    held: set[Version] = field(default_factory=set)
-    """Every version that the stage ever held."""
+    held: dict[Version, Stay | None] = field(default_factory=dict)
+    """Every version that the stage ever held, with the longest time that it spent here, of those that are over."""
     adopted: set[str] = field(default_factory=set)
     """Tags of GTO that the stage file has named."""
     position: int = -1
     """Of the commit that changed the stage last."""
     entered: datetime | None = None
     """When ``current`` came."""
-    stays: dict[Version, list[Stay]] = field(default_factory=dict)
-    """The times that versions spent here and that are over."""
 
     def apply(self, target: Version | None) -> Action:
         """Moves the stage to ``target`` and says which action that is."""
@@ -178,7 +176,7 @@ class Lane(Struct):
             return Action.CLEAR
         # What was never here is not searched for: the stack of a stage may hold thousands.
         was_here = target in self.held
-        self.held.add(target)
+        self.held.setdefault(target, None)
         if was_here and target in self.stack:
             is_top = self.stack[-1] == target
             del self.stack[self.stack.index(target) + 1 :]
@@ -187,9 +185,17 @@ class Lane(Struct):
         self.stack.append(target)
         return Action.PROMOTE
 
+    def leave(self, stage: StageName, at: datetime) -> None:
+        """Ends the stay of ``current`` in this stage."""
+        if self.current is None or self.entered is None:
+            return
+        longest = self.held.get(self.current)
+        if longest is None or longest.left is None or at - self.entered > longest.left - longest.entered:
+            self.held[self.current] = Stay(stage, self.entered, at)
+
     def would(self, target: Version | None) -> Action:
         """Returns which action a move to ``target`` would be; nothing moves."""
-        return Lane(stack=list(self.stack), current=self.current, held=set(self.held)).apply(target)
+        return Lane(stack=list(self.stack), current=self.current, held=dict(self.held)).apply(target)
 
     def last_good(self, skip: Container[Version]) -> Version | None:
         """Returns what a rollback puts back: the entry below the top, or the top itself where the stage was cleared."""

@@ -172,7 +172,8 @@ def find_actor(policy: Policy, move: Transition, record: Record | None, evidence
 def _find_stays(timeline: Standing, model: ModelName, version: Version, policy: Policy) -> Iterator[Stay]:
     for stage in policy.stages:
         lane = timeline.lanes.get((model, stage), _EMPTY)
-        yield from lane.stays.get(version, ())
+        if stay := lane.held.get(version):
+            yield stay
         came_before = lane.position < timeline.position - 1  # not with the commit that is judged
         if lane.current == version and lane.entered is not None and came_before:
             yield Stay(stage, lane.entered)

@@ -193,9 +193,9 @@ def plan_archive(
 
 
 def _choose_target(state: ModelState, lane: Lane, stage: StageName, by_hand: Set[Version]) -> Version:
-    target = lane.last_good(by_hand | (lane.held - set(state.records)))
+    target = lane.last_good(by_hand | (lane.held.keys() - set(state.records)))
     if target is None:
-        others = sorted((lane.held & set(state.records)) - by_hand - {lane.current}, reverse=True)
+        others = sorted((lane.held.keys() & set(state.records)) - by_hand - {lane.current}, reverse=True)
         ways = " or ".join(f"--to {each}" for each in others)
         advice = f"   # it once held others: mreg rollback … {ways}" if others else ""
         raise RefusedError(

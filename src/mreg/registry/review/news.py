@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
@@ -82,14 +83,15 @@ class Noting:
         """Begins after what was found clean before, or with the first commit."""
         self._repo, self._layout, self._after = repo, layout, after
         self._commits = bytearray(after.commits if after else b"")
-        self._touched = {model: list(places) for model, places in after.touched.items()} if after else {}
+        touched = after.touched.items() if after else ()
+        self._touched = {model: array("Q", places) for model, places in touched}
 
     def take(self, commits: Sequence[Commit]) -> Sequence[Commit]:
         """Takes the next commits, and gives them back."""
         for at, commit in enumerate(commits, len(self._commits) // self._repo.id_bytes):
             self._commits += bytes.fromhex(commit.oid)
             for model in _models_of(commit, self._layout):
-                self._touched.setdefault(model, []).append(at)
+                self._touched.setdefault(model, array("Q")).append(at)
         return commits
 
     def save(self, tags: Mapping[str, bytes], *, is_linear: bool) -> None:

@@ -17,7 +17,7 @@ from mreg.core.history.record import Record
 from mreg.core.history.tags import DerivedTag
 from mreg.core.history.timeline import AdoptedTag, Appearance, Commit, Event, Standing, Timeline, Transition
 from mreg.core.layout import Layout
-from mreg.core.names import ModelName
+from mreg.core.names import ModelName, Version
 from mreg.core.review.audited import AuditFault
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader
@@ -85,10 +85,13 @@ class GivenTags:
         self._repo = repo
         self._find = find
         self.left: dict[str, bytes | TagRef] = dict(find() if known is None else known)
+        self._room = len(self.left)
 
     def take(self, names: Iterable[str]) -> list[tuple[TagRef, bytes | None]]:
         """Returns those that are there with the contents of their objects, in one Git call."""
         taken = {name: self.left.pop(name) for name in list(names) if name in self.left}
+        if len(self.left) < self._room / 2:  # a dictionary that loses what is in it stays as large as it was
+            self.left, self._room = dict(self.left), len(self.left)
         oids = [each.oid if isinstance(each, TagRef) else each.hex() for each in taken.values()]
         objects = self._repo.read_objects(oids)
         return [
@@ -135,8 +138,8 @@ class TagAudit:
         self._tags = tags
         self._until = until
         self._code = code
-        self._targets: dict[Key, str] = {}
-        """The commits that the tags of versions point at."""
+        self._targets: dict[ModelName, dict[Version, bytes]] = {}
+        """The ids of the commits that the tags of versions point at."""
         self._models: dict[ModelName, Appearance] = {}
         """Of each model one version."""
         self._adopted: dict[Key, Record] = {}
@@ -169,7 +172,8 @@ class TagAudit:
             if adopted:
                 self._registered[adopted.tag] = _Wanted(commit, adopted.commit or None)
             else:
-                target = self._targets.get(key)
+                oid = self._targets.get(tag.model, {}).get(tag.version)
+                target = oid.hex() if oid else None
                 wanted[tag.name] = _Wanted(commit, target, tag, is_required=target is not None)
         for name, each in wanted.items():
             if name not in self._tags.left:
@@ -197,7 +201,8 @@ class TagAudit:
                     continue
                 slug, message = "fetched", f"{ahead.what}, which made this tag: {ahead.command}"
             elif slug == "moved":
-                known = known or frozenset(chain(branch(), self._targets.values()))
+                seals = (oid.hex() for targets in self._targets.values() for oid in targets.values())
+                known = known or frozenset(chain(branch(), seals))
                 if found.target not in known:
                     slug, message = "off-branch", f"{message}; that is no commit of this history"
             faults.append(AuditFault(f"{self._code}-{slug}", _PREFIX + found.name, message, found.commit))
@@ -217,7 +222,9 @@ class TagAudit:
         timeline = Timeline(appearances={(event.model, event.version): event for event in born})
         # What is built for seals is never written.
         publisher = Publisher(self._reader.repo)
-        self._targets |= version_commits(self._reader, publisher, timeline, self._layout, records)
+        commits = version_commits(self._reader, publisher, timeline, self._layout, records)
+        for (model, version), oid in commits.items():
+            self._targets.setdefault(model, {})[version] = bytes.fromhex(oid)
 
     def _judge_rest(self, standing: Standing, late: Mapping[str, _Wanted]) -> None:
         """Judges the tags that no commit calls for, and those of GTO's."""

@@ -29,7 +29,7 @@ __all__ = ["Survey", "survey"]
 
 _FEW = 20
 """Models that are looked at alone; more are as quick to be looked at together with all others."""
-_AT_ONCE = 4096
+_AT_ONCE = 2048
 _MARK = re.compile("[@#]")
 
 

@@ -37,7 +37,7 @@ class Baseline(Struct, frozen=True):
     """Which one judged: another may find more."""
     commits: bytes
     """The ids of all commits that were judged, oldest first, one after the other."""
-    touched: dict[str, list[int]]
+    touched: Mapping[str, Sequence[int]]
     """The commits that changed each model, by their place in ``commits``."""
     tags: dict[str, bytes]
     """A digest of the tags of each model."""
@@ -59,7 +59,7 @@ def load_baseline(repo: GitRepository) -> Baseline | None:
 
 def save_baseline(repo: GitRepository, baseline: Baseline) -> None:
     """Notes what was found clean, if that can be written."""
-    save_sealed(_path(repo), _FORM, msgspec.msgpack.encode(baseline))
+    save_sealed(_path(repo), _FORM, msgspec.msgpack.encode(baseline, enc_hook=list))  # places may be an array
 
 
 def digest_tags(ids: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from mreg.stores.git.repository import GitRepository
 
 __all__ = ["read_stretches"]
 
-STRETCH = 4096
+STRETCH = 2048
 """Commits that are there at once."""
 
 
