@@ -12,7 +12,7 @@ from mreg.core.history.timeline import Commit, FileChange
 from mreg.stores.git.objects import to_datetime
 
 __all__ = [
-    "ADDED_FORMAT",
+    "ADDED",
     "LOG",
     "TAG_FORMAT",
     "TagRef",
@@ -41,7 +41,20 @@ LOG = (
     f"--format={_LOG_FORMAT}",
 )
 """The Git command that prints what ``parse_log`` reads; which commits, and of what, comes after it."""
-ADDED_FORMAT = "%H%x00%ae%x00%(trailers:key=Co-authored-by,valueonly,separator=%x2C)"
+_ADDED_FORMAT = "%H%x00%ae%x00%(trailers:key=Co-authored-by,valueonly,separator=%x2C)"
+ADDED = (
+    "log",
+    "-z",
+    "--full-history",
+    "--raw",
+    "--diff-filter=A",
+    "--no-renames",
+    "--no-abbrev",
+    "--no-decorate",
+    "--encoding=UTF-8",
+    f"--format={_ADDED_FORMAT}",
+)
+"""The Git command that prints what ``parse_added`` reads; which commits, and of what, comes after it."""
 # `object`, not `*objectname`: that one reads the target too, and from Git 2.45 on peels all the way.
 TAG_FORMAT = "%(refname)%00%(objectname)%00%(objecttype)%00%(object)"
 
@@ -147,7 +160,7 @@ def _parse_trailers(text: str) -> Iterator[tuple[str, str]]:
 
 
 def parse_added(out: bytes, part: str) -> dict[tuple[str, str], frozenset[str]]:
-    """Returns who added each file, from ``log -z --raw`` with ``ADDED_FORMAT``.
+    """Returns who added each file, from ``log -z --raw`` with what ``ADDED`` asks for.
 
     Args:
         out: What Git printed, newest first; the oldest addition of the same content counts.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from mreg.stores.git.covering import cover, only_below
 from mreg.stores.git.discovery import ID_BYTES, Place, discover, quarantine
 from mreg.stores.git.objects import Identity, empty_tree
 from mreg.stores.git.parsing import (
-    ADDED_FORMAT,
+    ADDED,
     TAG_FORMAT,
     TagRef,
     TreeFile,
@@ -34,6 +35,8 @@ from mreg.stores.git.runner import GitRunner, failure
 
 __all__ = ["GitRepository", "TagRef", "TreeFile", "tag_patterns"]
 
+LONG = 4 << 20
+"""Bytes of the indexes of packs: those of 140 000 objects, where an older commit of 2 000 models has five."""
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _PART_BYTES = 250
 """What a file system takes as a name, less Git's ``.lock``."""
@@ -176,6 +179,13 @@ class GitRepository:
         self, tip: str, paths: Sequence[str], *, since: str | None = None, is_whole: bool = False
     ) -> Iterator[Commit]:
         """Yields what ``log`` returns, newest first, while Git is still at it: neither holds all of them."""
+        folders = list(dict.fromkeys(posixpath.dirname(path) for path in paths))
+        changed = None if since or is_whole else self._look_at_trees(tip, folders, is_first_parent=True)
+        if changed is not None:
+            from mreg.stores.git.first_look import read_changed  # noqa: PLC0415 - as below
+
+            yield from read_changed(self, changed, folders, paths)
+            return
         asked = paths if is_whole else cover(paths)
         log = parse_log_pieces(self.runner.stream(*log_command(tip, asked, since=since, is_whole=is_whole)))
         yield from log if is_whole or not paths else only_below(log, paths)
@@ -193,22 +203,21 @@ class GitRepository:
         Returns:
             E-mail addresses in lower case.
         """
-        out = self.runner.run(
-            "log",
-            "-z",
-            "--full-history",
-            "--raw",
-            "--diff-filter=A",
-            "--no-renames",
-            "--no-abbrev",
-            "--no-decorate",
-            "--encoding=UTF-8",
-            f"--format={ADDED_FORMAT}",
-            tip,
-            "--",
-            *folders,
-        )
+        changed = self._look_at_trees(tip, folders, is_first_parent=False)
+        if changed == []:  # Git would look at HEAD
+            return {}
+        asked = [tip] if changed is None else ["--no-walk=unsorted", "--stdin"]
+        out = self.runner.run(*ADDED, *asked, "--", *folders, stdin=_lines(changed or ()))
         return parse_added(out, f"/{under}/")
+
+    def _look_at_trees(self, tip: str, folders: Sequence[str], *, is_first_parent: bool) -> list[str] | None:
+        """Returns the commits that changed some folders, and maybe others, where ``git log`` would need long."""
+        packs = (self.common_dir / "objects" / "pack").glob("*.idx")
+        if sum(each.stat().st_size for each in packs) < LONG:
+            return None
+        from mreg.stores.git.first_look import find_changed  # noqa: PLC0415 - most histories are short
+
+        return find_changed(self, tip, folders, is_first_parent=is_first_parent)
 
     def is_linear(self, tip: str) -> bool:
         """Returns whether no commit up to one is a merge, in one Git call."""

@@ -1,0 +1,221 @@
+"""What is found by looking at trees is what ``git log`` says, for any history, however it is stored."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from mreg.core.history.timeline import Commit
+from mreg.errors import GitError
+from mreg.stores.git import first_look, repository, tree_deltas
+from mreg.stores.git.objects import parse_tree
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.tree_deltas import find_entries
+from tests.conftest import Git
+
+MODELS = [*(f"model-{number:02}" for number in range(24)), "a", "b a", "team", "odd\xff"]
+PARTS = ("versions", "stages", "approvals")
+WANTED = ("model-07", "a", "team", "absent")
+"""Folders that are looked for; one is also the end of another's name, and one comes and goes as other things."""
+Authors = dict[tuple[str, str], frozenset[str]]
+NEVER = 1 << 60
+
+
+def grow(repo: Path, git: Git, chance: random.Random, commits: int, digits: int = 40) -> list[str]:
+    """Makes a history with all that Git can hold, and gives its commits, oldest first."""
+    stream = b"".join(_commit(chance, number, digits) for number in range(commits))
+    subprocess.run(["git", "fast-import", "--quiet", "--force"], input=stream, cwd=repo, check=True)
+    return git("rev-parse", *(f"c{number}" for number in range(commits)), cwd=repo).split("\n")
+
+
+def _commit(chance: random.Random, number: int, digits: int) -> bytes:
+    parents = [] if number == 0 or chance.random() < 0.03 else [max(0, number - chance.choice((1, 1, 1, 2, 5)))]
+    if parents and chance.random() < 0.2:
+        parents.append(chance.randrange(number))
+    lines = [f"commit refs/heads/c{number}", f"mark :{number + 1}"]
+    time = 1_700_000_000 + chance.choice((number, number, number // 4, -number)) * 60
+    message = f"Change {number}\n\nCo-authored-by: X <x{number % 3}@example.com>\n"
+    lines += [f"committer A <a{number % 5}@example.com> {time} +0000", f"data {len(message)}", message]
+    lines += [f"{word} :{parent + 1}" for word, parent in zip(("from", "merge"), dict.fromkeys(parents), strict=False)]
+    for model in MODELS if not parents and chance.random() < 0.7 else []:
+        lines += _file(f"registry/{model}/versions/v1.yaml", f"{model} {number}")
+    for _ in range(chance.choice((0, 1, 1, 1, 1, 2, 3))):
+        model = chance.choice(WANTED if chance.random() < 0.3 else MODELS)
+        folder = f"registry/{model}"
+        path = f"{folder}/{chance.choice(PARTS)}/{chance.choice('xyz')}.yaml"
+        dice = chance.random()
+        if dice < 0.06:
+            lines.append(f"D {chance.choice((path, folder))}")
+        elif dice < 0.09:
+            evil = b"40000 a\0".hex() if chance.random() < 0.5 else ""  # an entry of that name, in an id
+            lines.append(f"M 160000 {evil}{number:0{digits - len(evil)}x} {folder}")
+        elif dice < 0.12:
+            lines += _file(folder, "a file", mode=chance.choice(("100644", "100755", "120000")))
+        elif dice < 0.15:
+            lines += _file(path, "the same", mode=chance.choice(("100644", "100755")))
+        elif dice < 0.18:
+            lines += _file(f"registry/new-{number}/versions/v1.yaml", f"{number}")
+        elif dice < 0.2:
+            lines += _file("README.md", f"{number}")
+        else:
+            lines += _file(path, f"{chance.randrange(3)}")
+    return "\n".join([*lines, ""]).encode("latin-1")
+
+
+def _file(path: str, content: str, mode: str = "100644") -> list[str]:
+    return [f"M {mode} inline {path}", f"data {len(content)}", content]
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at the trees of any repository, a few commits at a time."""
+    monkeypatch.setattr(repository, "LONG", 0)
+    monkeypatch.setattr(first_look, "FAR", 0)
+    monkeypatch.setattr(first_look, "PIECE", 13)
+    monkeypatch.setattr(tree_deltas, "LAYOUTS", 3)
+
+
+def changed(monkeypatch: pytest.MonkeyPatch, place: GitRepository, tip: str, models: Sequence[str]) -> int:
+    """Gives how many commits changed a model, once both ways agree."""
+    mine, theirs = both(monkeypatch, place, tip, models)
+    assert mine == theirs
+    return len(mine[0])
+
+
+def both(
+    monkeypatch: pytest.MonkeyPatch, place: GitRepository, tip: str, models: Sequence[str]
+) -> Iterator[tuple[list[Commit], Authors]]:
+    """Gives what is said of models: by a look at the trees, and by ``git log``."""
+    for long in (0, NEVER):
+        monkeypatch.setattr(repository, "LONG", long)
+        folders = [f"registry/{model}" for model in models]
+        paths = [f"{folder}/{part}" for folder in folders for part in PARTS]
+        yield place.log(tip, paths), place.authors_of(tip, folders, under="approvals")
+
+
+STORED = {
+    "as it was imported": [],
+    "as differences": [["repack", "-adfq", "--depth=6", "--window=30"]],
+    "as a whole": [["repack", "-adfq", "--depth=0"]],
+}
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(("stored", "form"), [*((each, "sha1") for each in STORED), ("as differences", "sha256")])
+def test_first_look_is_what_git_log_says(
+    stored: str, form: str, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("init", "--quiet", f"--object-format={form}", str(tmp_path / "r"))
+    chance = random.Random(stored)
+    commits = grow(tmp_path / "r", git, chance, 90, digits=40 if form == "sha1" else 64)
+    for command in STORED[stored]:
+        git(*command, cwd=tmp_path / "r")
+    place = GitRepository(tmp_path / "r")
+    for _ in range(6):
+        models = chance.sample(WANTED, chance.choice((1, 1, 2, 4)))
+        assert changed(monkeypatch, place, chance.choice(commits[30:]), models) or models == ["absent"]
+
+
+@pytest.fixture
+def origin(tmp_path: Path, git: Git) -> Path:
+    """A repository whose tip has 120 commits behind it, stored as differences."""
+    folder = tmp_path / "origin"
+    git("init", "--quiet", str(folder))
+    tip = grow(folder, git, random.Random(5), 120)[-1]
+    git("update-ref", "refs/heads/main", tip, cwd=folder)
+    git("config", "uploadpack.allowFilter", "true", cwd=folder)
+    git("repack", "-adfq", "--depth=6", "--window=30", cwd=folder)
+    return folder
+
+
+@pytest.mark.usefixtures("eager")
+def test_first_look_at_a_clone_without_files_fetches_none(
+    origin: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = f"file://{origin}"
+    git(
+        "clone",
+        "--quiet",
+        "--bare",
+        "--filter=blob:none",
+        "--branch=main",
+        "--single-branch",
+        source,
+        "clone",
+        cwd=tmp_path,
+    )
+    git("remote", "set-url", "origin", "file:///nowhere", cwd=tmp_path / "clone")
+    assert changed(monkeypatch, GitRepository(tmp_path / "clone"), "main", ["model-07"])
+
+
+@pytest.mark.usefixtures("eager")
+def test_first_look_at_a_shallow_clone_is_what_git_log_says(
+    origin: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("clone", "--quiet", "--bare", "--depth=9", f"file://{origin}", "clone", cwd=tmp_path)
+    assert changed(monkeypatch, GitRepository(tmp_path / "clone"), "main", ["model-07", "team"])
+
+
+@pytest.mark.usefixtures("eager")
+def test_first_look_passes_over_objects_that_replace_others(
+    origin: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = GitRepository(origin)
+    before = changed(monkeypatch, place, "main", ["model-07"])
+    git("replace", "main~3", "main~30", cwd=origin)
+    git("replace", "main~5:registry", "main~40:registry", cwd=origin)
+    assert changed(monkeypatch, place, "main", ["model-07"]) == before
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("which", ["main~9^{tree}", "main~9:registry"])
+def test_first_look_without_a_tree_is_an_error(which: str, origin: Path, git: Git) -> None:
+    oid = git("rev-parse", which, cwd=origin)
+    pack = next((origin / ".git" / "objects" / "pack").glob("*.pack"))
+    pack.rename(origin / "kept.pack")
+    with (origin / "kept.pack").open("rb") as kept:
+        subprocess.run(["git", "unpack-objects", "-q"], stdin=kept, cwd=origin, check=True)
+    (origin / ".git" / "objects" / oid[:2] / oid[2:]).unlink()
+    with pytest.raises(GitError):
+        GitRepository(origin).log("main", ["registry/model-07/stages"])
+
+
+@pytest.mark.usefixtures("eager")
+def test_entries_are_what_git_says_of_each_tree(origin: Path, git: Git) -> None:
+    trees = git("log", "--format=%H:registry", "main", cwd=origin).split("\n")
+    place, names = GitRepository(origin), ("a", "model-07", "nowhere")
+    oids = [oid.encode() for oid in place.resolve(trees) if oid]
+    found = find_entries(place.runner, oids, [name.encode() for name in names])
+    for oid, content in zip(oids, place.read([oid.decode() for oid in oids]), strict=True):
+        there = {
+            name: os.fsencode(f"{entry.mode} {name}\0") + bytes.fromhex(entry.oid)
+            for name, entry in parse_tree(content or b"", place.id_bytes)
+        }
+        assert found[oid] == tuple(there.get(name) for name in names)
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("count", [1, 3])
+def test_first_look_asks_git_as_often_for_one_as_for_several(
+    count: int, origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_look, "PIECE", 4096)
+    place, trace = GitRepository(origin), tmp_path / "trace"
+    monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
+    place.log("main", [f"registry/{model}/stages" for model in MODELS[:count]])
+    events = [json.loads(line) for line in trace.read_text().splitlines()]
+    asked = [each["name"] for each in events if each["event"] == "cmd_name"]
+    assert asked == ["cat-file", "log", "cat-file", "cat-file", "pack-objects", "show-index", "log"]
+
+
+def test_short_history_is_told_by_git_alone(origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, trace = GitRepository(origin), tmp_path / "trace"
+    monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
+    assert place.log("main", ["registry/model-07/stages"])
+    assert trace.read_text().count('"cmd_name"') == 1
