@@ -155,7 +155,7 @@ def test_record_edited_by_hand_breaks_nothing_but_what_is_said_of_it(
     for words in (("show", "churn@v2"), ("compare", "churn@v1", "churn@v2")):
         check_refused(mreg_here(*words), 3, message)
     promote = mreg_here("promote", "churn@v2", "staging", "-m", "x")
-    check_refused(promote, 3, f"{RECORD}: commit", hint=f"-- {RECORD}   # and commit that; mreg verify")
+    check_refused(promote, 3, f"{RECORD}: commit", hint=f"-- :/{RECORD}   # and commit that; mreg verify")
     assert snapshot(churn) == before
     assert "what was registered counts: mreg verify" in mreg_here("pull", "churn@production", "-o", "out", check=0).err
     assert (churn / "out").read_bytes() == b"churn 2"

@@ -66,7 +66,19 @@ def test_settings_that_are_not_committed_are_named(churn: Path, mreg_here: Mreg,
     (churn / "deep").mkdir()
     result = mreg_here("doctor", "--format", "json", cwd=churn / "deep")
     (message,) = (each["message"] for each in json.loads(result.out)["checks"] if each["name"] == "registry")
-    assert message.endswith("registry.yaml has changes, which count once committed: git commit -- registry.yaml")
+    assert message.endswith("registry.yaml has changes, which count once committed: git commit -- :/registry.yaml")
+
+
+def test_what_mends_a_file_works_in_every_folder(churn: Path, mreg_here: Mreg, git: Git) -> None:
+    stage = churn / "registry/churn/stages/production.yaml"
+    before = stage.read_text()
+    stage.write_text("version: [\n")
+    git("commit", "--quiet", "--all", "--message=Break it")
+    (churn / "deep").mkdir()
+    report = json.loads(mreg_here("doctor", "--format", "json", cwd=churn / "deep").out)
+    (fix,) = (each["fix"] for each in report["checks"] if each["name"] == "registry files")
+    subprocess.run(["sh", "-c", fix], cwd=churn / "deep", check=True)
+    assert stage.read_text() == before
 
 
 def test_lock_without_a_note_is_mended_by_the_next_command(churn: Path, mreg_here: Mreg, git: Git) -> None:

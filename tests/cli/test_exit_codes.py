@@ -20,7 +20,7 @@ REASON = "a reason is needed: it is what the history will say"
 SHALLOW = ("this clone is shallow and lacks history that the answer needs", "git fetch --unshallow")
 BROKEN = ("registry.yaml:1: schema: schema 9 is not known to this mreg", "pip install -U mreg")
 BAD_STAGE = ("registry/churn/stages/production.yaml:1: version: ", "mreg doctor")
-BAD_RECORD = ("registry/churn/versions/v2.0.0.yaml", "git log -p -- registry/churn/versions/v2.0.0.yaml")
+BAD_RECORD = ("registry/churn/versions/v2.0.0.yaml", "git log -p -- :/registry/churn/versions/v2.0.0.yaml")
 IDENTITY = ("git does not know who you are", 'git config --global user.name "Your Name" && ')
 WRITES = (
     "register churn ../model.bin",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mreg.core.layout import Layout, PathKind, Place
+from mreg.core.layout import Layout, PathKind, Place, pathspec
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from tests.core.strategies import model_names, stage_names, versions
 
@@ -165,3 +165,15 @@ def test_locate_takes_any_text(path: str) -> None:
 )
 def test_stray_is_what_lies_in_the_folder_and_is_none_of_its_files(path: str, is_stray: bool) -> None:
     assert LAYOUT.is_stray(path) is is_stray
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("registry.yaml", ":/registry.yaml"),
+        ("registry/a b.yaml", "':/registry/a b.yaml'"),
+        ("registry/no*te", "':(top,literal)registry/no*te'"),
+    ],
+)
+def test_pathspec_is_what_a_shell_and_git_take_as_one_path(path: str, expected: str) -> None:
+    assert pathspec(path) == expected

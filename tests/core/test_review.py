@@ -483,7 +483,7 @@ def test_review_fault_names_line_and_what_mends_it() -> None:
     branch.begin()
     break_stage(branch)
     (fault,) = branch.review().faults
-    assert fault.fix == f"git checkout {branch.registry.commits[branch.start - 1].oid[:12]} -- {STAGE_FILE}"
+    assert fault.fix == f"git checkout {branch.registry.commits[branch.start - 1].oid[:12]} -- :/{STAGE_FILE}"
     assert fault.line is None
 
 

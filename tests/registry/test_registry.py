@@ -428,7 +428,7 @@ def test_file_of_its_own_that_was_deleted_is_put_back_and_not_committed(two: Reg
         delete()
         with pytest.raises(DirtyFilesError, match="is deleted") as caught:
             two.promote("churn@v2", "staging", reason="x")
-        assert caught.value.hint.startswith(f"git restore --staged --worktree -- {path}")
+        assert caught.value.hint.startswith(f"git restore --staged --worktree -- :/{path}")
         git(*caught.value.hint.partition("   #")[0].split()[1:], cwd=repo)
     assert two.promote("churn@v2", "staging", reason="x").changed
 

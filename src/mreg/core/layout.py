@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+import shlex
 from enum import Enum
 from functools import lru_cache
 
@@ -26,7 +27,7 @@ from mreg.core.names import (
 )
 from mreg.errors import NamingError
 
-__all__ = ["DVC_FILE", "SETTINGS_FILE", "Layout", "PathKind", "Place", "read_version_file"]
+__all__ = ["DVC_FILE", "SETTINGS_FILE", "Layout", "PathKind", "Place", "pathspec", "read_version_file"]
 
 SETTINGS_FILE = "registry.yaml"
 DVC_FILE = "dvc.yaml"
@@ -187,3 +188,8 @@ def _read_version(text: str) -> Version | None:
     except NamingError:
         return None
     return version if str(version) == text else None
+
+
+def pathspec(path: str) -> str:
+    """Returns a path as a pasted command names it to Git: it means the same in every folder of the repository."""
+    return shlex.quote(f":(top,literal){path}" if set(path) & set("*?[\\") else f":/{path}")

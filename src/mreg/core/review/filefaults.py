@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mreg.core.history.fold import ManifestReader
 from mreg.core.history.timeline import FileChange, Timeline
-from mreg.core.layout import PathKind, Place
+from mreg.core.layout import PathKind, Place, pathspec
 from mreg.core.review.cases import Evidence
 from mreg.core.review.difference import PLAIN, Difference
 from mreg.core.review.review import Fault
@@ -49,7 +49,9 @@ def find_faults(
             yield Fault("stray-file", change.path, message, fix=f"keep it outside of {layout.root}/")
         if place is None:
             continue
-        restore = f"git checkout {difference.base[:12]} -- {change.path}" if PLAIN.fullmatch(change.path) else ""
+        restore = (
+            f"git checkout {difference.base[:12]} -- {pathspec(change.path)}" if PLAIN.fullmatch(change.path) else ""
+        )
         if place.kind in _FIXED:
             yield from _find_rewrite(change, place, timeline, restore)
         if change.new is None:
@@ -85,7 +87,7 @@ def _find_rewrite(change: FileChange, place: Place, timeline: Timeline, restore:
             yield Fault("record-changed", change.path, message, fix="register it under the next number")
         elif place.kind is PathKind.FILE_LIST and key in timeline.records:
             message = f"a file list comes with its record, and {place.model} {place.version} was there without"
-            yield Fault("file-list-changed", change.path, message, fix=f"git rm -- {change.path}")
+            yield Fault("file-list-changed", change.path, message, fix=f"git rm -- {pathspec(change.path)}")
 
 
 def _find_unreadable(kind: str, path: str, error: DataError | None, restore: str) -> Iterator[Fault]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from mreg.core.history.fold import ManifestReader
 from mreg.core.history.timeline import Action, Commit, Timeline, Transition
-from mreg.core.layout import SETTINGS_FILE, PathKind
+from mreg.core.layout import SETTINGS_FILE, PathKind, pathspec
 from mreg.core.names import ARCHIVED, ModelName, StageName
 from mreg.core.review.ballots import find_approvals
 from mreg.core.review.cases import find_actor, find_record, open_cases
@@ -227,7 +227,7 @@ class _Reviewer(Struct):
 
     def _settings_faults(self) -> Iterator[Fault]:
         found = self.difference.settings
-        restore = f"git checkout {self.difference.base[:12]} -- {SETTINGS_FILE}"
+        restore = f"git checkout {self.difference.base[:12]} -- {pathspec(SETTINGS_FILE)}"
         if found and found.fault:
             error = found.fault
             yield Fault("policy-unreadable", SETTINGS_FILE, error.message, line_in(error), error.hint or restore)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from mreg.core.fields import format_moment
 from mreg.core.history.manifest import StageEntry
 from mreg.core.history.timeline import Commit
+from mreg.core.layout import pathspec
 from mreg.core.review.review import Fault
 from mreg.core.sharing.joints import Clash, Contents, Matter
 from mreg.core.sharing.pushed import PushConflict
@@ -111,7 +112,7 @@ def _again(clash: Clash, contents: Contents) -> str:
     if clash.matter is Matter.VERSION and not clash.is_same:
         return "mreg push --renumber"
     if clash.matter is Matter.SETTINGS or clash.matter is Matter.FILE:
-        return f"git show {clash.ours.oid[:12]} -- {shlex.quote(clash.path)}"
+        return f"git show {clash.ours.oid[:12]} -- {pathspec(clash.path)}"
     return ""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
 from mreg.core.history.record import Record
 from mreg.core.history.state import RegistryState
 from mreg.core.history.tags import version_tag
 from mreg.core.history.timeline import Commit
+from mreg.core.layout import pathspec
 from mreg.core.names import ModelName, Version
 from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.reading.reader import Reader
@@ -50,7 +50,7 @@ def refuse_change(path: str, commits: Iterable[Commit]) -> DataError:
         commits: The first-parent commits that touch it, and perhaps others, oldest first.
     """
     writers = [commit for commit in commits if path in {change.path for change in commit.changes}]
-    restore = f"git restore --source={writers[0].oid[:12]} -- {shlex.quote(path)}"
+    restore = f"git restore --source={writers[0].oid[:12]} -- {pathspec(path)}"
     return DataError(
         _tell_change(path, writers),
         hint=f"{restore}   # and commit that; mreg verify shows what was changed",

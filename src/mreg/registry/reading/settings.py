@@ -6,7 +6,7 @@ import shlex
 
 from msgspec import Struct
 
-from mreg.core.layout import SETTINGS_FILE
+from mreg.core.layout import SETTINGS_FILE, pathspec
 from mreg.core.settings.policy import DEFAULT_BRANCH, Policy, parse_policy
 from mreg.errors import DataError, NotARegistryError
 from mreg.stores import yaml
@@ -56,7 +56,7 @@ def parse_settings(data: bytes) -> Policy:
 
 def with_hint(error: DataError, path: str) -> DataError:
     """Returns an error about a file with a hint: its own, or else where to look."""
-    hint = error.hint or f"git log -p -- {shlex.quote(path)}   # mreg reads what is committed"
+    hint = error.hint or f"git log -p -- {pathspec(path)}   # mreg reads what is committed"
     return DataError(error.message, hint=hint, details=error.details)
 
 

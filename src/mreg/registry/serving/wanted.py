@@ -12,6 +12,7 @@ from mreg.core.history.filelist import hash_file_list, parse_file_list
 from mreg.core.history.manifest import Deletion, tell_deletion
 from mreg.core.history.record import ArtifactFile, Record
 from mreg.core.history.state import RegistryState
+from mreg.core.layout import pathspec
 from mreg.core.names import ModelName, Selector, Version
 from mreg.errors import BytesDeletedError, DataError, NotFoundError
 from mreg.registry.reading.originals import find_original
@@ -118,7 +119,7 @@ def check_bytes_named(state: RegistryState, record: Record) -> None:
         path = state.policy.layout.record(model, version)
         raise DataError(
             f"{path}: artifact.sha256 is missing, so nothing proves what the bytes of {version} are",
-            hint=f"git log -p -- {path}",
+            hint=f"git log -p -- {pathspec(path)}",
             details={"file": path, "key": "artifact.sha256"},
         )
 
@@ -138,7 +139,7 @@ def read_files(reader: Reader, state: RegistryState, record: Record) -> tuple[Ar
     if hash_file_list(files) != record.artifact.sha256:
         raise DataError(
             f"{path} is not the file list that the record of {record.version} names",
-            hint=f"git log -p -- {path}",
+            hint=f"git log -p -- {pathspec(path)}",
             details={"file": path},
         )
     return files

@@ -12,7 +12,7 @@ from pathlib import Path
 from mreg.core.history.state import RegistryState
 from mreg.core.history.tags import find_blockers
 from mreg.core.history.timeline import Finding
-from mreg.core.layout import SETTINGS_FILE
+from mreg.core.layout import SETTINGS_FILE, pathspec
 from mreg.core.results import Check, Diagnosis
 from mreg.errors import MregError
 from mreg.registry.reading.artifacts import open_store
@@ -114,7 +114,7 @@ def _unfinished(repo: GitRepository) -> Check:
 def _registry(settings: Settings, repo: GitRepository) -> Check:
     message = f"branch {settings.branch}, folder {settings.policy.root}/"
     if repo.worktree and repo.runner.text("status", "--porcelain", "--", f"{repo.worktree}/{SETTINGS_FILE}"):
-        message += f"; {SETTINGS_FILE} has changes, which count once committed: git commit -- {SETTINGS_FILE}"
+        message += f"; {SETTINGS_FILE} has changes, which count once committed: git commit -- {pathspec(SETTINGS_FILE)}"
     return Check("registry", ok=True, message=message)
 
 

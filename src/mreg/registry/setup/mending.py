@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from mreg.core.history.state import RegistryState
 from mreg.core.history.timeline import Finding, Standing
-from mreg.core.layout import Layout, PathKind
+from mreg.core.layout import Layout, PathKind, pathspec
 from mreg.registry.reading.seals import Key
 
 __all__ = ["mend_file", "mend_history", "mend_tag"]
@@ -21,7 +21,7 @@ _PAST = "nothing: it is right again, and the history cannot be mended"
 
 def mend_file(finding: Finding, branch: str) -> str:
     """Returns what mends a file of the registry branch, while that is checked out."""
-    path = shlex.quote(finding.place)
+    path = pathspec(finding.place)
     if finding.code == "stray-file":
         return f"git rm --quiet -- {path} && git commit --quiet -m 'Remove a stray file' -- {path}"
     last = f"git log -1 --format=%H {shlex.quote(branch)} -- {path}"
@@ -47,7 +47,7 @@ def mend_history(
         model = state.models.get(place.model)
         if model and model.records.get(place.version) == (standing.records.get(key) or standing.gone[key]):
             return _PAST
-        path = shlex.quote(finding.place)
+        path = pathspec(finding.place)
         restore = f"git restore --source={commits[key][:12]} --staged --worktree -- {path}"
         return f"{restore} && git commit --quiet -m 'Put back what was registered' -- {path}"
     if place and place.kind is PathKind.APPROVAL:

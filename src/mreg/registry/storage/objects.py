@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mreg.core.history.filelist import parse_file_list
 from mreg.core.history.record import ArtifactFile, Record
-from mreg.core.layout import Layout
+from mreg.core.layout import Layout, pathspec
 from mreg.core.storage.objects import StoredObject, VersionBytes
 from mreg.core.storage.retention import Key
 from mreg.errors import DataError
@@ -47,7 +47,7 @@ def read_file_lists(
         if data is None or hashlib.sha256(data).hexdigest() != records[key].artifact.sha256:
             raise DataError(
                 f"{path} is not the file list that the record of {key[0]} {key[1]} names",
-                hint=f"git log -p -- {path}",
+                hint=f"git log -p -- {pathspec(path)}",
                 details={"file": path},
             )
         lists[key] = parse_file_list(data, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from mreg.core.layout import pathspec
 from mreg.errors import DirtyFilesError
 
 __all__ = ["changed_file", "file_in_the_way"]
@@ -12,7 +13,7 @@ __all__ = ["changed_file", "file_in_the_way"]
 
 def changed_file(folder: Path, files: list[str], *, is_deleted: bool) -> DirtyFilesError:
     """Returns the error for files that the user changed, with what commits them or throws the changes away."""
-    path = shlex.quote(files[0])
+    path = pathspec(files[0])
     restore = f"git restore --staged --worktree -- {path}"
     what, hint = "has changes that are not committed", f"git commit -- {path}   # or throw the changes away: {restore}"
     if is_deleted:  # to commit that would take it out of the registry

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from mreg.core.layout import pathspec
 from mreg.errors import DataError, GitError
 from mreg.stores.git.objects import BLOB_MODE, TREE_MODE, ObjectWriter, TreeEntry, parse_tree
 from mreg.stores.git.repository import GitRepository
@@ -71,6 +71,6 @@ def _folders(path: str) -> list[str]:
 def _odd_path(base: str | None, path: str, what: str) -> DataError:
     return DataError(
         f"{path} {what} in commit {(base or '')[:12]}, and mreg has to write there",
-        hint=f"git log -3 -- {shlex.quote(path)}",
+        hint=f"git log -3 -- {pathspec(path)}",
         details={"file": path, "commit": base},
     )
