@@ -133,7 +133,10 @@ def _is_about_tags(done: Completed) -> bool:
     faults = [line for line in done.stderr.splitlines() if line.startswith(("error:", "fatal:"))]
     about = (f"error: cannot lock ref '{_TAGS}", "error: some local refs could not be updated")
     is_there = bool(faults) or "would clobber existing tag" in done.stderr
-    return is_there and all(line.startswith(about) for line in faults)
+    # A newer Git names the branch that it could not move in its summary alone.
+    left = [line for line in done.stderr.splitlines() if line.startswith(" ! ")]
+    is_tag = all(line.startswith((" ! [new tag]", " ! [rejected]")) for line in left)
+    return is_there and is_tag and all(line.startswith(about) for line in faults)
 
 
 def fetch_object(repo: GitRepository, remote: str, ref: str) -> None:
