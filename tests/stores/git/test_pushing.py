@@ -219,7 +219,7 @@ def test_fetch_that_cannot_move_the_branch_is_an_error(found: GitRepository, oth
     git("tag", "--annotate", "--message=ours", "churn@v1.0.0")
     git("update-ref", "-d", "refs/remotes/origin/main")
     git("update-ref", "refs/remotes/origin/main/x", "main")
-    with pytest.raises(OutsideError, match="cannot lock ref 'refs/remotes/origin/main'|local refs could not be"):
+    with pytest.raises(OutsideError, match=r"cannot lock ref 'refs/remotes/origin/main'|local refs could not be"):
         fetch(found, "origin", ["main"], ["churn@*"])
 
 
