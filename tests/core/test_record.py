@@ -105,7 +105,7 @@ def test_record_of_another_schema_is_refused(schema: object) -> None:
 def test_record_of_a_newer_schema_hints_at_the_upgrade() -> None:
     with pytest.raises(DataError, match="schema 2 is not known to this mreg, which reads 1") as caught:
         read({"schema": 2, "whatever": "comes"})
-    assert caught.value.hint == "pip install -U mreg"
+    assert caught.value.hint.startswith("install a newer mreg")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
 
 from mreg.errors import DataError
 
-__all__ = ["Fields", "Plain", "Scalar", "format_moment"]
+__all__ = ["UPGRADE", "Fields", "Plain", "Scalar", "format_moment"]
+
+UPGRADE = "install a newer mreg, from where this one came"
+"""What reads a schema that this mreg does not know: no package index, where the name may be another project's."""
 
 Scalar = Union[str, int, float, bool, None]  # noqa: UP007 - a recursive alias is evaluated at run time
 if TYPE_CHECKING:

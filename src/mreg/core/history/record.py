@@ -17,7 +17,7 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from mreg.core.fields import Fields, Plain, format_moment
+from mreg.core.fields import UPGRADE, Fields, Plain, format_moment
 from mreg.core.history.manifest import Adopted, format_adopted, parse_adopted, read_version
 from mreg.core.names import ModelName, Version, parse_model_name
 from mreg.core.paths import find_name_fault
@@ -192,7 +192,7 @@ def _check_schema(fields: Fields) -> None:
     schema = fields.required_integer("schema")
     if schema != SCHEMA:
         raise fields.error(
-            "schema", f"schema {schema} is not known to this mreg, which reads {SCHEMA}", hint="pip install -U mreg"
+            "schema", f"schema {schema} is not known to this mreg, which reads {SCHEMA}", hint=UPGRADE
         )
 
 

@@ -14,7 +14,7 @@ from enum import Enum
 
 from msgspec import Struct, field
 
-from mreg.core.fields import Fields
+from mreg.core.fields import UPGRADE, Fields
 from mreg.core.layout import DVC_FILE, SETTINGS_FILE, Layout
 from mreg.core.names import ModelName, StageName, parse_stage_name
 from mreg.core.patterns import find_pattern_fault
@@ -176,7 +176,7 @@ def parse_policy(fields: Fields) -> Policy:
     schema = fields.required_integer("schema")
     if schema != SCHEMA:
         raise fields.error(
-            "schema", f"schema {schema} is not known to this mreg, which reads {SCHEMA}", hint="pip install -U mreg"
+            "schema", f"schema {schema} is not known to this mreg, which reads {SCHEMA}", hint=UPGRADE
         )
     metrics, people = _parse_metrics(fields), parse_people(fields)
     stages = _parse_stages(fields, people, [name for name, rule in metrics.items() if rule.direction])
