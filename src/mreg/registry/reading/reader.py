@@ -161,10 +161,11 @@ class Reader:
     def records(self, blobs: Sequence[tuple[str, str]]) -> list[Record | DataError]:
         """Returns the records in some blobs (path, object id), or why one cannot be read; one Git call."""
         missing = [key for key in dict.fromkeys(blobs) if key not in self._records]
-        self._records |= zip(missing, self._parse_records(missing), strict=True)
+        self._records |= zip(missing, self.parse_records(missing), strict=True)
         return [self._records[key] for key in blobs]
 
-    def _parse_records(self, blobs: Sequence[tuple[str, str]]) -> Iterator[Record | DataError]:
+    def parse_records(self, blobs: Sequence[tuple[str, str]]) -> Iterator[Record | DataError]:
+        """Yields the same, and keeps none of them."""
         for (path, oid), data in zip(blobs, self.repo.read([oid for _, oid in blobs]), strict=True):
             try:
                 yield yaml.read(required(data, path, oid), path, parse_record)
@@ -201,7 +202,7 @@ class Reader:
         if known is None:
             found = self.records(blobs)
         else:
-            others = self._parse_records([blob for blob in blobs if blob[1] not in known])
+            others = self.parse_records([blob for blob in blobs if blob[1] not in known])
             found = [known[oid] if oid in known else next(others) for _, oid in blobs]
         return [
             record

@@ -25,7 +25,7 @@ from mreg.stores.git.objects import Identity
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.pointer import format_pointer
 
-__all__ = ["Key", "dvc_entry", "is_seal", "pointer_path", "read_records", "version_commits"]
+__all__ = ["Key", "dvc_entry", "is_seal", "pointer_path", "read_records", "require_own", "version_commits"]
 
 Key = tuple[ModelName, Version]
 
@@ -49,11 +49,14 @@ def read_records(
     keys = [key for key in dict.fromkeys(wanted) if key in timeline.appearances]
     blobs = [(layout.record(*key), timeline.appearances[key].record) for key in keys]
     found = dict(zip(keys, reader.records(blobs), strict=True))
-    for key, record in found.items():
-        if isinstance(record, Record) and (record.model, record.version) != key:
-            path = layout.record(*key)
-            found[key] = DataError(f"{path} is the record of {record.model} {record.version}", details={"file": path})
-    return found
+    return {key: require_own(record, key, layout.record(*key)) for key, record in found.items()}
+
+
+def require_own(record: Record | DataError, key: Key, path: str) -> Record | DataError:
+    """Returns a record that was found in the file of a version, or an error where it is another's."""
+    if isinstance(record, DataError) or (record.model, record.version) == key:
+        return record
+    return DataError(f"{path} is the record of {record.model} {record.version}", details={"file": path})
 
 
 def version_commits(

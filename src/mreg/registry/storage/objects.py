@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from mreg.core.history.filelist import parse_file_list
-from mreg.core.history.record import ArtifactFile, Record
+from mreg.core.history.record import Artifact, ArtifactFile
 from mreg.core.layout import Layout, pathspec
 from mreg.core.storage.objects import StoredObject, VersionBytes
 from mreg.core.storage.retention import Key
@@ -23,7 +23,7 @@ __all__ = ["describe", "find_lists", "read_file_lists"]
 
 
 def read_file_lists(
-    repo: GitRepository, layout: Layout, records: Mapping[Key, Record], oids: Mapping[Key, str]
+    repo: GitRepository, layout: Layout, artifacts: Mapping[Key, Artifact], oids: Mapping[Key, str]
 ) -> dict[Key, tuple[ArtifactFile, ...]]:
     """Returns the files of those versions that are directories, as Git has them; one Git call.
 
@@ -32,19 +32,19 @@ def read_file_lists(
     Args:
         repo: Where the lists are.
         layout: Names them.
-        records: The records.
+        artifacts: What the records say of the bytes.
         oids: Object ids of the lists.
 
     Raises:
         DataError: A list is missing, cannot be read, or is not the one that the record names.
     """
-    keys = [key for key, record in records.items() if record.artifact.is_directory and record.artifact.sha256]
+    keys = [key for key, artifact in artifacts.items() if artifact.is_directory and artifact.sha256]
     there = [oids[key] for key in keys if key in oids]
     found = dict(zip(there, repo.read(there), strict=True))
     lists = {}
     for key in keys:
         path, data = layout.file_list(*key), found.get(oids.get(key, ""))
-        if data is None or hashlib.sha256(data).hexdigest() != records[key].artifact.sha256:
+        if data is None or hashlib.sha256(data).hexdigest() != artifacts[key].sha256:
             raise DataError(
                 f"{path} is not the file list that the record of {key[0]} {key[1]} names",
                 hint=f"git log -p -- {pathspec(path)}",
@@ -70,20 +70,19 @@ def find_lists(md5s: Iterable[str], shelves: Sequence[Shelf]) -> dict[str, Mappi
 
 
 def describe(
-    records: Mapping[Key, Record],
+    artifacts: Mapping[Key, Artifact],
     file_lists: Mapping[Key, tuple[ArtifactFile, ...]],
     lists: Mapping[str, Mapping[str, str]],
 ) -> dict[Key, VersionBytes]:
     """Returns what the bytes of versions are made of; those of which DVC knew nothing are left out.
 
     Args:
-        records: The records.
+        artifacts: What the records say of them.
         file_lists: The files of directories, as Git has them.
         lists: DVC's lists of directories, by their names.
     """
     found = {}
-    for key, record in records.items():
-        artifact = record.artifact
+    for key, artifact in artifacts.items():
         if not artifact.md5:
             continue
         if not artifact.md5.endswith(".dir"):

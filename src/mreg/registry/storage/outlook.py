@@ -6,15 +6,13 @@ What has to be read for that and cannot be is an error: nobody guesses what it m
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mreg.core.history.record import ArtifactFile, Record
-from mreg.core.history.timeline import Commit
-from mreg.core.layout import Layout, PathKind
 from mreg.core.settings.policy import Policy
 from mreg.core.settings.retention import Retention
 from mreg.core.storage.dropping import Needs, find_garbage
@@ -25,11 +23,12 @@ from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import read_records
 from mreg.registry.storage.claims import Claims, Refs, find_claims
 from mreg.registry.storage.objects import describe, find_lists, read_file_lists
+from mreg.registry.storage.registered import file_list_oids
 from mreg.stores.dvc.shelf import Shelf
 from mreg.stores.git.objects import to_datetime
 from mreg.stores.git.repository import GitRepository
 
-__all__ = ["Outlook", "file_list_oids", "look_out", "time_now"]
+__all__ = ["Outlook", "look_out", "time_now"]
 
 
 class Outlook(Struct, frozen=True):
@@ -97,17 +96,6 @@ def time_now(repo: GitRepository) -> datetime:
     return to_datetime(min(repo.committer().time, int(time.time())))
 
 
-def file_list_oids(commits: Iterable[Commit], layout: Layout) -> dict[Key, str]:
-    """Returns the object id of each version's file list, as it came onto the registry branch."""
-    found: dict[Key, str] = {}
-    for commit in commits:
-        for change in commit.changes:
-            place = layout.locate(change.path) if change.new else None
-            if place and place.kind is PathKind.FILE_LIST and place.version:
-                found.setdefault((place.model, place.version), str(change.new))
-    return found
-
-
 class _Survey(Struct):
     repo: GitRepository
     tip: str
@@ -129,9 +117,10 @@ class _Survey(Struct):
         outlook = Outlook(policy, retention, verdicts, claims, {})
         if all(verdict.is_kept for verdict in verdicts):
             return outlook
-        files = read_file_lists(self.repo, layout, records, file_list_oids(commits, layout))
-        candidates = {verdict.key: records[verdict.key] for verdict in outlook.dropped}
-        lists = [each.artifact.md5 for each in candidates.values() if each.artifact.md5.endswith(".dir")]
+        artifacts = {key: record.artifact for key, record in records.items()}
+        files = read_file_lists(self.repo, layout, artifacts, file_list_oids(commits, layout))
+        candidates = {verdict.key: artifacts[verdict.key] for verdict in outlook.dropped}
+        lists = [each.md5 for each in candidates.values() if each.md5.endswith(".dir")]
         described = describe(candidates, files, find_lists(lists, self.shelves))
         listed = {key: each for key, each in described.items() if each.is_listed}
         reasons = {key: "the list of its files is nowhere" for key, each in described.items() if not each.is_listed}

@@ -11,12 +11,12 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mreg.core.history.record import Record
+from mreg.core.history.record import Artifact, Record
 from mreg.core.history.state import RegistryState
 from mreg.core.names import Selector, Version, parse_model_name, parse_selector
 from mreg.core.storage.objects import FaultKind, Found, StoredObject, VersionBytes, find_fault
@@ -25,9 +25,8 @@ from mreg.core.storage.soundness import ByteFault, Depth, Soundness, VersionFaul
 from mreg.errors import DataError, NotFoundError, OutsideError
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader
-from mreg.registry.reading.seals import read_records
 from mreg.registry.storage.objects import describe, find_lists, read_file_lists
-from mreg.registry.storage.outlook import file_list_oids
+from mreg.registry.storage.registered import find_registered, read_artifacts
 from mreg.stores.dvc import DvcStore
 from mreg.stores.dvc.shelf import Shelf
 from mreg.stores.git.pushing import fetch, find_remote
@@ -40,7 +39,7 @@ __all__ = ["Checking"]
 class _Subject(Struct, frozen=True):
     """What is looked at."""
 
-    records: Mapping[Key, Record]
+    artifacts: Mapping[Key, Artifact]
     bytes: Mapping[Key, VersionBytes]
     deleted: int
     untracked: int
@@ -122,23 +121,18 @@ class Checking(Struct, frozen=True):
         kept = [key for key in keys if key not in given_up]
         oids = {key: oid for key in kept if (oid := state.models[key[0]].file_lists.get(key[1]))}
         if self.repo.is_shallow:
-            found: Mapping[Key, Record | DataError] = dict(zip(kept, reader.records_of(state, kept), strict=True))
+            artifacts = dict(_artifacts(kept, reader.records_of(state, kept)))
             notices += ("this clone is shallow: nothing shows here whether a record was changed since",)
         else:
-            commits = reader.commits(settings.tip, layout)
-            found = read_records(reader, reader.timeline(commits, layout), layout, kept)
-            oids |= {key: oid for key, oid in file_list_oids(commits, layout).items() if key in oids}
-        records = {}
-        for key, record in found.items():
-            if isinstance(record, DataError):
-                raise record
-            records[key] = record
-        files = read_file_lists(self.repo, layout, records, oids)
-        lists = find_lists(
-            (each.artifact.md5 for each in records.values() if each.artifact.md5.endswith(".dir")), shelves
-        )
-        described = describe(records, files, lists)
-        return _Subject(records, described, len(given_up), len(records) - len(described), notices)
+            first = find_registered(self.repo, settings.tip, layout)
+            artifacts = read_artifacts(
+                reader, layout, {key: first.records[key] for key in kept if key in first.records}
+            )
+            oids |= {key: oid for key, oid in first.file_lists.items() if key in oids}
+        files = read_file_lists(self.repo, layout, artifacts, oids)
+        lists = find_lists((each.md5 for each in artifacts.values() if each.md5.endswith(".dir")), shelves)
+        described = describe(artifacts, files, lists)
+        return _Subject(artifacts, described, len(given_up), len(artifacts) - len(described), notices)
 
     def _ask(self, branch: str) -> tuple[str | None, tuple[str, ...]]:
         """Returns where the Git remote has the registry branch, and what to know where it does not answer.
@@ -208,7 +202,7 @@ class Checking(Struct, frozen=True):
         copies: Collection[str],
         unlisted: Collection[Key],
     ) -> VersionFault | None:
-        each, artifact = subject.bytes[key], subject.records[key].artifact
+        each, artifact = subject.bytes[key], subject.artifacts[key]
         faults = [
             ByteFault(bad[item.md5], item.md5, item.path or artifact.path, item.md5 in copies)
             for item in each.objects
@@ -217,6 +211,13 @@ class Checking(Struct, frozen=True):
         if key in unlisted:
             faults.append(ByteFault(FaultKind.MISSING, "", artifact.path, has_copy=False))
         return VersionFault(*key, len(each.objects), artifact.size, tuple(faults)) if faults else None
+
+
+def _artifacts(keys: Iterable[Key], found: Iterable[Record | DataError]) -> Iterator[tuple[Key, Artifact]]:
+    for key, record in zip(keys, found, strict=True):
+        if isinstance(record, DataError):
+            raise record
+        yield key, record.artifact
 
 
 def _is_given_up(state: RegistryState, key: Key) -> bool:
