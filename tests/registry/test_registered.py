@@ -19,8 +19,6 @@ model: {model}
 version: v{number}
 artifact: {{path: a, size: {size}, md5: {md5}, sha256: {sha256}}}
 """
-    "schema: 1\nmodel: {model}\nversion: v{number}\nartifact: {{path: a, size: {size}, md5: {md5}, sha256: {sha256}}}\n"
-)
 FOLDER = "registry/churn/versions"
 
 
