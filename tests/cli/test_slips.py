@@ -43,6 +43,11 @@ SLIPS = [
     ("compare churn:v1 churn==2", "compare churn@v1 churn@2"),
     ("rollback churn production v1 -m x", "rollback churn production --to v1 -m x"),
     ("rollback churn production --to churn@v1 -m x", "rollback churn production --to v1 -m x"),
+    ("log churn production", "history churn production"),
+    ("ls", "list"),
+    ("diff churn@v1 churn@v2 -f json", "compare churn@v1 churn@v2 -f json"),
+    ("revert churn production -m x", "rollback churn production -m x"),
+    ("get churn@v1 -o out", "pull churn@v1 -o out"),
     ("register ../model.bin churn", "register churn ../model.bin"),
     ("register churn@v9 ../model.bin", "register churn ../model.bin --version v9"),
 ]
@@ -62,6 +67,8 @@ OTHERS = [
     ("rollback", "mreg rollback --help"),
     ("best", "mreg best --help"),
     ("promot churn@v1 production", "mreg --help"),
+    ("add churn", "mreg register --help"),
+    ("history ls status log", "mreg history --help"),
 ]
 
 
@@ -86,3 +93,4 @@ def test_other_errors_keep_their_hint(typed: str, hint: str, churn: Path, model:
 def test_slip_from_another_directory_looks_there(churn: Path, model: Path, mreg_here: Mreg) -> None:
     meant = f"mreg -C {churn} register churn ../model.bin"
     check_refused(mreg_here("-C", str(churn), "register", "../model.bin", "churn", cwd=Path("/")), 2, hint=meant)
+    check_refused(mreg_here("-C", str(churn), "log", "churn", cwd=Path("/")), 2, hint=f"mreg -C {churn} history churn")

@@ -22,6 +22,18 @@ _NAMES_ARGUMENT = ("--model", "--version", "--stage", "--to")
 """Options that name what is an argument, in commands that have no such option."""
 _OF_OTHERS = {"--message": "--reason"}
 """Options of other programs, and what they are here."""
+_VERBS_OF_OTHERS = {
+    "add": "register",
+    "diff": "compare",
+    "download": "pull",
+    "get": "pull",
+    "log": "history",
+    "ls": "list",
+    "revert": "rollback",
+    "status": "list",
+    "undo": "rollback",
+}
+"""Commands of other programs, likewise."""
 _SEPARATED = re.compile(r"([^@:=]+?)[:=/ ]+([^@:=/ ]+)")
 """A selector as others write it: ``churn:v3``, ``churn==3``, ``churn/v3``."""
 
@@ -51,12 +63,23 @@ def find_slip(words: Sequence[str]) -> str | None:
     Args:
         words: What was typed, and was refused.
     """
+    called = (at for at, (before, word) in enumerate(_pairs(words)) if word[:1] != "-" and before not in _DIRECTORY)
+    at = next(called, None)
+    if at is not None and words[at] in _VERBS_OF_OTHERS:
+        return _translate(words, at)
     typed = _take_apart(words)
     mend = _MENDS.get(typed.command) if typed else None
     if typed is None or mend is None:
         return None
     meant = mend(typed) or (typed if typed.is_mended else None)
     return str(meant) if meant and _can_be_read(meant) else None
+
+
+def _translate(words: Sequence[str], at: int) -> str:
+    """Returns a command line with the command that is meant by its word ``at``, or the help of that."""
+    meant = _VERBS_OF_OTHERS[words[at]]
+    rest = _take_apart([*words[:at], meant, *words[at + 1 :]])
+    return str(rest) if rest and not rest.is_mended and _can_be_read(rest) else f"mreg {meant} --help"
 
 
 def _take_apart(words: Sequence[str]) -> _Typed | None:
