@@ -99,7 +99,7 @@ def _take_apart(words: Sequence[str]) -> _Typed | None:
         is_option = typed.startswith("-") and len(typed) > 1 and not is_value
         if is_option and name not in named and typed[:2] not in named:
             is_mended = True
-            if name in _NAMES_ARGUMENT:
+            if name in _NAMES_ARGUMENT and words[at] != "compare" and (arguments or words[at] != "history"):
                 arguments += [value] if equals else []
                 continue
             if _OF_OTHERS.get(name) not in named:
@@ -173,7 +173,8 @@ def _join_all(typed: _Typed) -> _Typed | None:
     if not versions or not _is_model(model):
         return None
     found = [f"{model}@{word}" if word in versions else word for word in typed.arguments]
-    return replace(typed, arguments=tuple(word for word in found if word != model))
+    meant = tuple(word for word in found if word != model)
+    return replace(typed, arguments=meant) if meant[1:] else None  # one alone is compared with nothing
 
 
 def _split(typed: _Typed) -> _Typed | None:
