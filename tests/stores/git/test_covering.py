@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mreg.stores.git.covering import MANY, cover
+from mreg.stores.git.covering import MANY, cover, gather
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git
 
@@ -29,6 +29,19 @@ MODELS = [f"model-{number}" for number in range(MANY + 3)]
 )
 def test_cover_is_one_folder_unless_that_is_the_repository(paths: list[str], asked: list[str] | None) -> None:
     assert cover(paths) == (paths if asked is None else asked)
+
+
+@pytest.mark.parametrize(
+    ("paths", "gathered"),
+    [
+        (["registry"], ["registry"]),
+        (["registry", "registry.yaml"], ["registry", "registry.yaml"]),
+        (["registry/a/versions", "registry/b/stages", "registry/a/stages"], ["registry/a", "registry/b/stages"]),
+        (["registry/a", "registry/b", "registry.yaml"], ["registry/a", "registry/b", "registry.yaml"]),
+    ],
+)
+def test_gather_names_folders_that_hold_several(paths: list[str], gathered: list[str]) -> None:
+    assert gather(paths) == gathered
 
 
 @pytest.mark.parametrize("count", [1, 2, len(MODELS)])

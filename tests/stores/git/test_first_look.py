@@ -61,8 +61,8 @@ def _commit(chance: random.Random, number: int, digits: int) -> bytes:
             lines += _file(path, "the same", mode=chance.choice(("100644", "100755")))
         elif dice < 0.18:
             lines += _file(f"registry/new-{number}/versions/v1.yaml", f"{number}")
-        elif dice < 0.2:
-            lines += _file("README.md", f"{number}")
+        elif dice < 0.23:
+            lines += _file("registry.yaml", f"{number // 9}", mode=chance.choice(("100644", "100755")))
         else:
             lines += _file(path, f"{chance.randrange(3)}")
     return "\n".join([*lines, ""]).encode("latin-1")
@@ -96,7 +96,10 @@ def both(
         monkeypatch.setattr(repository, "LONG", long)
         folders = [f"registry/{model}" for model in models]
         paths = [f"{folder}/{part}" for folder in folders for part in PARTS]
-        yield place.log(tip, paths), place.authors_of(tip, folders, under="approvals")
+        yield (
+            place.log(tip, paths) + place.log(tip, [*folders, "registry.yaml"]),
+            place.authors_of(tip, folders, under="approvals"),
+        )
 
 
 STORED = {
@@ -208,7 +211,7 @@ def test_first_look_asks_git_as_often_for_one_as_for_several(
     monkeypatch.setattr(first_look, "PIECE", 4096)
     place, trace = GitRepository(origin), tmp_path / "trace"
     monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
-    place.log("main", [f"registry/{model}/stages" for model in MODELS[:count]])
+    place.log("main", [f"registry/{model}/{part}" for model in MODELS[:count] for part in PARTS])
     events = [json.loads(line) for line in trace.read_text().splitlines()]
     asked = [each["name"] for each in events if each["event"] == "cmd_name"]
     assert asked == ["cat-file", "log", "cat-file", "cat-file", "pack-objects", "show-index", "log"]

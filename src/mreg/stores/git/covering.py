@@ -7,13 +7,14 @@ at a time: what holds all of them is looked at in a fraction of the time, and wh
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
 from mreg.core.history.timeline import Commit
 
-__all__ = ["cover", "only_below"]
+__all__ = ["cover", "gather", "only_below"]
 
 MANY = 2
 """Folders that Git finds in the time that it takes to read all that is beside them: it compares each name with each."""
@@ -27,6 +28,14 @@ def cover(paths: Sequence[str]) -> list[str]:
         if folder:  # not the whole repository, most of which is no registry
             return [folder]
     return list(paths)
+
+
+def gather(paths: Sequence[str]) -> list[str]:
+    """Returns paths, and in the place of several in one folder that folder, unless it is one at the top."""
+    folders = [posixpath.dirname(path) for path in paths]
+    inside = Counter(folders)
+    pairs = zip(paths, folders, strict=True)
+    return list(dict.fromkeys(folder if inside[folder] > 1 and "/" in folder else path for path, folder in pairs))
 
 
 def only_below(commits: Iterable[Commit], paths: Sequence[str]) -> Iterator[Commit]:

@@ -1,4 +1,4 @@
-"""Which commits changed some folders that stand among very many others, found without comparing all of those.
+"""Which commits changed some files and folders that stand among very many others, found without comparing all of those.
 
 ``git log -- FOLDER`` goes through the names beside a folder one by one, in two trees for each commit: the last of 2 000
 models takes it six times as long as the first.  Here Git says which trees there were, and what they say of the
@@ -7,6 +7,7 @@ folders is read from how they are stored (``tree_deltas``): in the same time for
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import TypeAlias
 from mreg.core.history.timeline import Commit
 from mreg.errors import GitError
 from mreg.stores.git.baseline import read_commits
-from mreg.stores.git.covering import only_below
+from mreg.stores.git.covering import cover, only_below
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import GitRunner
 from mreg.stores.git.tree_deltas import find_entries
@@ -36,78 +37,80 @@ _PLAIN = re.compile(r"(?!\.{0,2}(?:/|$))[^\n/]+(?:/(?!\.{0,2}(?:/|$))[^\n/]+)*")
 """A path that means the same behind a colon."""
 
 _Said: TypeAlias = object
-"""What a commit says of the folders; what says the same is equal."""
+"""What a commit says of the paths; what says the same is equal."""
 
 
-def find_changed(repo: GitRepository, tip: str, folders: Iterable[str], *, is_first_parent: bool) -> list[str] | None:
-    """Returns the commits that changed some folders, and maybe others, in the order of ``git log``: newest first.
+def find_changed(repo: GitRepository, tip: str, paths: Sequence[str], *, is_first_parent: bool) -> list[str] | None:
+    """Returns the commits that changed some paths, and maybe others, in the order of ``git log``: newest first.
 
     ``None`` where that finds them as soon: it has to go through less than 8 KiB to be at the names, some 200 models.
 
     Args:
         repo: The repository.
         tip: The newest commit; it is taken that the folders of others are as large.
-        folders: Their paths.
+        paths: Files and folders.
         is_first_parent: Only first parents are followed, and what a merge brings is its change; else all are, and a
             merge changes nothing.
 
     Raises:
         GitError: A tree is missing, or cannot be read.
     """
-    wanted = _by_parent(folders)
+    wanted = _by_folder(paths)
+    top = [os.fsdecode(name) for name in wanted.pop("", [])]
     if not _is_far(repo, tip, wanted):
         return None
+    only = ["--first-parent"] if is_first_parent else ["--full-history"]
+    known = set(repo.runner.run("rev-list", *only, tip, "--", *top).split()) if top else set()
     said: dict[bytes, _Said] = {_NOTHING: tuple((None,) * len(names) for names in wanted.values())}
     waiting: list[tuple[int, bytes, bytes]] = []
     found: list[tuple[int, bytes]] = []
     numbers = count()
-    walk = _walk(repo.runner, tip, is_first_parent=is_first_parent)
+    walk = _walk(repo.runner, tip, *only)
     while commits := list(islice(walk, PIECE)):
         trees = [tree for tree, *_ in commits]
         said.update(zip((oid for _, oid, *_ in commits), _look(repo.runner, trees, wanted), strict=True))
         for (_, oid, *parents), number in zip(commits, numbers, strict=False):
-            if is_first_parent or len(parents) < 2:  # noqa: PLR2004 - a merge
+            if oid in known:
+                found.append((number, oid))
+            elif is_first_parent or len(parents) < 2:  # noqa: PLR2004 - a merge
                 waiting.append((number, oid, parents[0] if parents else _NOTHING))
         found += [(number, oid) for number, oid, parent in waiting if parent in said and said[oid] != said[parent]]
         waiting = [each for each in waiting if each[2] not in said]
     return [oid.decode() for _, oid in sorted(found)]
 
 
-def read_changed(
-    repo: GitRepository, oids: Sequence[str], folders: Sequence[str], paths: Sequence[str]
-) -> Iterator[Commit]:
-    """Yields those of some commits that changed some paths, which are in some folders, with no other change."""
+def read_changed(repo: GitRepository, oids: Sequence[str], paths: Sequence[str]) -> Iterator[Commit]:
+    """Yields those of some commits that changed some paths, with no other change."""
     for at in range(0, len(oids), _AT_ONCE):
-        commits = read_commits(repo, oids[at : at + _AT_ONCE], folders)
+        commits = read_commits(repo, oids[at : at + _AT_ONCE], cover(paths))
         yield from (commit for commit in only_below(commits, paths) if commit.changes)
 
 
 def _is_far(repo: GitRepository, tip: str, wanted: Mapping[str, Sequence[bytes]]) -> bool:
     """Returns whether Git has to go through many names to be at those that are wanted; one Git call."""
-    if not all(parent and _PLAIN.fullmatch(parent) for parent in wanted):
+    if not all(_PLAIN.fullmatch(folder) for folder in wanted):
         return False
     way = 0
-    contents = repo.read([f"{tip}:{parent}" for parent in wanted])
+    contents = repo.read([f"{tip}:{folder}" for folder in wanted])
     for content, names in zip(contents, wanted.values(), strict=True):
         places = [(content or b"").find(b" %s\0" % name) for name in names]
         way += sum(len(content or b"") if place < 0 else place for place in places)
     return way >= FAR
 
 
-def _by_parent(folders: Iterable[str]) -> dict[str, list[bytes]]:
-    """Returns the names of folders by the path of the folder that they are in."""
+def _by_folder(paths: Iterable[str]) -> dict[str, list[bytes]]:
+    """Returns the names of files and folders by the path of the folder that they are in."""
     names: dict[str, list[bytes]] = {}
-    for folder in dict.fromkeys(folders):
-        parent, name = posixpath.split(folder)
-        names.setdefault(parent, []).append(name.encode("utf-8", "surrogateescape"))
+    for path in dict.fromkeys(paths):
+        folder, name = posixpath.split(path)
+        names.setdefault(folder, []).append(os.fsencode(name))
     return names
 
 
-def _walk(runner: GitRunner, tip: str, *, is_first_parent: bool) -> Iterator[list[bytes]]:
+def _walk(runner: GitRunner, tip: str, *options: str) -> Iterator[list[bytes]]:
     """Yields tree, id and parents of each commit, as Git comes to them."""
-    only = ["--first-parent"] if is_first_parent else []
     rest = b""
-    for piece in runner.stream("log", *only, "--no-decorate", "--format=%T %H %P", tip, "--"):
+    for piece in runner.stream("log", *options, "--no-decorate", "--format=%T %H %P", tip, "--"):
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             yield line.split()
@@ -116,10 +119,10 @@ def _walk(runner: GitRunner, tip: str, *, is_first_parent: bool) -> Iterator[lis
 def _look(runner: GitRunner, trees: Sequence[bytes], wanted: Mapping[str, Sequence[bytes]]) -> Iterator[_Said]:
     """Yields what each of some trees says of the folders."""
     columns = []
-    for parent, names in wanted.items():
+    for folder, names in wanted.items():
         ids: list[bytes | None] = [*trees]
-        for name in parent.split("/"):
-            ids = _go_down(runner, ids, name.encode("utf-8", "surrogateescape"))
+        for name in folder.split("/"):
+            ids = _go_down(runner, ids, os.fsencode(name))
         there = list(dict.fromkeys(each for each in ids if each is not None))
         # Where most are stored as a whole, any change in there counts, and Git looks at it.
         is_quick = _are_differences(runner, there)

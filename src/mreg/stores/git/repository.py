@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from mreg.core.history.timeline import Commit, FileChange
 from mreg.core.watching import Watcher
 from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
-from mreg.stores.git.covering import cover, only_below
+from mreg.stores.git.covering import cover, gather, only_below
 from mreg.stores.git.discovery import ID_BYTES, Place, discover, quarantine
 from mreg.stores.git.objects import Identity, empty_tree
 from mreg.stores.git.parsing import (
@@ -179,12 +178,11 @@ class GitRepository:
         self, tip: str, paths: Sequence[str], *, since: str | None = None, is_whole: bool = False
     ) -> Iterator[Commit]:
         """Yields what ``log`` returns, newest first, while Git is still at it: neither holds all of them."""
-        folders = list(dict.fromkeys(posixpath.dirname(path) for path in paths))
-        changed = None if since or is_whole else self._look_at_trees(tip, folders, is_first_parent=True)
+        changed = None if since or is_whole else self._look_at_trees(tip, gather(paths), is_first_parent=True)
         if changed is not None:
             from mreg.stores.git.first_look import read_changed  # noqa: PLC0415 - as below
 
-            yield from read_changed(self, changed, folders, paths)
+            yield from read_changed(self, changed, paths)
             return
         asked = paths if is_whole else cover(paths)
         log = parse_log_pieces(self.runner.stream(*log_command(tip, asked, since=since, is_whole=is_whole)))
@@ -210,14 +208,14 @@ class GitRepository:
         out = self.runner.run(*ADDED, *asked, "--", *folders, stdin=_lines(changed or ()))
         return parse_added(out, f"/{under}/")
 
-    def _look_at_trees(self, tip: str, folders: Sequence[str], *, is_first_parent: bool) -> list[str] | None:
-        """Returns the commits that changed some folders, and maybe others, where ``git log`` would need long."""
+    def _look_at_trees(self, tip: str, paths: Sequence[str], *, is_first_parent: bool) -> list[str] | None:
+        """Returns the commits that changed some paths, and maybe others, where ``git log`` would need long."""
         packs = (self.common_dir / "objects" / "pack").glob("*.idx")
         if sum(each.stat().st_size for each in packs) < LONG:
             return None
         from mreg.stores.git.first_look import find_changed  # noqa: PLC0415 - most histories are short
 
-        return find_changed(self, tip, folders, is_first_parent=is_first_parent)
+        return find_changed(self, tip, paths, is_first_parent=is_first_parent)
 
     def is_linear(self, tip: str) -> bool:
         """Returns whether no commit up to one is a merge, in one Git call."""
