@@ -15,6 +15,7 @@ import pytest
 from mreg import Action, Registry
 from mreg.core.review.review import Review
 from mreg.errors import ConflictError, IncompleteHistoryError, NotFoundError, RefusedError, UsageError
+from mreg.render.columns import render_columns
 from mreg.stores.git.runner import Completed, GitRunner
 from tests.conftest import Git, Mreg
 from tests.registry.world import World as Signed
@@ -357,13 +358,19 @@ def test_check_of_settings_goes_by_those_of_the_base(world: World, git: Git) -> 
 
 @pytest.mark.parametrize(
     ("text", "code", "line"),
-    [("schema: 1\nstagess: {}\n", "policy-unreadable", 2), (None, "policy-deleted", None)],
+    [
+        ("schema: 1\nstagess: {}\n", "policy-unreadable", 2),
+        ("schema: [\n", "policy-unreadable", 2),
+        (None, "policy-deleted", None),
+    ],
 )
 def test_check_of_settings_that_cannot_be(world: World, text: str | None, code: str, line: int | None) -> None:
     world.checkout("-b", "feature")
     world.commit({"registry.yaml": text})
-    (fault,) = world.registry.check().complaints
+    review = world.registry.check()
+    (fault,) = review.complaints
     assert (fault.code, fault.place, fault.line) == (code, "registry.yaml", line)
+    assert "no setting changes" not in render_columns(review)
 
 
 def test_check_of_the_first_registry_asks_nothing(repo: Path, git: Git, tmp_path: Path) -> None:

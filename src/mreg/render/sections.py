@@ -225,7 +225,7 @@ def _settings_blocks(settings: SettingsReview) -> Iterator[Facts | Grid]:
         (each.gate, Cell(f"{_OUTCOMES[each.outcome].text}{f': {each.why}' if each.why else ''}"))
         for each in settings.findings
     ]
-    if not settings.changes:
+    if settings.is_there and not settings.changes:
         facts.append(("settings", Cell("no setting changes: comments and layout alone")))
     yield Facts("", tuple(facts))
     rows = tuple((Cell.code(each.key), _setting(each.old), _setting(each.new)) for each in settings.changes)

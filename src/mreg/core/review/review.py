@@ -114,6 +114,8 @@ class SettingsReview(Struct, frozen=True):
     actors: tuple[Actor, ...] = ()
     """Everyone who changed the file."""
     findings: tuple[GateFinding, ...] = ()
+    is_there: bool = True
+    """False where it would be deleted, or no YAML: then nobody knows what it changes."""
 
 
 class GivenApproval(Struct, frozen=True):

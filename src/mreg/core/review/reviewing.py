@@ -223,7 +223,7 @@ class _Reviewer(Struct):
         actors = self.difference.editors(SETTINGS_FILE, self.policy.people)
         changes = compare_settings(found.old or {}, found.new) if found.new is not None else ()
         findings = tuple(self._judge_roles("owners", self.policy.owners, actors))
-        return SettingsReview(SETTINGS_FILE, changes, actors, findings)
+        return SettingsReview(SETTINGS_FILE, changes, actors, findings, is_there=found.new is not None)
 
     def _settings_faults(self) -> Iterator[Fault]:
         found = self.difference.settings
