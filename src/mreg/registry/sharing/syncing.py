@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shlex
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 
 from msgspec import Struct
@@ -134,17 +134,16 @@ class Syncing(Struct, frozen=True):
             upstream.fetch_tags(names)
         tagger = Tagger(reader, publisher)
         ahead = find_ahead(self.repo, settings.branch, settings.tip)
-        found = survey(reader, tagger, settings.tip, layout, ahead=ahead)
+        found = survey(reader, tagger, settings.tip, layout, ahead=ahead, build=not self.dry_run)
         plan = found.plan
         created = tuple(tag.name for tag in plan.missing)
         blocked: tuple[Finding, ...] = ()
         if not self.dry_run:
-            updates = tagger.build(plan, found.timeline, layout)
-            created = tuple(update.ref.removeprefix(_TAGS) for update in updates)
+            created = tuple(update.ref.removeprefix(_TAGS) for update in found.updates)
             # What is wrong here does not go where nobody can take it back.
             wrong = {finding.place.removeprefix(_TAGS) for finding in plan.findings}
             right = [name for name in names if name not in wrong]
-            blocked = self._publish(publisher, settings, updates, right, upstream)
+            blocked = self._publish(publisher, settings, found.updates, right, upstream)
         return SyncReport(
             created=created,
             present=plan.present,
@@ -159,7 +158,7 @@ class Syncing(Struct, frozen=True):
         self,
         publisher: Publisher,
         settings: Settings,
-        updates: list[RefUpdate],
+        updates: Sequence[RefUpdate],
         names: list[str],
         upstream: Upstream | None,
     ) -> tuple[Finding, ...]:

@@ -60,6 +60,10 @@ class Tagger:
         self._reader = reader
         self._publisher = publisher
 
+    def reading(self, reader: Reader) -> Tagger:
+        """Returns the same with another memory of what was read."""
+        return Tagger(reader, self._publisher)
+
     def plan(
         self,
         timeline: Timeline,
