@@ -131,6 +131,7 @@ def test_options_that_make_no_sense(repo: Path, mreg_here: Mreg, args: tuple[str
         (("--remote", "azure://"), "names no container"),
         (("--remote", "ssh://ada@/srv/models"), "names no host"),
         (("--remote", "s3:models/n"), "did you mean s3://models/n?"),
+        (("--remote", "URL"), "URL stands for the address of the DVC remote, and is none"),
         (("--remote", "S3:/models/n"), "did you mean s3://models/n?"),
         (("--remote", "ada@host:/srv/models"), "did you mean ssh://ada@host/srv/models?"),
         (("--remote", "--endpoint-url=https://minio.example.com"), "which is an option"),

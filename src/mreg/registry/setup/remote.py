@@ -81,8 +81,14 @@ def _refuse_slips(path: str, directory: Path) -> None:
     """Refuses what would be a folder of a name that nobody gives one, unless it is there; ``./`` makes it one.
 
     Raises:
-        UsageError: It looks like an option, a URL without its slashes, or a place as scp has it.
+        UsageError: It is the word that stands for a URL in hints, an option, a URL without its slashes, or a place as
+            scp has it.
     """
+    if path == "URL" and not (directory / path).exists():
+        raise UsageError(
+            "URL stands for the address of the DVC remote, and is none",
+            hint="mreg init --remote s3://bucket/path   # or a directory",
+        )
     if path.startswith("-"):
         raise UsageError(
             f"--remote needs a URL or a path, and {path!r} follows it, which is an option",
