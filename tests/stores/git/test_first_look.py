@@ -24,19 +24,25 @@ PARTS = ("versions", "stages", "approvals")
 WANTED = ("model-07", "a", "team", "absent")
 """Folders that are looked for; one is also the end of another's name, and one comes and goes as other things."""
 Authors = dict[tuple[str, str], frozenset[str]]
+WILD = 0.2
+"""So many merges has a history that also begins anew, and goes on from older commits."""
 NEVER = 1 << 60
 
 
-def grow(repo: Path, git: Git, chance: random.Random, commits: int, digits: int = 40) -> list[str]:
+def grow(
+    repo: Path, git: Git, chance: random.Random, commits: int, *, digits: int = 40, merges: float = WILD
+) -> list[str]:
     """Makes a history with all that Git can hold, and gives its commits, oldest first."""
-    stream = b"".join(_commit(chance, number, digits) for number in range(commits))
+    stream = b"".join(_commit(chance, number, digits, merges) for number in range(commits))
     subprocess.run(["git", "fast-import", "--quiet", "--force"], input=stream, cwd=repo, check=True)
     return git("rev-parse", *(f"c{number}" for number in range(commits)), cwd=repo).split("\n")
 
 
-def _commit(chance: random.Random, number: int, digits: int) -> bytes:
-    parents = [] if number == 0 or chance.random() < 0.03 else [max(0, number - chance.choice((1, 1, 1, 2, 5)))]
-    if parents and chance.random() < 0.2:
+def _commit(chance: random.Random, number: int, digits: int, merges: float) -> bytes:
+    is_wild = merges == WILD
+    back = chance.choice((1, 1, 1, 2, 5)) if is_wild else 1
+    parents = [] if number == 0 or (chance.random() < 0.03 and is_wild) else [max(0, number - back)]
+    if parents and chance.random() < merges:
         parents.append(chance.randrange(number))
     lines = [f"commit refs/heads/c{number}", f"mark :{number + 1}"]
     time = 1_700_000_000 + chance.choice((number, number, number // 4, -number)) * 60
@@ -130,7 +136,7 @@ def origin(tmp_path: Path, git: Git) -> Path:
     """A repository whose tip has 120 commits behind it, stored as differences."""
     folder = tmp_path / "origin"
     git("init", "--quiet", str(folder))
-    tip = grow(folder, git, random.Random(5), 120)[-1]
+    tip = grow(folder, git, random.Random(5), 120, merges=0.05)[-1]
     git("update-ref", "refs/heads/main", tip, cwd=folder)
     git("config", "uploadpack.allowFilter", "true", cwd=folder)
     git("repack", "-adfq", "--depth=6", "--window=30", cwd=folder)
@@ -187,6 +193,29 @@ def test_first_look_without_a_tree_is_an_error(which: str, origin: Path, git: Gi
     (origin / ".git" / "objects" / oid[:2] / oid[2:]).unlink()
     with pytest.raises(GitError):
         GitRepository(origin).log("main", ["registry/model-07/stages"])
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("merges", [0, 0.1])
+def test_first_look_once_serves_both_log_and_authors(
+    merges: float, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("init", "--quiet", str(tmp_path / "r"))
+    commits = grow(tmp_path / "r", git, random.Random(4), 90, merges=merges)
+    git("repack", "-adfq", cwd=tmp_path / "r")
+    trace = tmp_path / "trace"
+    for old, new in ((80, 89), (89, 80), (85, 85)):
+        monkeypatch.setattr(repository, "LONG", 0)
+        place = GitRepository(tmp_path / "r")
+        place.log(commits[old], [f"registry/model-07/{part}" for part in PARTS])
+        monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
+        found = place.authors_of(commits[new], ["registry/model-07"], under="approvals")
+        monkeypatch.delenv("GIT_TRACE2_EVENT")
+        monkeypatch.setattr(repository, "LONG", NEVER)
+        assert found == place.authors_of(commits[new], ["registry/model-07"], under="approvals")
+        assert found
+        assert ("pack-objects" in trace.read_text()) == (old > new or not place.is_linear(commits[new]))
+        trace.unlink()
 
 
 @pytest.mark.usefixtures("eager")

@@ -58,6 +58,8 @@ class GitRepository:
         self.object_format, self.is_bare = place.object_format, place.is_bare
         options = [f"--git-dir={self.git_dir}"] + ([f"--work-tree={self.worktree}"] if self.worktree else [])
         self.runner = GitRunner(self.worktree or self.git_dir, options=options, env=quarantine(self.common_dir))
+        self._looked: dict[tuple[str, ...], tuple[str, list[str]]] = {}
+        """Commits that changed some paths, and up to which one."""
         self.watcher: Watcher | None = None
         """Is told what writers go through."""
 
@@ -213,9 +215,15 @@ class GitRepository:
         packs = (self.common_dir / "objects" / "pack").glob("*.idx")
         if sum(each.stat().st_size for each in packs) < LONG:
             return None
-        from mreg.stores.git.first_look import find_changed  # noqa: PLC0415 - most histories are short
+        from mreg.stores.git.first_look import add_newer, find_changed  # noqa: PLC0415 - most histories are short
 
-        return find_changed(self, tip, paths, is_first_parent=is_first_parent)
+        known = None if is_first_parent else self._looked.get(tuple(paths))
+        found = add_newer(self, known[1], known[0], tip) if known else None
+        if found is None:
+            found = find_changed(self, tip, paths, is_first_parent=is_first_parent)
+        if is_first_parent and found is not None and _OID.fullmatch(tip):
+            self._looked[tuple(paths)] = tip, found
+        return found
 
     def is_linear(self, tip: str) -> bool:
         """Returns whether no commit up to one is a merge, in one Git call."""

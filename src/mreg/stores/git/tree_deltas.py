@@ -140,6 +140,7 @@ class _Pack:
         self._file, self._id_bytes = file, id_bytes
         end = file.seek(0, 2) - id_bytes
         self._ends = dict(zip(offsets, [*offsets[1:], end], strict=True))
+        self._last = (-1, b"")
 
     def read(self, names: Sequence[bytes]) -> Iterator[Entries]:
         """Yields what each tree says of some names."""
@@ -178,14 +179,17 @@ class _Pack:
         return base, zlib.decompress(data[at:])
 
     def _content(self, offset: int) -> bytes:
+        """Returns the whole object; it remembers that, since the next one often differs from it."""
         deltas = []
-        base, body = self._open(offset)
-        while base is not None:
+        at: int | None = offset
+        while at is not None and at != self._last[0]:
+            at, body = self._open(at)
             deltas.append(body)
-            base, body = self._open(base)
+        content = deltas.pop() if at is None else self._last[1]
         for delta in reversed(deltas):
-            body = b"".join(body[part] if isinstance(part, slice) else part for part in _parts(delta))
-        return body
+            content = b"".join(content[part] if isinstance(part, slice) else part for part in _parts(delta))
+        self._last = offset, content
+        return content
 
 
 def _parts(delta: bytes) -> list[bytes | slice]:
