@@ -114,6 +114,15 @@ def test_verify_seal_with_other_bytes(world: World, tmp_path: Path) -> None:
     assert world.faults() == [("tag-off-branch", "refs/tags/churn@v5.0.0")]
 
 
+def test_verify_seals_of_one_commit_whose_tags_are_judged_in_pieces(world: World) -> None:
+    newest = RECORD.replace("v2", "v4")  # whose bytes the tree has, as it has those of its copies
+    numbers = (5, 6, 7, 8)
+    same = {newest.replace("v4", f"v{number}"): world.read(newest).replace("v4", f"v{number}") for number in numbers}
+    world.commit(same)
+    world.registry.sync()
+    assert world.faults() == []
+
+
 # Files.
 
 

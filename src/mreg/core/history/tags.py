@@ -72,6 +72,11 @@ class DerivedTag(Struct, frozen=True):
     """Seconds since 1970-01-01T00:00:00Z."""
     message: str
 
+    @property
+    def commit(self) -> str:
+        """The id of the commit that calls for it."""
+        return self.event.commit if isinstance(self.event, Transition) else self.event.commit.oid
+
 
 def version_tag(model: ModelName, version: Version) -> str:
     """Returns the name of a version's tag."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from mreg.core.history.record import Record
-from mreg.core.history.tags import tags_of
+from mreg.core.history.tags import DerivedTag, tags_of
 from mreg.core.history.timeline import Commit, Event, Finding
 from mreg.core.layout import SETTINGS_FILE, Layout
 from mreg.core.names import ModelName, StageName
@@ -38,7 +38,7 @@ __all__ = ["Auditing", "audit", "verify"]
 _FETCH = "git fetch --unshallow --tags   # in GitHub Actions: actions/checkout with fetch-depth: 0"
 
 
-BATCH = 2048
+BATCH = 1024
 """Tags that are read at once."""
 
 
@@ -140,8 +140,7 @@ class Auditing(Struct):
         """Returns what is wrong with commits, tags and what hides them, and tags that no fault is for now."""
         tip, auditor = self.settings.tip, replay.auditor
         with uncollected():
-            derived = tags_of(_tell(events, audits))
-            while batch := list(islice(derived, BATCH)):
+            for batch in _batches(tags_of(_tell(events, audits))):
                 for audit in audits:
                     audit.add(batch)
             if replay.gaps:
@@ -259,6 +258,18 @@ def _tell(events: Iterable[Event], audits: Sequence[TagAudit]) -> Iterator[Event
         for audit in audits:
             audit.note(event)
         yield event
+
+
+def _batches(tags: Iterable[DerivedTag]) -> Iterator[list[DerivedTag]]:
+    """Yields some tags at a time; those of one commit together, for one of them may be why another points elsewhere."""
+    batch: list[DerivedTag] = []
+    for tag in tags:
+        if len(batch) >= BATCH and tag.commit != batch[-1].commit:
+            yield batch
+            batch = []
+        batch.append(tag)
+    if batch:
+        yield batch
 
 
 def _without(digests: Mapping[str, bytes], names: Iterable[str]) -> dict[str, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Mapping, Sequence
+from io import BytesIO
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -82,14 +83,15 @@ class Noting:
     def __init__(self, repo: GitRepository, layout: Layout, after: Baseline | None = None) -> None:
         """Begins after what was found clean before, or with the first commit."""
         self._repo, self._layout, self._after = repo, layout, after
-        self._commits = bytearray(after.commits if after else b"")
+        self._commits = BytesIO()  # gives its bytes without a copy
+        self._commits.write(after.commits if after else b"")
         touched = after.touched.items() if after else ()
         self._touched = {model: array("Q", places) for model, places in touched}
 
     def take(self, commits: Sequence[Commit]) -> Sequence[Commit]:
         """Takes the next commits, and gives them back."""
-        for at, commit in enumerate(commits, len(self._commits) // self._repo.id_bytes):
-            self._commits += bytes.fromhex(commit.oid)
+        for at, commit in enumerate(commits, self._commits.tell() // self._repo.id_bytes):
+            self._commits.write(bytes.fromhex(commit.oid))
             for model in _models_of(commit, self._layout):
                 self._touched.setdefault(model, array("Q")).append(at)
         return commits
@@ -105,7 +107,7 @@ class Noting:
         if build:
             at = int(now(self._repo).timestamp())
             whole_at = self._after.whole_at if self._after else at
-            made = Baseline(build, bytes(self._commits), self._touched, dict(tags), is_linear, at, whole_at)
+            made = Baseline(build, self._commits.getvalue(), self._touched, dict(tags), is_linear, at, whole_at)
             save_baseline(self._repo, made)
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from mreg.core.history.record import Record
 from mreg.core.history.tags import DerivedTag
-from mreg.core.history.timeline import AdoptedTag, Appearance, Commit, Event, Standing, Timeline, Transition
+from mreg.core.history.timeline import AdoptedTag, Appearance, Event, Standing, Timeline, Transition
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName, Version
 from mreg.core.review.audited import AuditFault
@@ -166,15 +166,14 @@ class TagAudit:
         self._follow([tag.event for tag in derived if isinstance(tag.event, Appearance)])
         wanted: dict[str, _Wanted] = {}
         for tag in derived:
-            key, by = (tag.model, tag.version), tag.event.commit
-            commit = by.oid if isinstance(by, Commit) else by
+            key = (tag.model, tag.version)
             adopted = self._adopted[key].adopted if isinstance(tag.event, Appearance) and key in self._adopted else None
             if adopted:
-                self._registered[adopted.tag] = _Wanted(commit, adopted.commit or None)
+                self._registered[adopted.tag] = _Wanted(tag.commit, adopted.commit or None)
             else:
                 oid = self._targets.get(tag.model, {}).get(tag.version)
                 target = oid.hex() if oid else None
-                wanted[tag.name] = _Wanted(commit, target, tag, is_required=target is not None)
+                wanted[tag.name] = _Wanted(tag.commit, target, tag, is_required=target is not None)
         for name, each in wanted.items():
             if name not in self._tags.left:
                 self._miss(name, each)
