@@ -118,6 +118,29 @@ def test_list_of_a_stage_leaves_out_all_other_versions(churn: Path, mreg_here: M
     assert "stage 'prod' is not declared in registry.yaml" in unknown.err
 
 
+def test_list_of_a_folder_has_the_models_below_it(churn: Path, model: Path, mreg_here: Mreg) -> None:
+    for name in ("fraud/eu", "fraud/us/cards", "fraudulent"):
+        mreg_here("register", name, str(model), check=0)
+    mreg_here("promote", "fraud/eu@v1", "production", "--reason", "first", check=0)
+    mreg_here("list", "--versions", check=0)
+    names = [each["model"] for each in document(mreg_here, "list", "fraud/")["models"]]
+    assert names == ["fraud/eu", "fraud/us/cards"]
+    assert (
+        document(mreg_here, "list", "fraud/", "--at", "main")["models"]
+        == document(mreg_here, "list", "fraud/")["models"]
+    )
+    assert [each["model"] for each in document(mreg_here, "list", "fraud/us/")["models"]] == ["fraud/us/cards"]
+    found = document(mreg_here, "list", "fraud/", "--versions")
+    assert [each["model"] for each in found["versions"]] == names
+    assert found["model"] is None
+    found = document(mreg_here, "list", "fraud/", "--stage", "production")
+    assert [(each["model"], each["version"]) for each in found["versions"]] == [("fraud/eu", "v1.0.0")]
+    for folder, hint in (("fruad/", "mreg list fraud/"), ("churn/", "mreg list"), ("fraud/eu/", "mreg list fraud/")):
+        refused = mreg_here("list", folder, check=4)
+        assert refused.err == f"error: no model is below {folder}\nhint: {hint}\n"
+    assert "model" in mreg_here("list", "//", check=2).err
+
+
 def test_list_of_versions_tells_a_stage_that_cannot_be_read(churn: Path, mreg_here: Mreg, git: Git) -> None:
     (churn / "registry/churn/stages/production.yaml").write_text("version: [\n")
     git("commit", "--quiet", "--all", "--message=Spoil")
@@ -145,6 +168,14 @@ def test_show_json_keeps_its_contract(churn: Path, mreg_here: Mreg, git: Git) ->
     assert (len(artifact["sha256"]), artifact["md5"]) == (64, "12ed949026e0f5501e92364db76ea73e")
     # The newest commit that is no change of a model, and so not that of v1.
     assert found["code"]["commit"] == git("log", "-1", "--format=%H", "--grep=Declare the metrics", "main")
+
+
+def test_history_of_a_stage_needs_no_model(churn: Path, mreg_here: Mreg) -> None:
+    everything = document(mreg_here, "history")
+    assert document(mreg_here, "history", "--stage", "production") == everything
+    assert document(mreg_here, "history", "churn", "--stage", "production") == everything
+    assert document(mreg_here, "history", "--stage", "staging")["transitions"] == []
+    assert "two stages" in mreg_here("history", "churn", "production", "--stage", "staging", check=2).err
 
 
 def test_history_json_keeps_its_contract_newest_first(churn: Path, mreg_here: Mreg, git: Git) -> None:

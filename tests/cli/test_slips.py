@@ -68,7 +68,7 @@ OTHERS = [
     ("best", "mreg best --help"),
     ("promot churn@v1 production", "mreg --help"),
     ("add churn", "mreg register --help"),
-    ("history --stage production", "mreg history --help"),
+    ("history --stages production", "mreg history --help"),
     ("compare churn --to v2", "mreg compare --help"),
     ("history ls status log", "mreg history --help"),
 ]

@@ -15,7 +15,7 @@ from mreg.core.history.record import Dataset
 from mreg.core.text import check_line
 from mreg.errors import UsageError
 
-__all__ = ["as_approvers", "as_choice", "as_dataset", "as_moment", "as_path", "as_texts", "as_when"]
+__all__ = ["as_approvers", "as_choice", "as_dataset", "as_directions", "as_moment", "as_path", "as_texts", "as_when"]
 
 EnumT = TypeVar("EnumT", bound=Enum)
 
@@ -61,6 +61,15 @@ def as_approvers(values: str | Sequence[str]) -> tuple[str, ...]:
     for name in names:
         once.setdefault(name.casefold(), name)
     return tuple(once.values())
+
+
+def as_directions(higher: str | Sequence[str], lower: str | Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Returns the metrics of which more, and of which less is better.
+
+    Raises:
+        UsageError: They are no texts.
+    """
+    return {"higher": as_texts(higher, "higher"), "lower": as_texts(lower, "lower")}
 
 
 def as_moment(value: datetime | str | None, what: str) -> datetime | None:

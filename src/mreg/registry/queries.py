@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 from mreg.core.history.record import Record
 from mreg.core.history.state import RegistryState
 from mreg.core.history.timeline import Standing, Transition
-from mreg.core.names import ARCHIVED, ModelName, Selector, StageName, parse_model_name, parse_selector, parse_stage_name
+from mreg.core.names import ARCHIVED, ModelName, StageName, parse_model_name, parse_selector, parse_stage_name
 from mreg.core.results import History, ModelList, VersionDetails, VersionList, VersionStream
 from mreg.core.settings.policy import Policy
 from mreg.core.versions.metrics import check_metric, override_directions
-from mreg.errors import DataError, UsageError
-from mreg.registry.arguments import as_texts, as_when
+from mreg.errors import UsageError
+from mreg.registry.arguments import as_directions, as_texts, as_when
 from mreg.registry.reading import answers
 from mreg.registry.reading.models import list_landed
 from mreg.registry.reading.reader import Reader, Settings
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mreg.core.review.gates import Scan
     from mreg.core.review.review import Review
     from mreg.core.versions.best import Choice
-    from mreg.core.versions.compare import Comparison, Subject
+    from mreg.core.versions.compare import Comparison
 
 __all__ = ["Queries"]
 
@@ -74,50 +74,67 @@ class Queries:
         """The settings in force: those at the tip of the registry branch."""
         return self.settings().policy
 
-    def list(self, *, at: str | date | None = None) -> ModelList:
+    def list(self, folder: str | None = None, *, at: str | date | None = None) -> ModelList:
         """Returns every model with its stages.
 
         Args:
+            folder: Only the models below it: with ``fraud``, ``fraud/eu`` and the like.
             at: A date (the end of that day, UTC), a time (UTC where it says no zone), or a Git revision: what was there
                 then.
 
         Raises:
-            NotFoundError: ``at`` names nothing.
+            NotFoundError: ``at`` names nothing, or there is no model below the folder.
         """
-        if at is None:
+        if at is None and folder is None:
             reader = self._reader()
             settings = reader.settings()
             return list_landed(reader, settings.tip, settings.policy)
-        _, state, _ = self._state(at=at)
+        _, state, _ = self._state(folder=folder, at=at)
         return answers.list_models(state)
 
     def versions(
-        self, model: str | None = None, *, stage: str | None = None, at: str | date | None = None
+        self,
+        model: str | None = None,
+        *,
+        folder: str | None = None,
+        stage: str | None = None,
+        at: str | date | None = None,
     ) -> VersionList:
         """Returns every version with its record, newest first, of one model or by model of all.
 
         Args:
             model: Only this model.
+            folder: Only the models below it, as in ``list``.
             stage: Only what this stage holds, or with ``archived`` what is archived.
             at: As in ``list``.
 
         Raises:
-            NotFoundError: The model is not registered, or the stage is neither declared nor used.
+            NotFoundError: The model is not registered, there is none below the folder, or the stage is neither declared
+                nor used.
+            UsageError: Both a model and a folder are named.
         """
-        return answers.list_versions(self.stream_versions(model, stage=stage, at=at))
+        return answers.list_versions(self.stream_versions(model, folder=folder, stage=stage, at=at))
 
     def stream_versions(
-        self, model: str | None = None, *, stage: str | None = None, at: str | date | None = None
+        self,
+        model: str | None = None,
+        *,
+        folder: str | None = None,
+        stage: str | None = None,
+        at: str | date | None = None,
     ) -> VersionStream:
         """Returns the same, to be taken once: what was read of one version is not kept for the next.
 
         Raises:
-            NotFoundError: The model is not registered, or the stage is neither declared nor used.
+            NotFoundError: As ``versions``.
+            UsageError: Both a model and a folder are named.
         """
+        if model is not None and folder is not None:
+            raise UsageError("a model and a folder do not go together", hint="name one of them")
         name = parse_model_name(model) if model is not None else None
         wanted = _parse_stage(stage) if stage is not None else None
-        reader, state, _ = self._state([name] if name else (), at=at)
-        return answers.stream_versions(reader, state, name, wanted)
+        reader, state, _ = self._state([name] if name else (), folder=folder, at=at)
+        return answers.stream_versions(reader, state, name, wanted, is_whole=folder is None)
 
     def show(self, selector: str, *, at: str | date | None = None) -> VersionDetails:
         """Returns all that is known of one version.
@@ -220,7 +237,7 @@ class Queries:
 
         wanted = [parse_selector(selector) for selector in selectors]
         reader, state, settings = self._state([each.model for each in wanted])
-        subjects, ways = _pick(reader, state, wanted), _as_directions(higher, lower)
+        subjects, ways = answers.pick_versions(reader, state, wanted), as_directions(higher, lower)
         return compare(subjects, settings.policy.metrics, **ways)
 
     def best(
@@ -257,7 +274,7 @@ class Queries:
             settings.policy.stage(target)
         found = answers.list_versions(answers.stream_versions(reader, state, name))
         metrics = {metric for record in answers.readable_records(found).values() for metric in record.metrics}
-        ways = _as_directions(higher, lower)
+        ways = as_directions(higher, lower)
         for metric in (*ways["higher"], *ways["lower"]):
             check_metric(metric, metrics, f"no version of {name}")
         rules = override_directions(settings.policy.metrics, **ways)
@@ -302,35 +319,24 @@ class Queries:
         return scan_artifact(self._repo, record)
 
     def _state(
-        self, models: Sequence[ModelName] = (), *, at: str | date | None = None
+        self, models: Sequence[ModelName] = (), *, folder: str | None = None, at: str | date | None = None
     ) -> tuple[Reader, RegistryState, Settings]:
         when = as_when(at)
         reader = self._reader()
         settings = reader.settings()
         commit = settings.tip if when is None else reader.commit_at(settings.tip, when)
         policy = settings.policy if when is None else reader.policy_at(commit)
+        if folder is not None:
+            name = parse_model_name(folder)
+            state = reader.state(commit, policy, [name])
+            # As below: what is not there is told by what is.
+            has_any = any(found.records for each, found in state.models.items() if each != name)
+            return reader, (state if has_any else reader.state(commit, policy)).below(name), settings
         state = reader.state(commit, policy, models)
         if not state.models.keys() >= set(models):
             # Only an unknown name pays for reading them all: the error then names the nearest.
             state = reader.state(commit, policy)
         return reader, state, settings
-
-
-def _pick(reader: Reader, state: RegistryState, wanted: Sequence[Selector]) -> list[Subject]:
-    from mreg.core.versions.compare import Subject  # noqa: PLC0415 - readers do without
-
-    keys = [(selector.model, state.select(selector)) for selector in wanted]
-    subjects = []
-    for (name, version), record in zip(keys, reader.records_of(state, keys), strict=True):
-        if isinstance(record, DataError):
-            raise record
-        model = state.models[name]
-        subjects.append(Subject(record, model.stages_of(version), archived=version in model.archived))
-    return subjects
-
-
-def _as_directions(higher: str | Sequence[str], lower: str | Sequence[str]) -> dict[str, tuple[str, ...]]:
-    return {"higher": as_texts(higher, "higher"), "lower": as_texts(lower, "lower")}
 
 
 def _parse_stage(text: str) -> StageName:

@@ -37,6 +37,15 @@ def history(
             metavar="[STAGE]", help="Only this stage, or archived.", autocompletion=completion.stages_and_archive
         ),
     ] = None,
+    in_stage: Annotated[
+        str | None,
+        typer.Option(
+            "--stage",
+            metavar="STAGE",
+            help="The same, where no model is named.",
+            autocompletion=completion.stages_and_archive,
+        ),
+    ] = None,
     output: Annotated[
         HistoryFormat, typer.Option("--format", "-f", help="How the result is written.")
     ] = HistoryFormat.TABLE,
@@ -48,9 +57,13 @@ def history(
     \b
     mreg history
     mreg history churn production
+    mreg history --stage production
     mreg history churn --format json
     mreg history --format csv
     """
+    if stage and in_stage and stage != in_stage:
+        raise typer.BadParameter(f"two stages are named: {stage} and {in_stage}")
+    stage = stage or in_stage
     registry = open_queries(context)
     if output is HistoryFormat.CSV:
         from mreg.render.csv import iter_csv

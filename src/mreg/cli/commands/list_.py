@@ -17,7 +17,11 @@ def list_(
     context: typer.Context,
     model: Annotated[
         str | None,
-        typer.Argument(metavar="[MODEL]", help="Only this model: its versions.", autocompletion=completion.models),
+        typer.Argument(
+            metavar="[MODEL]",
+            help="Only this model: its versions. With a / behind it: the models below it, such as a team's.",
+            autocompletion=completion.models,
+        ),
     ] = None,
     versions: Annotated[
         bool, typer.Option("--versions", help="The versions of all models, with their metrics.", show_default=False)
@@ -41,14 +45,17 @@ def list_(
     \b
     mreg list
     mreg list churn
+    mreg list fraud/
     mreg list --stage production
     mreg list --versions --format json
     mreg list --at 2026-11-01 --format json
     """
     registry = open_queries(context)
     policy = registry.policy
+    folder = model[:-1] if model and model.endswith("/") else None
+    model = None if folder is not None else model
     if model is None and stage is None and not versions:
-        show_result(registry.list(at=at), output, policy)
+        show_result(registry.list(folder, at=at), output, policy)
     else:
-        found = registry.stream_versions(model, stage=stage, at=at)
+        found = registry.stream_versions(model, folder=folder, stage=stage, at=at)
         show_result(found.pack() if output is OutputFormat.GITHUB else found, output, policy)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import PurePosixPath
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mreg.core.history.manifest import ArchivedMark, StageEntry
 from mreg.core.history.timeline import Finding
@@ -109,6 +111,21 @@ class RegistryState(Struct, frozen=True):
             known = [each for each, found in self.models.items() if found.records]
             raise NotFoundError(f"no model {name!r} is registered", hint=_nearest(name, known), details={"model": name})
         return state
+
+    def below(self, folder: str) -> RegistryState:
+        """Returns the models whose names begin with a folder: those below ``fraud`` are ``fraud/eu`` and the like.
+
+        Raises:
+            NotFoundError: There is none; the hint names the nearest folder that is.
+        """
+        models = {name: state for name, state in self.models.items() if name.startswith(f"{folder}/")}
+        if not any(state.records for state in models.values()):
+            folders = {str(each) for name in self.models for each in PurePosixPath(name).parents[:-1]}
+            around = [str(each) for each in PurePosixPath(folder).parents if str(each) in folders]
+            near = [*around, *get_close_matches(folder, sorted(folders), n=1)]
+            hint = f"mreg list {near[0]}/" if near else "mreg list"
+            raise NotFoundError(f"no model is below {folder}/", hint=hint, details={"folder": folder})
+        return replace(self, models=models)
 
     def select(self, selector: Selector) -> Version:
         """Returns the version that a selector names.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from mreg.core.history.record import Record
 from mreg.core.history.state import ModelState, RegistryState
 from mreg.core.history.timeline import Finding, Timeline, Transition
-from mreg.core.names import ARCHIVED, ModelName, StageName, Version
+from mreg.core.names import ARCHIVED, ModelName, Selector, StageName, Version
 from mreg.core.results import ModelList, ModelSummary, VersionDetails, VersionList, VersionStream, VersionSummary
 from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, IncompleteHistoryError
@@ -19,7 +20,18 @@ from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.records import Records, read_held, read_models
 from mreg.stores import yaml
 
-__all__ = ["list_models", "list_versions", "name_approvers", "readable_records", "show_version", "stream_versions"]
+if TYPE_CHECKING:
+    from mreg.core.versions.compare import Subject
+
+__all__ = [
+    "list_models",
+    "list_versions",
+    "name_approvers",
+    "pick_versions",
+    "readable_records",
+    "show_version",
+    "stream_versions",
+]
 
 
 def list_models(state: RegistryState) -> ModelList:
@@ -30,7 +42,12 @@ def list_models(state: RegistryState) -> ModelList:
 
 
 def stream_versions(
-    reader: Reader, state: RegistryState, model: ModelName | None = None, stage: StageName | None = None
+    reader: Reader,
+    state: RegistryState,
+    model: ModelName | None = None,
+    stage: StageName | None = None,
+    *,
+    is_whole: bool = True,
 ) -> VersionStream:
     """Returns one summary a version, newest first; of all models, by name, where none is named.
 
@@ -39,13 +56,14 @@ def stream_versions(
         state: Has the model, or all models.
         model: Only this one.
         stage: Only what it holds, or the archived versions.
+        is_whole: The state has all models.
 
     Raises:
         NotFoundError: The model is not registered, or the stage is neither declared nor used.
     """
     models = [state.model(model)] if model is not None else list(state.models.values())
     if stage is None:
-        read = read_models(reader, state, model)
+        read = read_models(reader, state, model, is_whole=is_whole)
     else:
         if stage != ARCHIVED and not any(stage in found.entries or stage in found.unreadable for found in models):
             state.policy.stage(stage)
@@ -64,6 +82,25 @@ def list_versions(stream: VersionStream) -> VersionList:
 def readable_records(versions: VersionList) -> dict[Version, Record]:
     """Returns the records that can be read, versions ascending."""
     return {each.version: each.record for each in reversed(versions.versions) if each.record}
+
+
+def pick_versions(reader: Reader, state: RegistryState, wanted: Sequence[Selector]) -> list[Subject]:
+    """Returns the versions that selectors name, to be compared; one Git call.
+
+    Raises:
+        NotFoundError: A selector names nothing.
+        DataError: A record cannot be read.
+    """
+    from mreg.core.versions.compare import Subject  # noqa: PLC0415 - readers do without
+
+    keys = [(selector.model, state.select(selector)) for selector in wanted]
+    subjects = []
+    for (name, version), record in zip(keys, reader.records_of(state, keys), strict=True):
+        if isinstance(record, DataError):
+            raise record
+        model = state.models[name]
+        subjects.append(Subject(record, model.stages_of(version), archived=version in model.archived))
+    return subjects
 
 
 def show_version(reader: Reader, state: RegistryState, tip: str, model: ModelName, version: Version) -> VersionDetails:

@@ -23,11 +23,11 @@ MANY = 100
 
 
 def read_models(
-    reader: Reader, state: RegistryState, model: ModelName | None = None
+    reader: Reader, state: RegistryState, model: ModelName | None = None, *, is_whole: bool = True
 ) -> Iterator[tuple[ModelState, Records]]:
-    """Yields one model, or all of a state that has all, with the records of its versions.
+    """Yields one model, or all of a state, with the records of its versions.
 
-    What is parsed for the tip of the registry branch is remembered.
+    What is parsed for the tip of the registry branch is remembered; of a state that has all models, no other stays.
     """
     cache = RecordCache(reader.repo.state_dir / "records")
     has_news = False
@@ -39,7 +39,7 @@ def read_models(
             has_news = True
             cache.save({name: new for name, new in readable.items() if not known.keys() >= new.keys()})
         yield from read
-    if has_news and model is None:
+    if has_news and model is None and is_whole:
         cache.forget_all_but(state.models)
 
 
