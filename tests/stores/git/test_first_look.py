@@ -246,6 +246,22 @@ def test_first_look_asks_git_as_often_for_one_as_for_several(
     assert asked == ["cat-file", "log", "cat-file", "cat-file", "pack-objects", "show-index", "log"]
 
 
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("options", [["--split"], []])
+@pytest.mark.parametrize("count", [1, 2])
+def test_log_of_one_folder_is_left_to_git_where_it_has_filters(
+    count: int, options: list[str], origin: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("commit-graph", "write", "--reachable", "--changed-paths", *options, cwd=origin)
+    place, trace = GitRepository(origin), tmp_path / "trace"
+    monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
+    found = place.log("main", [f"registry/{model}/{part}" for model in WANTED[:count] for part in PARTS])
+    assert found
+    assert ("pack-objects" in trace.read_text()) == (count > 1)
+    monkeypatch.setattr(repository, "LONG", NEVER)
+    assert found == place.log("main", [f"registry/{model}/{part}" for model in WANTED[:count] for part in PARTS])
+
+
 def test_short_history_is_told_by_git_alone(origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place, trace = GitRepository(origin), tmp_path / "trace"
     monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))

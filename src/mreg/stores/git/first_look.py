@@ -11,6 +11,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import count, islice
 from typing import TypeAlias
 
@@ -33,6 +34,8 @@ _SAMPLE = 500
 _WELL_PACKED = 8
 """So many times its size in a pack is a tree of a folder, on average; where it is less, most are stored as a whole."""
 _NOTHING = b""
+_FILTERS, _CONTENTS = b"BIDX", 128
+"""A chunk of a commit-graph, and in how many bytes it is named."""
 _PLAIN = re.compile(r"(?!\.{0,2}(?:/|$))[^\n/]+(?:/(?!\.{0,2}(?:/|$))[^\n/]+)*")
 """A path that means the same behind a colon."""
 
@@ -43,7 +46,8 @@ _Said: TypeAlias = object
 def find_changed(repo: GitRepository, tip: str, paths: Sequence[str], *, is_first_parent: bool) -> list[str] | None:
     """Returns the commits that changed some paths, and maybe others, in the order of ``git log``: newest first.
 
-    ``None`` where that finds them as soon: it has to go through less than 12 KiB to be at the names, some 330 models.
+    ``None`` where that finds them as soon: it has to go through less than 12 KiB to be at the names, some 330 models;
+    or it is one path, and the commit-graph has filters that say of nearly all commits that they did not change it.
 
     Args:
         repo: The repository.
@@ -57,7 +61,7 @@ def find_changed(repo: GitRepository, tip: str, paths: Sequence[str], *, is_firs
     """
     wanted = _by_folder(paths)
     top = [os.fsdecode(name) for name in wanted.pop("", [])]
-    if not _is_far(repo, tip, wanted):
+    if (len(paths) == 1 and _has_filters(repo)) or not _is_far(repo, tip, wanted):
         return None
     only = ["--first-parent"] if is_first_parent else ["--full-history"]
     known = set(repo.runner.run("rev-list", *only, tip, "--", *top).split()) if top else set()
@@ -97,6 +101,16 @@ def read_changed(repo: GitRepository, oids: Sequence[str], paths: Sequence[str])
     for at in range(0, len(oids), _AT_ONCE):
         commits = read_commits(repo, oids[at : at + _AT_ONCE], cover(paths))
         yield from (commit for commit in only_below(commits, paths) if commit.changes)
+
+
+def _has_filters(repo: GitRepository) -> bool:
+    """Returns whether ``git commit-graph write --changed-paths`` was run."""
+    info = repo.common_dir / "objects" / "info"
+    for path in (info / "commit-graph", *(info / "commit-graphs").glob("*.graph")):
+        with suppress(OSError), path.open("rb") as file:
+            if _FILTERS in file.read(_CONTENTS):
+                return True
+    return False
 
 
 def _is_far(repo: GitRepository, tip: str, wanted: Mapping[str, Sequence[bytes]]) -> bool:
