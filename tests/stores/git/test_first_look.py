@@ -6,6 +6,7 @@ import json
 import os
 import random
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from mreg.core.history.timeline import Commit
 from mreg.errors import GitError
 from mreg.stores.git import first_look, repository, tree_deltas
+from mreg.stores.git.first_look import find_changed
 from mreg.stores.git.objects import parse_tree
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.tree_deltas import find_entries
@@ -216,6 +218,34 @@ def test_first_look_once_serves_both_log_and_authors(
         assert found
         assert ("pack-objects" in trace.read_text()) == (old > new or not place.is_linear(commits[new]))
         trace.unlink()
+
+
+@pytest.mark.usefixtures("eager")
+def test_first_look_without_room_for_differences_is_what_git_log_says(
+    origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(origin / "nowhere"))
+    assert changed(monkeypatch, GitRepository(origin), "main", ["model-07"])
+
+
+@pytest.mark.parametrize(
+    ("paths", "is_far"),
+    [
+        (["registry/model-00"], False),
+        (["registry/model-23"], True),
+        (["registry/model-00", "registry/model-01", "registry/model-23"], True),
+        (["registry/model-23/stages"], True),
+        (["registry/nowhere"], True),
+        (["nowhere/model-23"], False),
+        (["registry", "registry.yaml"], False),
+        (["registry/../registry/model-23"], False),
+    ],
+)
+def test_first_look_is_for_what_is_far_down_a_folder(
+    paths: list[str], is_far: bool, origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_look, "FAR", 600)
+    assert (find_changed(GitRepository(origin), "main", paths, is_first_parent=True) is not None) == is_far
 
 
 @pytest.mark.usefixtures("eager")

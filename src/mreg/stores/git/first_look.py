@@ -61,7 +61,7 @@ def find_changed(repo: GitRepository, tip: str, paths: Sequence[str], *, is_firs
     """
     wanted = _by_folder(paths)
     top = [os.fsdecode(name) for name in wanted.pop("", [])]
-    if (len(paths) == 1 and _has_filters(repo)) or not _is_far(repo, tip, wanted):
+    if (len(paths) == 1 and _has_filters(repo)) or not _is_far(repo, tip, paths):
         return None
     only = ["--first-parent"] if is_first_parent else ["--full-history"]
     known = set(repo.runner.run("rev-list", *only, tip, "--", *top).split()) if top else set()
@@ -113,16 +113,24 @@ def _has_filters(repo: GitRepository) -> bool:
     return False
 
 
-def _is_far(repo: GitRepository, tip: str, wanted: Mapping[str, Sequence[bytes]]) -> bool:
-    """Returns whether Git has to go through many names to be at those that are wanted; one Git call."""
-    if not all(_PLAIN.fullmatch(folder) for folder in wanted):
+def _is_far(repo: GitRepository, tip: str, paths: Iterable[str]) -> bool:
+    """Returns whether Git has to go through many names to be at those of some paths; one Git call."""
+    steps = _by_folder(path[:end] for path in paths for end in _ends(path))
+    steps.pop("", None)
+    if not all(_PLAIN.fullmatch(folder) for folder in steps):
         return False
     way = 0
-    contents = repo.read([f"{tip}:{folder}" for folder in wanted])
-    for content, names in zip(contents, wanted.values(), strict=True):
+    contents = repo.read([f"{tip}:{folder}" for folder in steps])
+    for content, names in zip(contents, steps.values(), strict=True):
         places = [(content or b"").find(b" %s\0" % name) for name in names]
         way += sum(len(content or b"") if place < 0 else place for place in places)
     return way >= FAR
+
+
+def _ends(path: str) -> Iterator[int]:
+    """Yields where each name of a path ends."""
+    yield from (at for at, char in enumerate(path) if char == "/")
+    yield len(path)
 
 
 def _by_folder(paths: Iterable[str]) -> dict[str, list[bytes]]:
@@ -151,9 +159,10 @@ def _look(runner: GitRunner, trees: Sequence[bytes], wanted: Mapping[str, Sequen
         for name in folder.split("/"):
             ids = _go_down(runner, ids, os.fsencode(name))
         there = list(dict.fromkeys(each for each in ids if each is not None))
-        # Where most are stored as a whole, any change in there counts, and Git looks at it.
-        is_quick = _are_differences(runner, there)
-        said: Mapping[bytes, _Said] = find_entries(runner, there, names) if is_quick else {each: each for each in there}
+        said: Mapping[bytes, _Said] = {each: each for each in there}  # any change in there counts, and Git looks at it
+        if _are_differences(runner, there):
+            with suppress(GitError, OSError):  # no room for the differences; or a tree is missing, as Git will say
+                said = find_entries(runner, there, names)
         nothing = (None,) * len(names)
         columns.append([nothing if each is None else said[each] for each in ids])
     return zip(*columns, strict=True)
