@@ -38,7 +38,7 @@ __all__ = ["Auditing", "audit", "verify"]
 _FETCH = "git fetch --unshallow --tags   # in GitHub Actions: actions/checkout with fetch-depth: 0"
 
 
-BATCH = 1024
+BATCH = 2048
 """Tags that are read at once."""
 
 
