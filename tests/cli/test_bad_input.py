@@ -54,7 +54,8 @@ BAD_NAMES = [
 def test_name_outside_the_grammar_is_refused(name: str, why: str, churn: Path, model: Path, mreg_here: Mreg) -> None:
     before = snapshot(churn)
     check_refused(mreg_here("register", "--", name, "../model.bin"), 2, "is not a model name", why)
-    for words in (("history",), ("list",), ("rollback", "-m", "x", "--to", "v1")):
+    lists = [] if name.endswith("/") else [("list",)]  # else a folder of models
+    for words in (("history",), *lists, ("rollback", "-m", "x", "--to", "v1")):
         check_refused(mreg_here(*words, "--", name, *(["production"] if "rollback" in words else [])), 2, why)
     assert snapshot(churn) == before
 

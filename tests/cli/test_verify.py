@@ -199,8 +199,11 @@ def test_docs_have_every_code_of_a_fault() -> None:
         "registry/review/remote_tags.py",
     ):
         made |= set(re.findall(r'AuditFault\(\s*"([a-z-]+)"', (src / path).read_text()))
-    made |= set(re.findall(r'\("(approval-[a-z-]+)"', (src / "core" / "approvals.py").read_text()))
-    made |= {f"rule-{rule}" for rule in re.findall(r'_answer\(\s*"([a-z]+)"', (src / "core" / "gates.py").read_text())}
+    made |= set(re.findall(r'\("(approval-[a-z-]+)"', (src / "core" / "review" / "approvals.py").read_text()))
+    made |= {
+        f"rule-{rule}"
+        for rule in re.findall(r'_answer\(\s*"([a-z]+)"', (src / "core" / "review" / "gates.py").read_text())
+    }
     slugs = re.findall(r'return \("([a-z-]+)",', (src / "registry" / "review" / "tag_audit.py").read_text())
     made |= {f"tag-{slug}" for slug in slugs if slug != "unknown"}
     assert made <= told, sorted(made - told)
