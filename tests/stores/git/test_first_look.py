@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import tempfile
@@ -248,18 +247,37 @@ def test_first_look_is_for_what_is_far_down_a_folder(
     assert (find_changed(GitRepository(origin), "main", paths, is_first_parent=True) is not None) == is_far
 
 
-@pytest.mark.usefixtures("eager")
-def test_entries_are_what_git_says_of_each_tree(origin: Path, git: Git) -> None:
-    trees = git("log", "--format=%H:registry", "main", cwd=origin).split("\n")
-    place, names = GitRepository(origin), ("a", "model-07", "nowhere")
-    oids = [oid.encode() for oid in place.resolve(trees) if oid]
-    found = find_entries(place.runner, oids, [name.encode() for name in names])
-    for oid, content in zip(oids, place.read([oid.decode() for oid in oids]), strict=True):
+@pytest.mark.parametrize(("size", "trees"), [(30, 200), (2000, 12)])
+def test_entries_are_what_git_says_of_each_tree(
+    size: int, trees: int, empty_repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_deltas, "LAYOUTS", 3)
+    chance = random.Random(size)
+    pool = [f"a-model-that-has-number-{number:04}" for number in range(size * 2)]  # all as long, for one to be another
+    folder = {name: f"100644 blob {number}" for number, name in enumerate(pool[::2], 1)}
+    changing = pool[-60:]
+    feed = []
+    for _ in range(trees):
+        for _ in range(chance.choice((1, 1, 1, 2, 4))):
+            kind = chance.choice(("100644 blob", "100755 blob", "040000 tree", "160000 commit"))
+            folder[chance.choice(changing)] = f"{kind} {chance.randrange(1, 1 << 159):x}"
+            if chance.random() < 0.3:
+                folder.pop(chance.choice(changing), None)
+        feed += [f"{each.rpartition(' ')[0]} {each.rpartition(' ')[2]:0>40}\t{name}" for name, each in folder.items()]
+        feed.append("")
+    oids = git("mktree", "--missing", "--batch", input="\n".join([*feed, ""])).split("\n")
+    pack = str(empty_repo / ".git" / "objects" / "pack" / "pack")
+    git("pack-objects", "--quiet", "--depth=9", "--window=20", pack, input="\n".join([*oids, ""]))
+    git("prune-packed", "--quiet")
+    place, names = GitRepository(empty_repo), [*chance.sample(changing, 20), "nowhere"]
+    found = find_entries(place.runner, [oid.encode() for oid in oids], [name.encode() for name in names])
+    assert len(set(found.values())) >= trees // 3
+    for oid, content in zip(oids, place.read(oids), strict=True):
         there = {
-            name: os.fsencode(f"{entry.mode} {name}\0") + bytes.fromhex(entry.oid)
+            name: f"{entry.mode} {name}\0".encode() + bytes.fromhex(entry.oid)
             for name, entry in parse_tree(content or b"", place.id_bytes)
         }
-        assert found[oid] == tuple(there.get(name) for name in names)
+        assert found[oid.encode()] == tuple(there.get(name) for name in names)
 
 
 @pytest.mark.usefixtures("eager")

@@ -76,7 +76,7 @@ def find_changed(repo: GitRepository, tip: str, paths: Sequence[str], *, is_firs
         for (_, oid, *parents), number in zip(commits, numbers, strict=False):
             if oid in known:
                 found.append((number, oid))
-            elif is_first_parent or len(parents) < 2:  # noqa: PLR2004 - a merge
+            else:
                 waiting.append((number, oid, parents[0] if parents else _NOTHING))
         found += [(number, oid) for number, oid, parent in waiting if parent in said and said[oid] != said[parent]]
         waiting = [each for each in waiting if each[2] not in said]
