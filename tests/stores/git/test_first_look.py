@@ -15,7 +15,7 @@ from mreg.core.history.timeline import Commit
 from mreg.errors import GitError
 from mreg.stores.git import first_look, repository, tree_deltas
 from mreg.stores.git.first_look import find_changed
-from mreg.stores.git.objects import parse_tree
+from mreg.stores.git.objects import TreeEntry, parse_tree
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.tree_deltas import find_entries
 from tests.conftest import Git
@@ -247,7 +247,7 @@ def test_first_look_is_for_what_is_far_down_a_folder(
     assert (find_changed(GitRepository(origin), "main", paths, is_first_parent=True) is not None) == is_far
 
 
-@pytest.mark.parametrize(("size", "trees"), [(30, 200), (2000, 12)])
+@pytest.mark.parametrize(("size", "trees"), [(30, 900), (2000, 30)])
 def test_entries_are_what_git_says_of_each_tree(
     size: int, trees: int, empty_repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,29 +255,67 @@ def test_entries_are_what_git_says_of_each_tree(
     chance = random.Random(size)
     pool = [f"a-model-that-has-number-{number:04}" for number in range(size * 2)]  # all as long, for one to be another
     folder = {name: f"100644 blob {number}" for number, name in enumerate(pool[::2], 1)}
-    changing = pool[-60:]
+    changing, kinds = pool[-60:], ("100644 blob", "100755 blob", "040000 tree", "160000 commit")
     feed = []
     for _ in range(trees):
-        for _ in range(chance.choice((1, 1, 1, 2, 4))):
-            kind = chance.choice(("100644 blob", "100755 blob", "040000 tree", "160000 commit"))
-            folder[chance.choice(changing)] = f"{kind} {chance.randrange(1, 1 << 159):x}"
-            if chance.random() < 0.3:
-                folder.pop(chance.choice(changing), None)
+        for _ in range(chance.choice((1, 1, 1, 2))):
+            dice, name, number = chance.random(), chance.choice(sorted(folder)[-30:]), chance.randrange(1, 1 << 159)
+            kind, _, oid = folder[name].rpartition(" ")
+            if dice < 0.4:
+                folder[name] = f"{kind} {number:x}"
+                if dice < 0.1:  # and the mode that comes next
+                    after = min((each for each in folder if each > name), default=name)
+                    folder[after] = f"{chance.choice(kinds)} {folder[after].rpartition(' ')[2]}"
+            elif dice < 0.5:
+                folder[name] = f"{chance.choice(kinds)} {oid}"
+            elif dice < 0.7:  # in its place, and as long
+                folder.setdefault(pool[pool.index(name) - 1], folder.pop(name))
+            elif dice < 0.8:
+                del folder[chance.choice((name, max(folder)))]
+            else:
+                folder[chance.choice(changing)] = f"{chance.choice(kinds)} {number:x}"
         feed += [f"{each.rpartition(' ')[0]} {each.rpartition(' ')[2]:0>40}\t{name}" for name, each in folder.items()]
         feed.append("")
+    oids = store_trees(git, feed)
+    place, wanted = GitRepository(empty_repo), [*chance.sample(changing, 5), "nowhere"]
+    found = find_entries(place.runner, [oid.encode() for oid in oids], [name.encode() for name in wanted])
+    assert len(set(found.values())) > 1
+    for oid, content in zip(oids, place.read(oids), strict=True):
+        there = {name: _encode(name, entry) for name, entry in parse_tree(content or b"", place.id_bytes)}
+        assert found[oid.encode()] == tuple(there.get(name) for name in wanted)
+
+
+def store_trees(git: Git, feed: Sequence[str]) -> list[str]:
+    """Stores trees as differences from each other, and nothing that is in them."""
     oids = git("mktree", "--missing", "--batch", input="\n".join([*feed, ""])).split("\n")
-    pack = str(empty_repo / ".git" / "objects" / "pack" / "pack")
+    pack = ".git/objects/pack/pack"
     git("pack-objects", "--quiet", "--depth=9", "--window=20", pack, input="\n".join([*oids, ""]))
     git("prune-packed", "--quiet")
-    place, names = GitRepository(empty_repo), [*chance.sample(changing, 20), "nowhere"]
-    found = find_entries(place.runner, [oid.encode() for oid in oids], [name.encode() for name in names])
-    assert len(set(found.values())) >= trees // 3
-    for oid, content in zip(oids, place.read(oids), strict=True):
-        there = {
-            name: f"{entry.mode} {name}\0".encode() + bytes.fromhex(entry.oid)
-            for name, entry in parse_tree(content or b"", place.id_bytes)
-        }
-        assert found[oid.encode()] == tuple(there.get(name) for name in names)
+    return oids
+
+
+def _encode(name: str, entry: TreeEntry) -> bytes:
+    return f"{entry.mode} {name}\0".encode() + bytes.fromhex(entry.oid)
+
+
+@pytest.mark.parametrize("change", ["the last is gone", "the mode behind an id", "the name before an id", "one more"])
+def test_entries_of_a_tree_that_differs_little_are_its_own(change: str, empty_repo: Path, git: Git) -> None:
+    old = [f"100644 blob {number:040x}\tmodel-{number}0" for number in range(10, 60)]
+    new, name = [*old], "model-300"
+    if change == "the last is gone":
+        del new[-1]
+        name = "model-590"
+    elif change == "the mode behind an id":
+        new[19] = f"100644 blob {0xFF:040x}\tmodel-290"
+        new[20] = new[20].replace("644", "755")
+    elif change == "the name before an id":
+        new[20], name = new[20].replace(name, "model-301"), "model-301"
+    else:
+        new.append(f"100644 blob {1:040x}\tmodel-600")
+        name = "model-600"
+    oids = store_trees(git, [*old, "", *new, ""])
+    found = find_entries(GitRepository(empty_repo).runner, [oid.encode() for oid in oids], [name.encode()])
+    assert found[oids[0].encode()] != found[oids[1].encode()]
 
 
 @pytest.mark.usefixtures("eager")
