@@ -13,7 +13,7 @@ import pytest
 
 from mreg.core.history.timeline import Commit
 from mreg.errors import GitError
-from mreg.stores.git import first_look, repository, tree_deltas
+from mreg.stores.git import first_look, looks, tree_deltas
 from mreg.stores.git.first_look import find_changed
 from mreg.stores.git.objects import TreeEntry, parse_tree
 from mreg.stores.git.repository import GitRepository
@@ -82,7 +82,7 @@ def _file(path: str, content: str, mode: str = "100644") -> list[str]:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at the trees of any repository, a few commits at a time."""
-    monkeypatch.setattr(repository, "LONG", 0)
+    monkeypatch.setattr(looks, "LONG", 0)
     monkeypatch.setattr(first_look, "FAR", 0)
     monkeypatch.setattr(first_look, "PIECE", 13)
     monkeypatch.setattr(tree_deltas, "LAYOUTS", 3)
@@ -100,7 +100,7 @@ def both(
 ) -> Iterator[tuple[list[Commit], Authors]]:
     """Gives what is said of models: by a look at the trees, and by ``git log``."""
     for long in (0, NEVER):
-        monkeypatch.setattr(repository, "LONG", long)
+        monkeypatch.setattr(looks, "LONG", long)
         folders = [f"registry/{model}" for model in models]
         paths = [f"{folder}/{part}" for folder in folders for part in PARTS]
         yield (
@@ -206,13 +206,13 @@ def test_first_look_once_serves_both_log_and_authors(
     git("repack", "-adfq", cwd=tmp_path / "r")
     trace = tmp_path / "trace"
     for old, new in ((80, 89), (89, 80), (85, 85)):
-        monkeypatch.setattr(repository, "LONG", 0)
+        monkeypatch.setattr(looks, "LONG", 0)
         place = GitRepository(tmp_path / "r")
         place.log(commits[old], [f"registry/model-07/{part}" for part in PARTS])
         monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
         found = place.authors_of(commits[new], ["registry/model-07"], under="approvals")
         monkeypatch.delenv("GIT_TRACE2_EVENT")
-        monkeypatch.setattr(repository, "LONG", NEVER)
+        monkeypatch.setattr(looks, "LONG", NEVER)
         assert found == place.authors_of(commits[new], ["registry/model-07"], under="approvals")
         assert found
         assert ("pack-objects" in trace.read_text()) == (old > new or not place.is_linear(commits[new]))
@@ -244,7 +244,9 @@ def test_first_look_is_for_what_is_far_down_a_folder(
     paths: list[str], is_far: bool, origin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_look, "FAR", 600)
-    assert (find_changed(GitRepository(origin), "main", paths, is_first_parent=True) is not None) == is_far
+    assert (
+        find_changed(GitRepository(origin).runner, origin / ".git", "main", paths, is_first_parent=True) is not None
+    ) == is_far
 
 
 @pytest.mark.parametrize(("size", "trees"), [(30, 900), (2000, 30)])
@@ -344,7 +346,7 @@ def test_log_of_one_folder_is_left_to_git_where_it_has_filters(
     found = place.log("main", [f"registry/{model}/{part}" for model in WANTED[:count] for part in PARTS])
     assert found
     assert ("pack-objects" in trace.read_text()) == (count > 1)
-    monkeypatch.setattr(repository, "LONG", NEVER)
+    monkeypatch.setattr(looks, "LONG", NEVER)
     assert found == place.log("main", [f"registry/{model}/{part}" for model in WANTED[:count] for part in PARTS])
 
 

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from mreg.core.history.timeline import Commit
-from mreg.stores.git.parsing import LOG, parse_log
+from mreg.stores.git.parsing import LOG_OF_SOME, parse_log
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.sealed import load_sealed, save_sealed
 
@@ -83,17 +83,7 @@ def read_commits(repo: GitRepository, oids: Sequence[str], paths: Iterable[str])
     """Returns some commits in their order, with what each changed below some paths against its first parent."""
     if not oids:
         return []
-    out = repo.runner.run(
-        *LOG,
-        "--no-walk=unsorted",
-        "--first-parent",
-        "--sparse",  # else a merge goes that is as its second parent
-        "--diff-merges=first-parent",
-        "--stdin",
-        "--",
-        *paths,
-        stdin="".join(f"{oid}\n" for oid in oids).encode("ascii"),
-    )
+    out = repo.runner.run(*LOG_OF_SOME, *paths, stdin="".join(f"{oid}\n" for oid in oids).encode("ascii"))
     return list(parse_log(out))
 
 

@@ -13,13 +13,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count, islice
+from pathlib import Path
 from typing import TypeAlias
 
 from mreg.core.history.timeline import Commit
 from mreg.errors import GitError
-from mreg.stores.git.baseline import read_commits
 from mreg.stores.git.covering import cover, only_below
-from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.parsing import LOG_OF_SOME, parse_batch, parse_log
 from mreg.stores.git.runner import GitRunner
 from mreg.stores.git.tree_deltas import find_entries
 
@@ -43,14 +43,17 @@ _Said: TypeAlias = object
 """What a commit says of the paths; what says the same is equal."""
 
 
-def find_changed(repo: GitRepository, tip: str, paths: Sequence[str], *, is_first_parent: bool) -> list[str] | None:
+def find_changed(
+    runner: GitRunner, common_dir: Path, tip: str, paths: Sequence[str], *, is_first_parent: bool
+) -> list[str] | None:
     """Returns the commits that changed some paths, and maybe others, in the order of ``git log``: newest first.
 
     ``None`` where that finds them as soon: it has to go through less than 12 KiB to be at the names, some 330 models;
     or it is one path, and the commit-graph has filters that say of nearly all commits that they did not change it.
 
     Args:
-        repo: The repository.
+        runner: Runs Git in the repository.
+        common_dir: Its folder.
         tip: The newest commit; it is taken that the folders of others are as large.
         paths: Files and folders.
         is_first_parent: Only first parents are followed, and what a merge brings is its change; else all are, and a
@@ -61,18 +64,18 @@ def find_changed(repo: GitRepository, tip: str, paths: Sequence[str], *, is_firs
     """
     wanted = _by_folder(paths)
     top = [os.fsdecode(name) for name in wanted.pop("", [])]
-    if (len(paths) == 1 and _has_filters(repo)) or not _is_far(repo, tip, paths):
+    if (len(paths) == 1 and _has_filters(common_dir)) or not _is_far(runner, tip, paths):
         return None
     only = ["--first-parent"] if is_first_parent else ["--full-history"]
-    known = set(repo.runner.run("rev-list", *only, tip, "--", *top).split()) if top else set()
+    known = set(runner.run("rev-list", *only, tip, "--", *top).split()) if top else set()
     said: dict[bytes, _Said] = {_NOTHING: tuple((None,) * len(names) for names in wanted.values())}
     waiting: list[tuple[int, bytes, bytes]] = []
     found: list[tuple[int, bytes]] = []
     numbers = count()
-    walk = _walk(repo.runner, tip, *only)
+    walk = _walk(runner, tip, *only)
     while commits := list(islice(walk, PIECE)):
         trees = [tree for tree, *_ in commits]
-        said.update(zip((oid for _, oid, *_ in commits), _look(repo.runner, trees, wanted), strict=True))
+        said.update(zip((oid for _, oid, *_ in commits), _look(runner, trees, wanted), strict=True))
         for (_, oid, *parents), number in zip(commits, numbers, strict=False):
             if oid in known:
                 found.append((number, oid))
@@ -83,29 +86,30 @@ def find_changed(repo: GitRepository, tip: str, paths: Sequence[str], *, is_firs
     return [oid.decode() for _, oid in sorted(found)]
 
 
-def add_newer(repo: GitRepository, changed: Sequence[str], old: str, tip: str) -> list[str] | None:
+def add_newer(runner: GitRunner, changed: Sequence[str], old: str, tip: str) -> list[str] | None:
     """Returns what ``find_changed`` does of a newer commit, from what it found of first parents up to an old one.
 
     ``None`` where there are merges, whose other parents were not followed, or the one does not lead to the other.
     """
-    if not repo.is_linear(tip):
+    if runner.text("rev-list", "--min-parents=2", "--max-count=1", tip):
         return None
-    lines = repo.runner.text("rev-list", "--parents", f"{old}..{tip}").splitlines()
+    lines = runner.text("rev-list", "--parents", f"{old}..{tip}").splitlines()
     newer = [line.split(" ") for line in lines]
     leads = newer[-1][1:] == [old] if newer else old == tip
     return [*(oid for oid, *_ in newer), *changed] if leads else None
 
 
-def read_changed(repo: GitRepository, oids: Sequence[str], paths: Sequence[str]) -> Iterator[Commit]:
+def read_changed(runner: GitRunner, oids: Sequence[str], paths: Sequence[str]) -> Iterator[Commit]:
     """Yields those of some commits that changed some paths, with no other change."""
     for at in range(0, len(oids), _AT_ONCE):
-        commits = read_commits(repo, oids[at : at + _AT_ONCE], cover(paths))
+        asked = "".join(f"{oid}\n" for oid in oids[at : at + _AT_ONCE])
+        commits = parse_log(runner.run(*LOG_OF_SOME, *cover(paths), stdin=asked.encode("ascii")))
         yield from (commit for commit in only_below(commits, paths) if commit.changes)
 
 
-def _has_filters(repo: GitRepository) -> bool:
+def _has_filters(common_dir: Path) -> bool:
     """Returns whether ``git commit-graph write --changed-paths`` was run."""
-    info = repo.common_dir / "objects" / "info"
+    info = common_dir / "objects" / "info"
     for path in (info / "commit-graph", *(info / "commit-graphs").glob("*.graph")):
         with suppress(OSError), path.open("rb") as file:
             if _FILTERS in file.read(_CONTENTS):
@@ -113,17 +117,19 @@ def _has_filters(repo: GitRepository) -> bool:
     return False
 
 
-def _is_far(repo: GitRepository, tip: str, paths: Iterable[str]) -> bool:
+def _is_far(runner: GitRunner, tip: str, paths: Iterable[str]) -> bool:
     """Returns whether Git has to go through many names to be at those of some paths; one Git call."""
     steps = _by_folder(path[:end] for path in paths for end in _ends(path))
     steps.pop("", None)
     if not all(_PLAIN.fullmatch(folder) for folder in steps):
         return False
     way = 0
-    contents = repo.read([f"{tip}:{folder}" for folder in steps])
-    for content, names in zip(contents, steps.values(), strict=True):
-        places = [(content or b"").find(b" %s\0" % name) for name in names]
-        way += sum(len(content or b"") if place < 0 else place for place in places)
+    asked = b"".join(os.fsencode(f"{tip}:{folder}\n") for folder in steps)
+    out = runner.run("cat-file", "--batch", "--buffer", stdin=asked) if steps else b""
+    for found, names in zip(parse_batch(out, len(steps)), steps.values(), strict=True):
+        content = found[2] if found else b""
+        places = [content.find(b" %s\0" % name) for name in names]
+        way += sum(len(content) if place < 0 else place for place in places)
     return way >= FAR
 
 

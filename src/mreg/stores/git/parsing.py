@@ -14,6 +14,7 @@ from mreg.stores.git.objects import to_datetime
 __all__ = [
     "ADDED",
     "LOG",
+    "LOG_OF_SOME",
     "TAG_FORMAT",
     "TagRef",
     "TreeFile",
@@ -41,6 +42,16 @@ LOG = (
     f"--format={_LOG_FORMAT}",
 )
 """The Git command that prints what ``parse_log`` reads; which commits, and of what, comes after it."""
+LOG_OF_SOME = (
+    *LOG,
+    "--no-walk=unsorted",
+    "--first-parent",
+    "--sparse",  # else a merge goes that is as its second parent
+    "--diff-merges=first-parent",
+    "--stdin",
+    "--",
+)
+"""The same of the commits that it reads, each against its first parent; files and folders come after it."""
 _ADDED_FORMAT = "%H%x00%ae%x00%(trailers:key=Co-authored-by,valueonly,separator=%x2C)"
 ADDED = (
     "log",

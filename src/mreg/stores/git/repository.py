@@ -15,6 +15,7 @@ from mreg.core.watching import Watcher
 from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
 from mreg.stores.git.covering import cover, gather, only_below
 from mreg.stores.git.discovery import ID_BYTES, Place, discover, quarantine
+from mreg.stores.git.looks import Looks
 from mreg.stores.git.objects import Identity, empty_tree
 from mreg.stores.git.parsing import (
     ADDED,
@@ -34,8 +35,6 @@ from mreg.stores.git.runner import GitRunner, failure
 
 __all__ = ["GitRepository", "TagRef", "TreeFile", "tag_patterns"]
 
-LONG = 4 << 20
-"""Bytes of the indexes of packs: those of 140 000 objects, where an older commit of 2 000 models has five."""
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _PART_BYTES = 250
 """What a file system takes as a name, less Git's ``.lock``."""
@@ -58,8 +57,7 @@ class GitRepository:
         self.object_format, self.is_bare = place.object_format, place.is_bare
         options = [f"--git-dir={self.git_dir}"] + ([f"--work-tree={self.worktree}"] if self.worktree else [])
         self.runner = GitRunner(self.worktree or self.git_dir, options=options, env=quarantine(self.common_dir))
-        self._looked: dict[tuple[str, ...], tuple[str, list[str]]] = {}
-        """Commits that changed some paths, and up to which one."""
+        self._looks = Looks(self.runner, self.common_dir)
         self.watcher: Watcher | None = None
         """Is told what writers go through."""
 
@@ -180,11 +178,11 @@ class GitRepository:
         self, tip: str, paths: Sequence[str], *, since: str | None = None, is_whole: bool = False
     ) -> Iterator[Commit]:
         """Yields what ``log`` returns, newest first, while Git is still at it: neither holds all of them."""
-        changed = None if since or is_whole else self._look_at_trees(tip, gather(paths), is_first_parent=True)
+        changed = None if since or is_whole else self._looks.find(tip, gather(paths), is_first_parent=True)
         if changed is not None:
-            from mreg.stores.git.first_look import read_changed  # noqa: PLC0415 - as below
+            from mreg.stores.git.first_look import read_changed  # noqa: PLC0415 - most histories are short
 
-            yield from read_changed(self, changed, paths)
+            yield from read_changed(self.runner, changed, paths)
             return
         asked = paths if is_whole else cover(paths)
         log = parse_log_pieces(self.runner.stream(*log_command(tip, asked, since=since, is_whole=is_whole)))
@@ -203,27 +201,12 @@ class GitRepository:
         Returns:
             E-mail addresses in lower case.
         """
-        changed = self._look_at_trees(tip, folders, is_first_parent=False)
+        changed = self._looks.find(tip, folders, is_first_parent=False)
         if changed == []:  # Git would look at HEAD
             return {}
         asked = [tip] if changed is None else ["--no-walk=unsorted", "--stdin"]
         out = self.runner.run(*ADDED, *asked, "--", *folders, stdin=_lines(changed or ()))
         return parse_added(out, f"/{under}/")
-
-    def _look_at_trees(self, tip: str, paths: Sequence[str], *, is_first_parent: bool) -> list[str] | None:
-        """Returns the commits that changed some paths, and maybe others, where ``git log`` would need long."""
-        packs = (self.common_dir / "objects" / "pack").glob("*.idx")
-        if sum(each.stat().st_size for each in packs) < LONG:
-            return None
-        from mreg.stores.git.first_look import add_newer, find_changed  # noqa: PLC0415 - most histories are short
-
-        known = None if is_first_parent else self._looked.get(tuple(paths))
-        found = add_newer(self, known[1], known[0], tip) if known else None
-        if found is None:
-            found = find_changed(self, tip, paths, is_first_parent=is_first_parent)
-        if is_first_parent and found is not None and _OID.fullmatch(tip):
-            self._looked[tuple(paths)] = tip, found
-        return found
 
     def is_linear(self, tip: str) -> bool:
         """Returns whether no commit up to one is a merge, in one Git call."""
