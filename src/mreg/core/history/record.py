@@ -191,9 +191,7 @@ def _present(section: Artifact | Dataset | Code | Run | Environment) -> dict[str
 def _check_schema(fields: Fields) -> None:
     schema = fields.required_integer("schema")
     if schema != SCHEMA:
-        raise fields.error(
-            "schema", f"schema {schema} is not known to this mreg, which reads {SCHEMA}", hint=UPGRADE
-        )
+        raise fields.error("schema", f"schema {schema} is not known to this mreg, which reads {SCHEMA}", hint=UPGRADE)
 
 
 def _parse_artifact(fields: Fields) -> Artifact:
