@@ -12,18 +12,17 @@ from datetime import datetime
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mreg.core.history.record import ArtifactFile, Record
+from mreg.core.history.record import Artifact, ArtifactFile
 from mreg.core.settings.policy import Policy
 from mreg.core.settings.retention import Retention
 from mreg.core.storage.dropping import Needs, find_garbage
 from mreg.core.storage.objects import StoredObject, VersionBytes
 from mreg.core.storage.retention import Key, Verdict, judge_versions
-from mreg.errors import DataError, NotFoundError
+from mreg.errors import NotFoundError
 from mreg.registry.reading.reader import Reader
-from mreg.registry.reading.seals import read_records
 from mreg.registry.storage.claims import Claims, Refs, find_claims
 from mreg.registry.storage.objects import describe, find_lists, read_file_lists
-from mreg.registry.storage.registered import file_list_oids
+from mreg.registry.storage.registered import file_list_oids, read_artifacts
 from mreg.stores.dvc.shelf import Shelf
 from mreg.stores.git.objects import to_datetime
 from mreg.stores.git.repository import GitRepository
@@ -111,13 +110,17 @@ class _Survey(Struct):
         commits = reader.commits(self.tip, layout)
         timeline = reader.timeline(commits, layout)
         claims = find_claims(reader, self.tip, self.refs, timeline, layout)
-        records = _require(read_records(reader, timeline, layout, timeline.appearances))
-        shielded = {key: f"{place} names its bytes" for key, place in _named(records, claims).items()} | claims.versions
+        records = {key: appearance.record for key, appearance in timeline.appearances.items()}
+        artifacts = read_artifacts(reader, layout, records)
+        shielded = {
+            key: f"{claims.md5s[artifact.md5]} names its bytes"
+            for key, artifact in artifacts.items()
+            if artifact.md5 in claims.md5s
+        } | claims.versions
         verdicts = judge_versions(timeline, commits, layout, retention, now=time_now(self.repo), shielded=shielded)
         outlook = Outlook(policy, retention, verdicts, claims, {})
         if all(verdict.is_kept for verdict in verdicts):
             return outlook
-        artifacts = {key: record.artifact for key, record in records.items()}
         files = read_file_lists(self.repo, layout, artifacts, file_list_oids(commits, layout))
         candidates = {verdict.key: artifacts[verdict.key] for verdict in outlook.dropped}
         lists = [each.md5 for each in candidates.values() if each.md5.endswith(".dir")]
@@ -126,7 +129,7 @@ class _Survey(Struct):
         reasons = {key: "the list of its files is nowhere" for key, each in described.items() if not each.is_listed}
         reasons |= dict.fromkeys(candidates.keys() - described.keys(), "DVC did not track its bytes")
         outlook = _keep(outlook, reasons)
-        kept = {verdict.key: records[verdict.key] for verdict in outlook.verdicts if verdict.is_kept}
+        kept = {verdict.key: artifacts[verdict.key] for verdict in outlook.verdicts if verdict.is_kept}
         needs = self._needs(claims, kept, files)
         # Nothing of these would go, so nothing is said of them; they are given up with the last that has their bytes.
         outlook = _keep(outlook, {key: "others have its bytes" for key, each in listed.items() if needs.cover(each)})
@@ -135,16 +138,16 @@ class _Survey(Struct):
         return replace(outlook, garbage={key: garbage.get(key, ()) for key in dropped}, bytes=listed)
 
     def _needs(
-        self, claims: Claims, kept: Mapping[Key, Record], files: Mapping[Key, tuple[ArtifactFile, ...]]
+        self, claims: Claims, kept: Mapping[Key, Artifact], files: Mapping[Key, tuple[ArtifactFile, ...]]
     ) -> Needs:
-        md5s = {record.artifact.md5 for record in kept.values()} | claims.md5s.keys()
-        sha256s = {record.artifact.sha256 for record in kept.values()} | claims.sha256s
+        md5s = {artifact.md5 for artifact in kept.values()} | claims.md5s.keys()
+        sha256s = {artifact.sha256 for artifact in kept.values()} | claims.sha256s
         sha256s.update(file.sha256 for key in kept for file in files.get(key, ()))
-        recorded = {record.artifact.md5 for record in kept.values() if record.artifact.sha256}
+        recorded = {artifact.md5 for artifact in kept.values() if artifact.sha256}
         unknown = {md5: place for md5, place in claims.lists.items() if md5 not in recorded}
-        for key, record in kept.items():
-            if record.artifact.md5.endswith(".dir") and not record.artifact.sha256:  # adopted: Git has no list of it
-                unknown[record.artifact.md5] = f"{key[0]} {key[1]}"
+        for key, artifact in kept.items():
+            if artifact.md5.endswith(".dir") and not artifact.sha256:  # adopted: Git has no list of it
+                unknown[artifact.md5] = f"{key[0]} {key[1]}"
         found = find_lists(unknown, self.shelves)
         lost = sorted(unknown.keys() - found.keys())
         if lost and self.strict:
@@ -160,21 +163,6 @@ def _keep(outlook: Outlook, reasons: Mapping[Key, str]) -> Outlook:
         for each in outlook.verdicts
     )
     return replace(outlook, verdicts=verdicts)
-
-
-def _require(found: Mapping[Key, Record | DataError]) -> dict[Key, Record]:
-    records = {}
-    for key, record in found.items():
-        if isinstance(record, DataError):
-            raise record
-        records[key] = record
-    return records
-
-
-def _named(records: Mapping[Key, Record], claims: Claims) -> dict[Key, str]:
-    return {
-        key: claims.md5s[record.artifact.md5] for key, record in records.items() if record.artifact.md5 in claims.md5s
-    }
 
 
 def _lost_list(md5: str, place: str, count: int) -> NotFoundError:
