@@ -175,9 +175,7 @@ def parse_policy(fields: Fields) -> Policy:
         )
     schema = fields.required_integer("schema")
     if schema != SCHEMA:
-        raise fields.error(
-            "schema", f"schema {schema} is not known to this mreg, which reads {SCHEMA}", hint=UPGRADE
-        )
+        raise fields.error("schema", f"schema {schema} is not known to this mreg, which reads {SCHEMA}", hint=UPGRADE)
     metrics, people = _parse_metrics(fields), parse_people(fields)
     stages = _parse_stages(fields, people, [name for name, rule in metrics.items() if rule.direction])
     policy = Policy(
