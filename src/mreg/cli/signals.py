@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,6 +11,7 @@ from types import FrameType
 __all__ = ["Ended", "orderly_end"]
 
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM)
+_MOMENT_S = 0.05
 
 
 class Ended(KeyboardInterrupt):
@@ -32,9 +34,22 @@ def orderly_end() -> Iterator[None]:
     except ValueError:  # not the main thread, which alone gets signals
         yield
         return
+    tell = sys.unraisablehook
+
+    def hear(lost: sys.UnraisableHookArgs) -> None:
+        # It came while Python tidied up an object, and ended no more than that: once more, a moment later.
+        if isinstance(lost.exc_value, Ended):
+            number = lost.exc_value.number
+            signal.signal(signal.SIGALRM, lambda _, frame: _end(number, frame))
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT_S)
+        else:
+            tell(lost)
+
+    sys.unraisablehook = hear
     try:
         yield
     finally:
+        sys.unraisablehook = tell
         for number, handler in before.items():
             if handler is signal.SIG_DFL:
                 signal.signal(number, handler)
