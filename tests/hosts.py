@@ -7,6 +7,7 @@ are a ``pre-receive`` hook: ``main`` takes what the user ``merger`` pushes, and 
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import shutil
 import signal
@@ -25,7 +26,7 @@ import pytest
 
 from tests.sinks import free_port
 
-__all__ = ["HOSTS", "MERGER", "PASSWORDS", "GitHost", "git_host", "running", "silent_server"]
+__all__ = ["HOSTS", "MERGER", "PASSWORDS", "GitHost", "check_ended", "git_host", "make_nap", "silent_server"]
 
 NAME = "registry.git"
 MERGER = "merger"
@@ -49,6 +50,7 @@ while read -r old new ref; do
 done
 exit $status
 """
+_NAPS = itertools.count()
 _NGINX = """\
 daemon off;
 master_process off;
@@ -145,8 +147,22 @@ def silent_server() -> Iterator[int]:
         yield int(server.getsockname()[1])  # the kernel takes them
 
 
-def running() -> list[str]:
-    """Returns the command lines of all processes, on Linux."""
+def make_nap() -> str:
+    """Returns a command that sleeps for a minute, and that nothing else on this machine runs: tests go side by side."""
+    return f"sleep 60.{os.getpid()}{next(_NAPS):04}"
+
+
+def check_ended(*marks: str) -> None:
+    """Fails where a process whose command line has one of the marks still runs, a moment later too; on Linux."""
+    deadline = time.monotonic() + 10
+    while left := [line for line in _running() if any(mark in line for mark in marks)]:
+        if time.monotonic() > deadline:
+            pytest.fail(f"still there: {left}")
+        time.sleep(0.02)
+
+
+def _running() -> list[str]:
+    """Returns the command lines of all processes."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Git, Mreg
-from tests.hosts import running
+from tests.hosts import check_ended, make_nap
 from tests.serving.watches import watching
 
 SELECTOR = "churn@production"
@@ -92,23 +92,24 @@ def test_watch_a_signal_in_the_middle_of_a_command_or_of_git_leaves_nothing(
 ) -> None:
     place, fifo = tmp_path / "model.bin", tmp_path / "started"
     os.mkfifo(fifo)
-    hook = f"sh -c 'echo > {fifo}; exec sleep 61'"
+    nap = make_nap()
+    hook = f"sh -c 'echo > {fifo}; exec {nap}'"
     with watching(SELECTOR, "-o", str(place), "--exec", hook) as watch:
         watch.next()
         fifo.read_bytes()
         assert watch.end(number) == 128 + number
-    assert not [line for line in running() if "sleep 61" in line]
+    check_ended(nap)
     # A server that takes what Git asks, and never answers.
     fake = tmp_path / "bin" / "git"
     fake.parent.mkdir()
     real = next(path for path in os.environ["PATH"].split(os.pathsep) if Path(path, "git").exists())
-    fake.write_text(f'#!/bin/sh\ncase "$*" in *fetch*) echo > {fifo}; exec sleep 62;; esac\nexec {real}/git "$@"\n')
+    fake.write_text(f'#!/bin/sh\ncase "$*" in *fetch*) echo > {fifo}; exec {nap};; esac\nexec {real}/git "$@"\n')
     fake.chmod(0o755)
     path = f"{fake.parent}{os.pathsep}{os.environ['PATH']}"
     with watching(SELECTOR, "-o", str(place), env={"PATH": path}) as watch:
         fifo.read_bytes()
         assert watch.end(number) == 128 + number
-    assert not [line for line in running() if "sleep 62" in line]
+    check_ended(nap)
     assert leftovers(tmp_path, cache()) == []
     assert place.exists()
 

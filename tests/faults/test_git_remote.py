@@ -7,7 +7,6 @@ Afterwards the same command succeeds, and the registry proves itself whole.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -27,7 +26,7 @@ from mreg.registry.writing import attempts
 from tests.conftest import Git, Mreg, Result
 from tests.faults.proof import check_clone, check_registry, refs
 from tests.faults.proxy import Fault, Proxy, open_proxy
-from tests.hosts import GitHost, git_host, running
+from tests.hosts import GitHost, check_ended, git_host, make_nap
 from tests.registry.teams import Team, found
 from tests.sinks import make_certificate
 
@@ -47,7 +46,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 OFFLINE = {"sync", "push"}
 """They bring along what was made before without a push."""
 READERS = {"verify"}
-NAP = f"sleep 77.{os.getpid()}"
+NAP = make_nap()
 """This process's own: other workers run the same tests."""
 PAGE = b"<html>\n<body>Please log in</body>\n</html>"
 
@@ -349,8 +348,7 @@ def test_remote_that_fails_is_named_in_time_and_leaves_nothing(
     check_error(failed, row)
     assert scene.refs(clone) == here
     assert scene.git("status", "--porcelain", "--untracked-files=all", cwd=clone) == ""
-    left = (f":{scene.proxy.port}/", f"{NAP} ")
-    assert not [line for line in running() if any(each in line for each in left)], "a process is left"
+    check_ended(f":{scene.proxy.port}/", f"{NAP} ")
     end()
     if not row.lands:
         assert scene.refs(scene.host.repo) == there

@@ -17,7 +17,7 @@ import pytest
 
 from mreg import Registry
 from tests.conftest import Clock, Git, Mreg, Result
-from tests.hosts import MERGER, PASSWORDS, GitHost, git_host, running, silent_server
+from tests.hosts import MERGER, PASSWORDS, GitHost, check_ended, git_host, silent_server
 from tests.sinks import HttpSink, SmtpSink, http_sink, smtp_sink
 from tests.stores.ssh import make_key
 
@@ -460,5 +460,5 @@ def test_server_that_says_nothing_is_an_error_in_time(setting: str, command: tup
         assert "s3cret" not in result.err
         assert ada.refs() == here
         # What waited for it is gone too, and holds no lock.
-        assert not [line for line in running() if f":{port}/" in line]
+        check_ended(f":{port}/")
         assert ada.json("promote", "churn@v2", "staging", "--reason", "without it")["changed"]

@@ -23,7 +23,7 @@ from mreg.stores.git.pushing import (
 )
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git
-from tests.hosts import running
+from tests.hosts import check_ended, make_nap
 from tests.stores.git.conftest import traced
 
 MARK = "refs/mreg/notified"
@@ -418,7 +418,7 @@ def test_server_that_says_nothing_is_given_up(scheme: str, repo: Path, git: Git,
     with pytest.raises(OutsideError, match=r"within 0.5 s; it may have taken the push: the same command finds out$"):
         push(found, "origin", [RefUpdate("refs/heads/main", tip, None)])
     assert time.monotonic() - begun < 20
-    assert not [line for line in running() if f":{silent}/" in line or f"-p {silent} " in line]
+    check_ended(f":{silent}/", f"-p {silent} ")
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "", "2 min"])
@@ -443,7 +443,8 @@ def test_what_ssh_says_is_told(repo: Path, git: Git) -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="wants Linux")
 @pytest.mark.parametrize("ignores", ["", "trap '' TERM; "])
 def test_descendants_are_found_and_ended(ignores: str) -> None:
-    process = subprocess.Popen(["sh", "-c", f'sh -c "{ignores}sleep 75 & wait" & sleep 76'])
+    naps = [make_nap(), make_nap()]
+    process = subprocess.Popen(["sh", "-c", f'sh -c "{ignores}{naps[0]} & wait" & {naps[1]}'])
     try:
         deadline = time.monotonic() + 10
         while len(found := find_descendants(process.pid)) < 3 and time.monotonic() < deadline:
@@ -451,7 +452,7 @@ def test_descendants_are_found_and_ended(ignores: str) -> None:
         assert len(found) == 3
         end_processes(found)
         process.wait(10)
-        assert not [line for line in running() if line in {"sleep 75 ", "sleep 76 "}]
+        check_ended(*naps)
         end_processes(found)  # they are gone, and that is no error
     finally:
         process.kill()
