@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -96,3 +97,13 @@ def test_slip_from_another_directory_looks_there(churn: Path, model: Path, mreg_
     meant = f"mreg -C {churn} register churn ../model.bin"
     check_refused(mreg_here("-C", str(churn), "register", "../model.bin", "churn", cwd=Path("/")), 2, hint=meant)
     check_refused(mreg_here("-C", str(churn), "log", "churn", cwd=Path("/")), 2, hint=f"mreg -C {churn} history churn")
+
+
+def test_hint_from_another_directory_works_where_it_is_pasted(churn: Path, mreg_here: Mreg, tmp_path: Path) -> None:
+    here, there = churn.parent, churn.name
+    for words in (("-C", there), (f"--directory={there}",)):
+        check_refused(mreg_here(*words, "promote", "chrn", "staging", cwd=here), 4, hint=f"mreg -C {there} list")
+    done = mreg_here("-C", there, "promote", "churn@v3", "staging", "-m", "why", cwd=here, check=0).out
+    assert f"mreg -C {there} pull churn@staging" in done
+    failed = mreg_here("-C", there, "show", "chrn", "--format", "json", cwd=here)
+    assert f"mreg -C {there} list" in json.loads(failed.err)["error"]["hint"]

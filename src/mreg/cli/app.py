@@ -14,6 +14,7 @@ from typer.main import get_command
 from mreg import __version__
 from mreg.cli.completion import COMPLETING, mend_bash_words, words_before
 from mreg.cli.exit_codes import ExitCode
+from mreg.cli.place import DIRECTORY
 from mreg.cli.witness import Witness
 
 __all__ = ["COMMANDS", "build", "run", "run_command"]
@@ -45,7 +46,6 @@ COMMANDS = (
     "demo",
 )
 """In the order of the help."""
-_WITH_VALUE = ("-C", "--directory")
 _HELP = ("-h", "--help")
 
 
@@ -100,7 +100,7 @@ def _called(words: Sequence[str]) -> str:
     for before, word in zip(["", *words], words, strict=False):
         if word in _HELP:
             return ""
-        if not word.startswith("-") and before not in _WITH_VALUE:
+        if not word.startswith("-") and before not in DIRECTORY:
             return word
     return ""
 

@@ -14,9 +14,11 @@ import typer
 
 from mreg import __version__
 from mreg.cli.exit_codes import ExitCode, exit_code, signal_code
+from mreg.cli.place import find_directory
 from mreg.cli.signals import Ended
 from mreg.cli.witness import Witness
 from mreg.errors import MregError, OutsideError, UsageError
+from mreg.render.commands import place_commands
 from mreg.render.text import render_error
 
 __all__ = ["guarded"]
@@ -43,6 +45,7 @@ class _Shown:
         self._is_json, self._is_github = "json" in formats, "github" in formats
         self._is_check = "check" in arguments
         self._arguments = arguments
+        self._directory = find_directory(arguments)
 
     @property
     def command(self) -> str:
@@ -62,6 +65,7 @@ class _Shown:
 
             show_error_step(error, is_check=self._is_check)
         else:
+            error.hint = place_commands(error.hint, self._directory)
             sys.stderr.write(render_error(error, as_json=self._is_json) + "\n")
 
     def bug(self) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mreg.cli.exit_codes import ExitCode, signal_code
 from mreg.cli.options import OutputFormat
@@ -18,6 +19,7 @@ from mreg.core.following import News, describe
 from mreg.core.results import LinkMode, Pulled
 from mreg.errors import UsageError
 from mreg.registry.serving.watching import find_repo, watch
+from mreg.render.commands import place_commands
 from mreg.render.text import clean
 from mreg.render.watch import render_change, render_news
 
@@ -42,8 +44,13 @@ class Request(Struct, frozen=True):
     force: bool
 
 
-def follow(request: Request, output: OutputFormat) -> int:
+def follow(request: Request, output: OutputFormat, directory: str = "") -> int:
     """Follows until a signal ends it, and returns the exit status.
+
+    Args:
+        request: What is followed.
+        output: How it is told.
+        directory: Where commands are to run; empty for the current one.
 
     Raises:
         UsageError: The output or its format is missing, or makes no sense here.
@@ -54,7 +61,7 @@ def follow(request: Request, output: OutputFormat) -> int:
         raise UsageError("--watch needs --output: the path where the newest version is to be", hint=hint)
     if output not in {OutputFormat.TABLE, OutputFormat.JSON}:
         raise UsageError(f"--watch writes a line a version, and not {output.value}", hint="--format json")
-    listener = _Listener(output is OutputFormat.JSON)
+    listener = _Listener(output is OutputFormat.JSON, directory)
     versions = watch(
         request.selector,
         repo=find_repo(request.directory) if request.repo is None else request.repo,
@@ -82,8 +89,9 @@ def follow(request: Request, output: OutputFormat) -> int:
 class _Listener:
     """Writes what a watch sees and says."""
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, as_json: bool, directory: str) -> None:
         self._as_json = as_json
+        self._directory = directory
         self._last: Pulled | None = None
 
     def begin(self, request: Request) -> None:
@@ -102,6 +110,7 @@ class _Listener:
 
     def hear(self, news: News) -> None:
         """Writes news to stderr."""
+        news = replace(news, hint=place_commands(news.hint, self._directory))
         sys.stderr.write(render_news(news, as_json=self._as_json) + "\n")
         sys.stderr.flush()
 

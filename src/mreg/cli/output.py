@@ -10,19 +10,25 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from mreg.cli.options import OutputFormat
+from mreg.cli.place import named_directory
 from mreg.core.settings.policy import Policy
 from mreg.render.text import clean
 from mreg.render.view import Result
 
+if TYPE_CHECKING:
+    import typer
+
 __all__ = ["show_notes", "show_result", "transfer_bar"]
 
 
-def show_result(result: Result, output: OutputFormat, policy: Policy | None = None) -> None:
+def show_result(context: typer.Context, result: Result, output: OutputFormat, policy: Policy | None = None) -> None:
     """Writes a result to stdout.
 
     Args:
+        context: The command's, which tells where what is to be done next works.
         result: What the registry answered.
         output: The format that was asked for.
         policy: Gives the order of the stages, and how metrics are written.
@@ -34,10 +40,10 @@ def show_result(result: Result, output: OutputFormat, policy: Policy | None = No
     elif output is OutputFormat.JSON:
         from mreg.render.json import iter_json
 
-        sys.stdout.writelines(iter_json(result))
+        sys.stdout.writelines(iter_json(result, directory=named_directory(context)))
         sys.stdout.write("\n")
     else:
-        sys.stdout.writelines(_render(result, output, policy or Policy()))
+        sys.stdout.writelines(_render(result, output, policy or Policy(), named_directory(context)))
         sys.stdout.write("\n")
 
 
@@ -62,21 +68,22 @@ def transfer_bar(verb: str) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
 
 
-def _render(result: Result, output: OutputFormat, policy: Policy) -> Iterator[str]:
+def _render(result: Result, output: OutputFormat, policy: Policy, directory: str) -> Iterator[str]:
     # Each format is imported when it is asked for: Rich alone takes longer than most answers.
     if output is OutputFormat.MARKDOWN:
         from mreg.render.markdown import iter_markdown
 
         return iter_markdown(result, policy)
-    return _render_table(result, policy)
+    return _render_table(result, policy, directory)
 
 
-def _render_table(result: Result, policy: Policy) -> Iterator[str]:
+def _render_table(result: Result, policy: Policy, directory: str) -> Iterator[str]:
     if not sys.stdout.isatty():
         from mreg.render.columns import iter_columns
 
-        return iter_columns(result, policy)
+        return iter_columns(result, policy, directory=directory)
     from mreg.render.table import iter_table
 
     has_color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return iter_table(result, policy, width=shutil.get_terminal_size().columns, has_color=has_color)
+    width = shutil.get_terminal_size().columns
+    return iter_table(result, policy, width=width, has_color=has_color, directory=directory)

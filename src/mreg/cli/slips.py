@@ -12,12 +12,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 from typer.main import get_command
 
+from mreg.cli.place import DIRECTORY
 from mreg.core.names import LATEST, parse_model_name, parse_stage_name, parse_version
 from mreg.errors import NamingError
 
 __all__ = ["find_slip"]
 
-_DIRECTORY = ("-C", "--directory")
 _NAMES_ARGUMENT = ("--model", "--version", "--stage", "--to")
 """Options that name what is an argument, in commands that have no such option."""
 _OF_OTHERS = {"--message": "--reason"}
@@ -54,7 +54,7 @@ class _Typed(Struct, frozen=True):
 
     @property
     def folder(self) -> Path:
-        return Path(next((after for word, after in _pairs(self.before) if word in _DIRECTORY), "."))
+        return Path(next((after for word, after in _pairs(self.before) if word in DIRECTORY), "."))
 
 
 def find_slip(words: Sequence[str]) -> str | None:
@@ -63,7 +63,7 @@ def find_slip(words: Sequence[str]) -> str | None:
     Args:
         words: What was typed, and was refused.
     """
-    called = (at for at, (before, word) in enumerate(_pairs(words)) if word[:1] != "-" and before not in _DIRECTORY)
+    called = (at for at, (before, word) in enumerate(_pairs(words)) if word[:1] != "-" and before not in DIRECTORY)
     at = next(called, None)
     if at is not None and words[at] in _VERBS_OF_OTHERS:
         return _translate(words, at)

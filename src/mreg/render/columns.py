@@ -11,7 +11,7 @@ from itertools import chain, islice, zip_longest
 
 from mreg.core.packed import Packed
 from mreg.core.settings.policy import Policy
-from mreg.render.page import Block, Facts, Line
+from mreg.render.page import Block, Facts, Line, Page
 from mreg.render.text import clean, join_lines
 from mreg.render.view import Result, view
 
@@ -31,14 +31,20 @@ def render_columns(result: Result, policy: Policy | None = None) -> str:
     return "".join(iter_columns(result, policy))
 
 
-def iter_columns(result: Result, policy: Policy | None = None) -> Iterator[str]:
-    """Yields the same piece by piece: a long list is never there as a whole."""
-    return join_lines(_lines(result, policy or Policy()))
+def iter_columns(result: Result, policy: Policy | None = None, *, directory: str = "") -> Iterator[str]:
+    """Yields the same piece by piece: a long list is never there as a whole.
+
+    Args:
+        result: What the registry answered.
+        policy: Gives the order of the stages, and how metrics are written.
+        directory: Where commands are to run; empty for the current one.
+    """
+    return join_lines(_lines(view(result, policy or Policy(), directory)))
 
 
-def _lines(result: Result, policy: Policy) -> Iterator[str]:
+def _lines(page: Page) -> Iterator[str]:
     gap: list[str] = []
-    for block in view(result, policy):
+    for block in page:
         if not isinstance(block, Line):
             yield from gap
         yield from format_lines(block)

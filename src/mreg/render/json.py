@@ -23,6 +23,7 @@ from mreg.core.results import (
     VersionList,
     VersionStream,
 )
+from mreg.render.commands import place_document
 from mreg.render.documents import (
     Document,
     findings_documents,
@@ -54,9 +55,14 @@ def render_json(result: Result) -> str:
     return "".join(iter_json(result))
 
 
-def iter_json(result: Result) -> Iterator[str]:
-    """Yields the same piece by piece: a long history is never there as a whole."""
-    return json_pieces(json_document(result))
+def iter_json(result: Result, *, directory: str = "") -> Iterator[str]:
+    """Yields the same piece by piece: a long history is never there as a whole.
+
+    Args:
+        result: What the registry answered.
+        directory: Where commands are to run; empty for the current one.
+    """
+    return json_pieces(place_document(json_document(result), directory))
 
 
 def json_document(result: Result) -> Document:

@@ -29,7 +29,8 @@ def view_pushed(result: Pushed, _policy: Policy) -> Page:
         for each in result.commits
     )
     refused = tuple(
-        (Cell.code(each.place), Cell(each.message), Cell(each.fix or NOTHING)) for each in result.complaints
+        (Cell.code(each.place), Cell(each.message), Cell(each.fix or NOTHING, is_command=bool(each.fix)))
+        for each in result.complaints
     )
     return (
         Line(Cell(_head(result), Tone.STRONG)),

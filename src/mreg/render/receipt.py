@@ -138,7 +138,7 @@ def view_diagnosis(result: Diagnosis, _policy: Policy) -> Page:
             Cell(check.name),
             Cell("ok", Tone.GOOD) if check.ok else Cell("fault", Tone.BAD),
             Cell(check.message),
-            Cell.code(check.fix) if check.fix else Cell(NOTHING),
+            Cell.command(check.fix) if check.fix else Cell(NOTHING),
         )
         for check in result.checks
     )

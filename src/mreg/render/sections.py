@@ -107,7 +107,7 @@ def complaints_grid(result: Review) -> Grid:
     rows = []
     for each in result.complaints:
         place = f"{each.place}:{each.line}" if each.line else each.place
-        fix = Cell(each.fix or NOTHING, is_code=each.fix.startswith(_COMMANDS))
+        fix = Cell.command(each.fix) if each.fix.startswith(_COMMANDS) else Cell(each.fix or NOTHING)
         rows.append((Cell(each.code, Tone.BAD), Cell.code(place), Cell(each.message), fix))
     return Grid("", ("fault", "place", "what is wrong", "what mends it"), tuple(rows))
 

@@ -36,7 +36,9 @@ def render_table(result: Result, policy: Policy | None = None, *, width: int, ha
     return "".join(iter_table(result, policy, width=width, has_color=has_color))
 
 
-def iter_table(result: Result, policy: Policy | None = None, *, width: int, has_color: bool = False) -> Iterator[str]:
+def iter_table(
+    result: Result, policy: Policy | None = None, *, width: int, has_color: bool = False, directory: str = ""
+) -> Iterator[str]:
     """Yields the same piece by piece: a long list is never there as a whole.
 
     Args:
@@ -45,6 +47,7 @@ def iter_table(result: Result, policy: Policy | None = None, *, width: int, has_
         width: Columns of the terminal; what is longer goes on below, and nothing is cut.  A command is one line all
             the same.
         has_color: Whether colour and weight may be used.
+        directory: Where commands are to run; empty for the current one.
     """
     console = Console(
         file=io.StringIO(),
@@ -57,7 +60,7 @@ def iter_table(result: Result, policy: Policy | None = None, *, width: int, has_
         no_color=not has_color,
         legacy_windows=False,
     )
-    return join_lines(_lines(console, view(result, policy or Policy())))
+    return join_lines(_lines(console, view(result, policy or Policy(), directory)))
 
 
 def _lines(console: Console, page: Page) -> Iterator[str]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
+from msgspec.structs import replace
+
 from mreg.core.settings.policy import Policy
-from mreg.render.page import Line, Page
+from mreg.render.commands import place_commands
+from mreg.render.page import Block, Cell, Facts, Line, Page, Rows
 
 if TYPE_CHECKING:
     from mreg.core.results import (
@@ -58,8 +61,26 @@ _VIEWS = {
 """By name: an answer does not wait for the modules that the others need."""
 
 
-def view(result: Result, policy: Policy) -> Page:
-    """Returns the page of a result, without its empty blocks."""
+def view(result: Result, policy: Policy, directory: str = "") -> Page:
+    """Returns the page of a result, without its empty blocks.
+
+    Args:
+        result: What the registry answered.
+        policy: Gives the order of the stages, and how metrics are written.
+        directory: Where commands are to run; empty for the current one.
+    """
     module, name = _VIEWS[type(result).__name__]
     page: Page = getattr(import_module(f"mreg.render.{module}"), name)(result, policy)
-    return tuple(block for block in page if isinstance(block, Line) or block.rows)
+    shown = (block for block in page if isinstance(block, Line) or block.rows)
+    return tuple(_place(block, directory) for block in shown) if directory else tuple(shown)
+
+
+def _place(block: Block, directory: str) -> Block:
+    def place(cell: Cell) -> Cell:
+        return replace(cell, text=place_commands(cell.text, directory)) if cell.is_command else cell
+
+    if isinstance(block, Line):
+        return replace(block, cell=place(block.cell))
+    if isinstance(block, Facts):
+        return replace(block, rows=tuple((name, place(cell)) for name, cell in block.rows))
+    return replace(block, rows=Rows(lambda row: tuple(map(place, row)), block.rows))

@@ -31,4 +31,4 @@ def approve(
     """
     registry = open_registry(context)
     receipt = registry.approve(selector, stage, reason=reason, branch=branch, push=push, dry_run=dry_run)
-    show_result(receipt, output, registry.policy)
+    show_result(context, receipt, output, registry.policy)

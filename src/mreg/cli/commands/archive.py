@@ -30,4 +30,4 @@ def archive(
     """
     registry = open_registry(context)
     receipt = registry.archive(selector, reason=reason, undo=undo, branch=branch, push=push, dry_run=dry_run)
-    show_result(receipt, output, registry.policy)
+    show_result(context, receipt, output, registry.policy)

@@ -45,4 +45,4 @@ def best(
     """
     registry = open_queries(context)
     result = registry.best(model, by=by, where=where or (), stage=stage, higher=higher or (), lower=lower or ())
-    show_result(result, output, registry.policy)
+    show_result(context, result, output, registry.policy)

@@ -30,5 +30,5 @@ def check(
     """
     registry = open_queries(context)
     review = registry.check(base=base, head=head, staged=staged)
-    show_result(review, output)
+    show_result(context, review, output)
     return ExitCode.DONE if review.ok else ExitCode.NO

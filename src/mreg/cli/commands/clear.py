@@ -27,5 +27,8 @@ def clear(
     """
     registry = open_registry(context)
     show_result(
-        registry.clear(model, stage, reason=reason, branch=branch, push=push, dry_run=dry_run), output, registry.policy
+        context,
+        registry.clear(model, stage, reason=reason, branch=branch, push=push, dry_run=dry_run),
+        output,
+        registry.policy,
     )

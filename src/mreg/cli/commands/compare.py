@@ -35,4 +35,4 @@ def compare(
     """
     registry = open_queries(context)
     result = registry.compare(*selectors, higher=higher or (), lower=lower or ())
-    show_result(result, output, registry.policy)
+    show_result(context, result, output, registry.policy)

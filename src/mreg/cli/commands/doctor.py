@@ -36,5 +36,5 @@ def doctor(
     """
     here = directory_of(context)
     diagnosis = examine_workflows(here) if ci else examine(here, remote=remote)
-    show_result(diagnosis, output)
+    show_result(context, diagnosis, output)
     return ExitCode.DONE if diagnosis.ok else ExitCode.NO

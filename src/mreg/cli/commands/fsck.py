@@ -51,5 +51,5 @@ def fsck(
         found = registry.fsck(wanted or (), remote=remote, read_data=read_data, repair=repair, progress=progress)
     if output is not OutputFormat.JSON:
         show_notes(found.notices)
-    show_result(found, output)
+    show_result(context, found, output)
     return ExitCode.DONE if found.ok else ExitCode.NO

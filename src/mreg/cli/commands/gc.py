@@ -63,5 +63,5 @@ def gc(
         )
     if output is not OutputFormat.JSON:
         show_notes(found.notices)
-    show_result(found, output)
+    show_result(context, found, output)
     return ExitCode.NO if found.lost else ExitCode.DONE

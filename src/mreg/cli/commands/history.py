@@ -70,6 +70,6 @@ def history(
 
         sys.stdout.writelines(iter_csv(registry.report(model, stage)))
     elif output is HistoryFormat.MARKDOWN:
-        show_result(registry.report(model, stage), OutputFormat.MARKDOWN, registry.policy)
+        show_result(context, registry.report(model, stage), OutputFormat.MARKDOWN, registry.policy)
     else:
-        show_result(registry.history(model, stage), OutputFormat(output.value), registry.policy)
+        show_result(context, registry.history(model, stage), OutputFormat(output.value), registry.policy)

@@ -33,4 +33,4 @@ def hold(
     """
     registry = open_registry(context)
     receipt = registry.hold(model, stage, reason=ask_reason(reason), off=off, branch=branch, push=push, dry_run=dry_run)
-    show_result(receipt, output, registry.policy)
+    show_result(context, receipt, output, registry.policy)

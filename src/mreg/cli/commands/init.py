@@ -86,7 +86,7 @@ def init(
         dry_run=dry_run,
         watcher=context.find_root().obj,
     )
-    show_result(receipt, output)
+    show_result(context, receipt, output)
 
 
 def _options(endpoint_url: str | None, profile: str | None, pairs: Sequence[str]) -> dict[str, str]:

@@ -55,7 +55,7 @@ def list_(
     folder = model[:-1] if model and model.endswith("/") else None
     model = None if folder is not None else model
     if model is None and stage is None and not versions:
-        show_result(registry.list(folder, at=at), output, policy)
+        show_result(context, registry.list(folder, at=at), output, policy)
     else:
         found = registry.stream_versions(model, folder=folder, stage=stage, at=at)
-        show_result(found.pack() if output is OutputFormat.GITHUB else found, output, policy)
+        show_result(context, found.pack() if output is OutputFormat.GITHUB else found, output, policy)

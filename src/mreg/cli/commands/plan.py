@@ -28,4 +28,4 @@ def plan(
     mreg plan --staged
     """
     registry = open_queries(context)
-    show_result(registry.plan(base=base, head=head, staged=staged), output)
+    show_result(context, registry.plan(base=base, head=head, staged=staged), output)

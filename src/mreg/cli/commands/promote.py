@@ -63,4 +63,4 @@ def promote(
         push=push,
         dry_run=dry_run,
     )
-    show_result(receipt, output, registry.policy)
+    show_result(context, receipt, output, registry.policy)

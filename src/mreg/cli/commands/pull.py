@@ -10,6 +10,7 @@ import typer
 
 from mreg.cli.options import Format, OutputFormat, Selector, directory_of, parse_path
 from mreg.cli.output import show_notes, show_result, transfer_bar
+from mreg.cli.place import named_directory
 from mreg.core.results import LinkMode
 from mreg.errors import UsageError
 from mreg.registry.serving.watching import EVERY_S, HOOK_TIMEOUT_S
@@ -75,8 +76,9 @@ def pull(
         from mreg.registry.serving.serving import locate_repo
 
         where = None if repo is None else locate_repo(repo, here)
+        named = named_directory(context)
         pace = (every or EVERY_S, command, command_timeout or HOOK_TIMEOUT_S)
-        return follow(Request(selector, here, where, place, branch, allow_older, *pace, link, force), output)
+        return follow(Request(selector, here, where, place, branch, allow_older, *pace, link, force), output, named)
     if any(given is not None for given in (every, command, command_timeout)):
         raise UsageError(
             "--every, --exec and --exec-timeout are about --watch, which is not given",
@@ -100,5 +102,5 @@ def pull(
             resolved = serving.resolve(selector)
             pulled = serving.place(resolved, place, into=here, link=link, force=force, progress=progress)
     show_notes(pulled.notices)
-    show_result(pulled, output)
+    show_result(context, pulled, output)
     return None

@@ -49,7 +49,7 @@ def push(
     registry = open_registry(context, is_repeatable=True)
     with transfer_bar("uploading") as progress:
         pushed = registry.push(branch=branch, drop=drop or (), renumber=renumber, dry_run=dry_run, progress=progress)
-    show_result(pushed, output, registry.policy)
+    show_result(context, pushed, output, registry.policy)
     if pushed.conflicts:
         return ExitCode.CONFLICT
     return ExitCode.DONE if pushed.ok else ExitCode.NO

@@ -126,4 +126,4 @@ def register(
             dry_run=dry_run,
             progress=progress,
         )
-    show_result(receipt, output, registry.policy)
+    show_result(context, receipt, output, registry.policy)

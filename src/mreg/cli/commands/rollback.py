@@ -64,4 +64,4 @@ def rollback(
         push=push,
         dry_run=dry_run,
     )
-    show_result(receipt, output, registry.policy)
+    show_result(context, receipt, output, registry.policy)

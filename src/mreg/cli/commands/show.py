@@ -27,4 +27,4 @@ def show(
     mreg show churn@v3 --format json
     """
     registry = open_queries(context)
-    show_result(registry.show(selector, at=at), output, registry.policy)
+    show_result(context, registry.show(selector, at=at), output, registry.policy)

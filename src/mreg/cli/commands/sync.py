@@ -11,6 +11,8 @@ import typer
 from mreg.cli.exit_codes import ExitCode
 from mreg.cli.options import DryRun, Format, OutputFormat, Push, open_registry
 from mreg.cli.output import show_result
+from mreg.cli.place import named_directory
+from mreg.render.commands import place_commands
 from mreg.render.text import clean
 
 __all__ = ["sync"]
@@ -41,9 +43,10 @@ def sync(
     registry = open_registry(context, is_repeatable=True)
     environ = os.environ if notify else None
     report = registry.sync(push=push, auto=auto, environ=environ, resend=resend, dry_run=dry_run)
-    show_result(report, output, registry.policy)
+    show_result(context, report, output, registry.policy)
     for each in report.notifications:
         if not each.ok:
+            hint = place_commands(each.hint, named_directory(context))
             # In one line each: the name of a sink may be any text, and a line of it a command to GitHub.
-            sys.stderr.write(f"warning: {clean(each.error)}\nhint: {clean(each.hint)}\n")
+            sys.stderr.write(f"warning: {clean(each.error)}\nhint: {clean(hint)}\n")
     return ExitCode.NO if report.findings else ExitCode.DONE

@@ -38,7 +38,7 @@ def verify(
     mreg verify --remote
     """
     found = audit(directory_of(context), since=since, remote=remote, incremental=incremental)
-    show_result(found, output)
+    show_result(context, found, output)
     if not found.complete:
         return ExitCode.CONFLICT
     return ExitCode.DONE if found.ok else ExitCode.NO
