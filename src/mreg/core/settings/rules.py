@@ -35,7 +35,6 @@ __all__ = [
     "format_duration",
     "parse_duration",
     "parse_gates",
-    "parse_size",
 ]
 
 Number = int | float
@@ -212,12 +211,6 @@ def format_duration(seconds: int) -> str:
     return " ".join(f"{count}{unit}" for count, unit in parts if count) or "0m"
 
 
-def parse_size(text: str) -> int | None:
-    """Returns the bytes of a size such as ``500 MB`` or ``2GiB``; ``None`` where it is none."""
-    match = re.fullmatch(_SIZE, text)
-    return int(_exact(match[1]) * _SIZE_UNITS[match[2] or ""]) if match else None
-
-
 def _exact(value: Number | str) -> Fraction:
     from fractions import Fraction  # noqa: PLC0415 - few settings have such a gate
 
@@ -293,10 +286,10 @@ def _parse_formats(fields: Fields) -> FormatGate:
 def _parse_size(fields: Fields) -> SizeGate:
     value = fields.value("max_size")
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    size = parse_size(text)
-    if size is None:
+    match = re.fullmatch(_SIZE, text)
+    if match is None:
         raise fields.error("max_size", f"{value!r} is not a size", hint="max_size: 500 MB, or a number of bytes")
-    return SizeGate(size)
+    return SizeGate(int(_exact(match[1]) * _SIZE_UNITS[match[2] or ""]))
 
 
 def _parse_pickle(fields: Fields) -> PickleGate:
