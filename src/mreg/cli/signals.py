@@ -45,11 +45,15 @@ def orderly_end() -> Iterator[None]:
         else:
             tell(lost)
 
+    alarm = signal.getsignal(signal.SIGALRM)
     sys.unraisablehook = hear
     try:
         yield
     finally:
+        # What comes to its end in that moment has come to its end, and the alarm would find nobody to hear it.
+        signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = tell
+        signal.signal(signal.SIGALRM, alarm)
         for number, handler in before.items():
             if handler is signal.SIG_DFL:
                 signal.signal(number, handler)
