@@ -27,9 +27,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from mreg.stores.artifact import ingest, ingest_cached
-from mreg.stores.cache import Cache
-from mreg.stores.placing import place
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.ingesting import ingest, ingest_cached
+from mreg.stores.artifacts.placing import place
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.measuring import BIN, ENV, Cost, Failed, Groups, print_costs, take_turns

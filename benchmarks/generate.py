@@ -28,9 +28,9 @@ from mreg.core.history.timeline import Action
 from mreg.core.layout import Layout
 from mreg.core.names import ModelName, StageName, Version
 from mreg.stores import yaml
-from mreg.stores.cache import Cache
-from mreg.stores.hashing import hash_bytes
-from mreg.stores.pointer import format_pointer
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.hashing import hash_bytes
+from mreg.stores.dvc_files.pointer import format_pointer
 
 LAYOUT = Layout()
 ARTIFACT = "model.bin"

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
 from mreg.core.history.statements import Namespace, encode_statement
-from mreg.stores.sshsig import verify
+from mreg.stores.signatures.sshsig import verify
 
 NAME = Namespace.APPROVAL
 WHO = "ada@example.com"

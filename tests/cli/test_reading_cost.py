@@ -51,7 +51,7 @@ DECIDING = {
     "mreg.core.writing.plan",
     "mreg.registry.facade",
     "mreg.registry.writing.writer",
-    "mreg.stores.artifact",
+    "mreg.stores.artifacts.ingesting",
     "mreg.stores.dvc",
 }
 """What decides, writes or moves bytes; nobody who only looks waits for it."""

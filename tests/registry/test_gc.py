@@ -29,8 +29,8 @@ from mreg.errors import (
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.review.auditing import audit
 from mreg.registry.storage.outlook import look_out
+from mreg.stores.dvc_files.pointer import parse_directory
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.pointer import parse_directory
 from tests.conftest import Git
 from tests.registry.stock import Clone, Stock, make_stock, object_path
 from tests.sinks import http_sink

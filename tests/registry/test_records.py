@@ -16,8 +16,8 @@ from mreg.errors import NotFoundError
 from mreg.registry.queries import Queries
 from mreg.registry.reading import models, records
 from mreg.render.json import render_json
-from mreg.stores import model_cache
-from mreg.stores.sealed import seal
+from mreg.stores.caches import models as model_cache
+from mreg.stores.checksummed import format_checksummed
 from tests.conftest import Git
 
 MODELS = ("churn", "fraud/eu", "fraud/us")
@@ -146,7 +146,7 @@ def test_models_are_the_same_with_what_is_remembered_and_without(
         lambda whole: whole[:-1],
         lambda whole: whole.replace(b"mreg-models-1", b"mreg-models-0"),
         lambda whole: whole.replace(b"churn", b"chunk"),
-        lambda _: seal(model_cache._FORM, b"\x01"),
+        lambda _: format_checksummed(model_cache._FORM, b"\x01"),
     ],
 )
 def test_what_is_remembered_of_models_counts_for_nothing_where_it_was_damaged(

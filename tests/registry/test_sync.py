@@ -13,8 +13,8 @@ from mreg import Registry
 from mreg.core.history.record import Artifact
 from mreg.core.names import Version
 from mreg.errors import IncompleteHistoryError
+from mreg.stores.dvc_files.pointer import format_pointer
 from mreg.stores.git.runner import Completed, GitRunner
-from mreg.stores.pointer import format_pointer
 from tests.conftest import START, Git, Mreg
 
 

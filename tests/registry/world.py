@@ -20,7 +20,7 @@ from mreg.core.review.audited import Audit
 from mreg.registry.review import auditing, replaying
 from mreg.stores import yaml
 from mreg.stores.git import stretches
-from mreg.stores.keys import Signer
+from mreg.stores.signatures.keys import Signer
 from tests.conftest import Git
 
 LAYOUT, CHURN = Layout(), ModelName("churn")

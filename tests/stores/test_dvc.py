@@ -27,14 +27,14 @@ from dvc.config_schema import REMOTE_SCHEMAS
 from dvc.repo import Repo
 
 from mreg.errors import CorruptArtifactError, DataError, MregError, NotFoundError, StorageError, UsageError
-from mreg.stores.artifact import Ingested, ingest
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.hashing import SMALL_SIZE
+from mreg.stores.artifacts.ingesting import Ingested, ingest
 from mreg.stores.dvc import DvcStore, Uploaded, dvc_files
 from mreg.stores.dvc.errors import Place, remote_errors
 from mreg.stores.dvc.options import _COMMON, _LOCAL, _OPTIONS, _SECRETS
 from mreg.stores.dvc.tail import TailHash
-from mreg.stores.hashing import SMALL_SIZE
-from mreg.stores.pointer import format_pointer
+from mreg.stores.dvc_files.pointer import format_pointer
 from tests.conftest import Git
 from tests.s3 import S3, free_port
 

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mreg.errors import DataError
-from mreg.stores.dvc_yaml import find_artifact, set_artifact
+from mreg.stores.dvc_files.dvc_yaml import find_artifact, set_artifact
 
 ENTRY = {"path": "registry/churn/artifact/model.pkl", "type": "model"}
 CHURN = "  churn:\n    path: registry/churn/artifact/model.pkl\n    type: model\n"

@@ -21,8 +21,8 @@ from mreg.core.settings.people import Proof
 from mreg.errors import IdentityError
 from mreg.stores.git.programs import run_program
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.keys import find_signer, get_signer, signs_by_default
-from mreg.stores.sshsig import verify
+from mreg.stores.signatures.keys import find_signer, get_signer, signs_by_default
+from mreg.stores.signatures.sshsig import verify
 from tests.conftest import Git
 from tests.stores import ssh
 
@@ -444,7 +444,7 @@ SIGN = """
 import fcntl, sys, termios
 from pathlib import Path
 from mreg.errors import IdentityError
-from mreg.stores import keys
+from mreg.stores.signatures import keys
 from mreg.stores.git.repository import GitRepository
 patience = float(sys.argv[1])
 if patience:

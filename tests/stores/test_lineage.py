@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mreg.core.history.record import Dataset
 from mreg.errors import DataError, StorageError
-from mreg.stores.lineage import Dependency, Tracked, find_tracked
+from mreg.stores.dvc_files.lineage import Dependency, Tracked, find_tracked
 from tests.conftest import PATH
 
 PIPELINE = """\
@@ -287,7 +287,7 @@ def test_find_tracked_artifact_that_links_into_the_cache_is_found(tmp_path: Path
 
 def test_find_tracked_needs_no_import_of_dvc(reproduced: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from mreg.stores.lineage import find_tracked;"
+        "import sys; from pathlib import Path; from mreg.stores.dvc_files.lineage import find_tracked;"
         "assert find_tracked(Path('.'), Path('model.pkl'));"
         "assert not {'dvc', 'ruamel', 'git', 'fsspec'} & {name.partition('.')[0] for name in sys.modules}"
     )

@@ -27,12 +27,12 @@ from mreg.errors import (
     RefusedError,
     StorageError,
 )
-from mreg.stores.artifact import Ingested, ingest
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.hashing import SMALL_SIZE
+from mreg.stores.artifacts.ingesting import Ingested, ingest
+from mreg.stores.artifacts.placing import Placed, Placing, place
+from mreg.stores.artifacts.stat_cache import StatCache
 from mreg.stores.disk import exchange
-from mreg.stores.hashing import SMALL_SIZE
-from mreg.stores.placing import Placed, Placing, place
-from mreg.stores.statcache import StatCache
 
 LARGE = 3 * SMALL_SIZE + 17
 Tree = dict[str, bytes]
@@ -331,10 +331,10 @@ def test_place_interrupted_leaves_everything_as_it_was(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mreg.stores.artifact import ingest_cached
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.ingesting import ingest_cached
+from mreg.stores.artifacts.cache import Cache
 from mreg.stores.disk import exchange
-from mreg.stores.placing import Placing, place
+from mreg.stores.artifacts.placing import Placing, place
 def die(done, total):
     if done * 2 > total:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -345,10 +345,10 @@ place(ingest_cached("m", sys.argv[2], cache), cache, Path(sys.argv[3]), how=Plac
 PLACE = """
 import sys
 from pathlib import Path
-from mreg.stores.artifact import ingest_cached
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.ingesting import ingest_cached
+from mreg.stores.artifacts.cache import Cache
 from mreg.stores.disk import exchange
-from mreg.stores.placing import Placing, place
+from mreg.stores.artifacts.placing import Placing, place
 cache = Cache(Path(sys.argv[1]))
 for md5 in sys.argv[3:] * 5:
     place(ingest_cached("m", md5, cache), cache, Path(sys.argv[2]), how=Placing(force=True))

@@ -11,8 +11,9 @@ from mreg.core.history.manifest import StageEntry, format_stage
 from mreg.core.names import StageName, Version
 from mreg.errors import DataError
 from mreg.registry.setup.initialising import settings_text
-from mreg.stores import pyyaml, yaml
-from mreg.stores.plain_yaml import NOT_PLAIN, load_plain
+from mreg.stores import yaml
+from mreg.stores.yaml import pyyaml
+from mreg.stores.yaml.plain import NOT_PLAIN, load_plain
 
 RECORD = b"""\
 schema: 1

@@ -10,9 +10,9 @@ from functools import partial
 import pytest
 
 from mreg.errors import StorageError
+from mreg.stores.artifacts.hashing import Meter
 from mreg.stores.dvc.errors import Place
 from mreg.stores.dvc.pool import Crew, run_all
-from mreg.stores.hashing import Meter
 
 PLACE = Place("storage", "/srv/storage")
 CREW = Crew(8, 5.0, lambda: float("inf"))

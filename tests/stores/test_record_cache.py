@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from mreg.core.history.record import Artifact, Record
 from mreg.core.names import ModelName, Version
-from mreg.stores import record_cache
-from mreg.stores.record_cache import RecordCache
-from mreg.stores.sealed import seal
+from mreg.stores.caches import records as record_cache
+from mreg.stores.caches.records import RecordCache
+from mreg.stores.checksummed import format_checksummed
 from tests.core.strategies import hashes, records
 
 CHURN, FRAUD = ModelName("churn"), ModelName("fraud/eu")
@@ -89,7 +89,7 @@ def test_record_cache_that_was_damaged_counts_for_nothing(
 
 
 def _sealed(body: bytes) -> bytes:
-    return seal(record_cache._FORM, body)
+    return format_checksummed(record_cache._FORM, body)
 
 
 def test_record_cache_with_many_writers_has_a_whole_file_of_one(cache: RecordCache) -> None:

@@ -13,12 +13,12 @@ from botocore import UNSIGNED
 from dvc_s3 import S3FileSystem
 
 from mreg.errors import CorruptArtifactError
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.hashing import Meter
 from mreg.stores.dvc.errors import Place
 from mreg.stores.dvc.s3 import S3Remote
 from mreg.stores.dvc.s3_options import client_options, open_session, read_extra
 from mreg.stores.dvc.traffic import Traffic
-from mreg.stores.hashing import Meter
 from tests.conftest import PATH
 from tests.faults.proxy import Fault, Proxy, open_proxy
 from tests.s3 import S3, serve_s3

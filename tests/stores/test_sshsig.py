@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mreg.core.settings.people import Proof, normalise_key
-from mreg.stores.sshsig import verify
+from mreg.stores.signatures.sshsig import verify
 from tests.stores import ssh
 from tests.stores.ssh import BEGIN, END, Key, armor, number, string, unarmor
 

@@ -13,7 +13,7 @@ from mreg.registry.arguments import as_choice, as_path
 from mreg.registry.queries import Queries
 
 if TYPE_CHECKING:
-    from mreg.stores.hashing import Progress
+    from mreg.stores.artifacts.hashing import Progress
 
 __all__ = ["Deliveries"]
 

@@ -26,7 +26,7 @@ from mreg.registry.changes import parse_target
 from mreg.registry.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from mreg.stores.hashing import Progress
+    from mreg.stores.artifacts.hashing import Progress
 
 __all__ = ["Registry"]
 

@@ -16,7 +16,7 @@ from mreg.registry.changes import Changes
 if TYPE_CHECKING:
     from mreg.core.storage.soundness import Soundness
     from mreg.core.storage.swept import Sweep
-    from mreg.stores.hashing import Progress
+    from mreg.stores.artifacts.hashing import Progress
 
 __all__ = ["Upkeep"]
 

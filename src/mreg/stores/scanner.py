@@ -29,7 +29,7 @@ from msgspec import Struct, field
 from mreg.core.review.gates import Scan
 from mreg.core.versions.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recognise_file, unsafe_reason
 from mreg.errors import MregError
-from mreg.stores.survey import survey_artifact
+from mreg.stores.artifacts.survey import survey_artifact
 
 __all__ = ["scan_pickles"]
 

@@ -23,11 +23,11 @@ import msgspec
 from msgspec import Struct, field
 
 from mreg.errors import OutsideError, StorageError
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.stat_cache import StatCache
 from mreg.stores.claims import lock_file
 from mreg.stores.disk import disk_errors, scratch_folder
 from mreg.stores.git.shallow import BrokenCacheError, Remote, ShallowRepository
-from mreg.stores.statcache import StatCache
 
 __all__ = ["Failure", "Memory", "Pin", "RemoteCache", "ServingCache"]
 

@@ -6,10 +6,10 @@ from functools import partial
 
 from mreg.errors import NotARegistryError
 from mreg.registry.reading.reader import Reader
+from mreg.stores.artifacts.stat_cache import StatCache
 from mreg.stores.dvc import STALL_S, DvcStore
 from mreg.stores.git.network import parse_seconds
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.statcache import StatCache
 
 __all__ = ["open_stats", "open_store", "read_stall"]
 

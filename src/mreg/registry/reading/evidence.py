@@ -110,7 +110,7 @@ class StoredEvidence:
 
     def proof(self, statement: bytes, kind: Namespace, signature: str) -> Proof:
         """Returns what a signature over a statement shows."""
-        from mreg.stores.sshsig import verify  # noqa: PLC0415 - most registries have no signature
+        from mreg.stores.signatures.sshsig import verify  # noqa: PLC0415 - most registries have no signature
 
         return verify(statement, kind.value, signature)
 

@@ -8,7 +8,7 @@ from mreg.core.results import ModelList
 from mreg.core.settings.policy import Policy
 from mreg.registry.reading.answers import list_models
 from mreg.registry.reading.reader import Reader
-from mreg.stores.model_cache import KeptModels, find_changes, load_models, save_models
+from mreg.stores.caches.models import KeptModels, find_changes, load_models, save_models
 
 __all__ = ["list_landed"]
 

@@ -9,7 +9,7 @@ from mreg.core.history.state import ModelState, RegistryState
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader
-from mreg.stores.record_cache import RecordCache
+from mreg.stores.caches.records import RecordCache
 
 __all__ = ["Records", "read_held", "read_models"]
 

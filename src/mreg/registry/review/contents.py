@@ -17,9 +17,9 @@ from mreg.core.review.difference import Difference
 from mreg.core.review.review import Fault
 from mreg.errors import DataError
 from mreg.registry.reading.seals import dvc_entry, pointer_path
-from mreg.stores.dvc_yaml import find_artifact
+from mreg.stores.dvc_files.dvc_yaml import find_artifact
+from mreg.stores.dvc_files.pointer import format_pointer
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.pointer import format_pointer
 
 __all__ = ["find_content_faults"]
 

@@ -6,7 +6,7 @@ from mreg.core.history.record import Record
 from mreg.core.review.gates import Scan
 from mreg.errors import CorruptArtifactError, MregError, NotFoundError
 from mreg.registry.reading.artifacts import open_stats, open_store
-from mreg.stores.artifact import Ingested, ingest_cached
+from mreg.stores.artifacts.ingesting import Ingested, ingest_cached
 from mreg.stores.dvc import DvcStore
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.scanner import scan_pickles

@@ -14,13 +14,13 @@ from mreg.core.results import LinkMode, Pulled
 from mreg.errors import CorruptArtifactError, NotFoundError, RefusedError
 from mreg.registry.reading.artifacts import open_stats, open_store
 from mreg.registry.serving.wanted import Wanted
-from mreg.stores.artifact import Ingested, ingest_cached
-from mreg.stores.destination import Destination
+from mreg.stores.artifacts.destination import Destination
+from mreg.stores.artifacts.hashing import Progress
+from mreg.stores.artifacts.ingesting import Ingested, ingest_cached
+from mreg.stores.artifacts.placing import Placed, Placing, place
+from mreg.stores.artifacts.stat_cache import StatCache
 from mreg.stores.dvc import DvcStore
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.hashing import Progress
-from mreg.stores.placing import Placed, Placing, place
-from mreg.stores.statcache import StatCache
 
 __all__ = ["Pulling", "Source"]
 

@@ -22,10 +22,10 @@ from mreg.core.names import ARCHIVED, ModelName, StageName, Version, find_folder
 from mreg.core.writing.plan import Document
 from mreg.errors import IncompleteHistoryError
 from mreg.registry.writing.view import encode_document
+from mreg.stores.dvc_files.past import artifacts_at
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.gto import Said, read_gto_tags
-from mreg.stores.tracked import artifacts_at
 
 __all__ = ["Adoption", "plan_adoption"]
 

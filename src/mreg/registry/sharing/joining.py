@@ -18,12 +18,12 @@ from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import dvc_entry, pointer_path
 from mreg.stores import yaml
-from mreg.stores.dvc_yaml import set_artifact
+from mreg.stores.dvc_files.dvc_yaml import set_artifact
+from mreg.stores.dvc_files.pointer import format_pointer
 from mreg.stores.git.joining import join_files, read_signature, registry_entry
 from mreg.stores.git.objects import Identity, TreeEntry
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.trees import build_tree
-from mreg.stores.pointer import format_pointer
 
 __all__ = ["Builder", "Built", "StoredContents"]
 

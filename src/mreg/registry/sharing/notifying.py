@@ -143,7 +143,7 @@ class Notifying(Struct, frozen=True):
         return tuple(found)
 
     def _send(self, sink: Sink, notice: Notice) -> Notification:
-        from mreg.stores.notify import send  # noqa: PLC0415 - most registries tell nobody
+        from mreg.stores.notifications.sending import send  # noqa: PLC0415 - most registries tell nobody
 
         try:
             send(sink, notice, self.environ)

@@ -33,12 +33,12 @@ from mreg.registry.sharing.retagging import Retagging, retag
 from mreg.registry.writing.attempts import attempts, given_up
 from mreg.registry.writing.uploading import new_records, upload_new
 from mreg.registry.writing.upstream import Upstream
+from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.git.branches import branch_names
 from mreg.stores.git.joining import find_lost, find_movers, lacking_commits
 from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.hashing import Progress
 
 __all__ = ["Pushing"]
 

@@ -34,11 +34,11 @@ from mreg.registry.storage.outlook import Outlook, look_out, time_now
 from mreg.registry.writing.upstream import Upstream
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
+from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.dvc.shelf import Shelf
 from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.pushing import fetch, fetch_object, find_remote, remote_refs
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.hashing import Progress
 
 __all__ = ["Collecting"]
 

@@ -16,8 +16,8 @@ from mreg.core.storage.objects import StoredObject, VersionBytes
 from mreg.core.storage.retention import Key
 from mreg.errors import DataError
 from mreg.stores.dvc.shelf import Shelf
+from mreg.stores.dvc_files.pointer import parse_directory
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.pointer import parse_directory
 
 __all__ = ["describe", "find_lists", "read_file_lists"]
 

@@ -9,10 +9,10 @@ from datetime import datetime, timezone
 from msgspec import Struct
 
 from mreg.core.history.record import Code, Environment, Run
+from mreg.stores.artifacts.survey import Survey
 from mreg.stores.git.branches import code_commit
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.surroundings import detect_entrypoint, detect_environment, detect_run, strip_credentials
-from mreg.stores.survey import Survey
 
 __all__ = ["Provenance", "gather"]
 

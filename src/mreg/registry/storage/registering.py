@@ -29,13 +29,13 @@ from mreg.registry.storage.provenance import Provenance, gather
 from mreg.registry.storage.resending import resend
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
-from mreg.stores.artifact import Ingested, ingest_cached, ingest_surveyed
-from mreg.stores.dvc_yaml import set_artifact
+from mreg.stores.artifacts.hashing import Progress
+from mreg.stores.artifacts.ingesting import Ingested, ingest_cached, ingest_surveyed
+from mreg.stores.artifacts.survey import Survey, survey_artifact
+from mreg.stores.dvc_files.dvc_yaml import set_artifact
+from mreg.stores.dvc_files.lineage import Tracked, find_tracked
+from mreg.stores.dvc_files.pointer import format_pointer
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.hashing import Progress
-from mreg.stores.lineage import Tracked, find_tracked
-from mreg.stores.pointer import format_pointer
-from mreg.stores.survey import Survey, survey_artifact
 
 __all__ = ["Facts", "Registering"]
 

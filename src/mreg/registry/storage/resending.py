@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mreg.errors import MregError, UnchangedArtifactError
+from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.hashing import Progress
 
 __all__ = ["resend"]
 

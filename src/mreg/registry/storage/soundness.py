@@ -27,11 +27,11 @@ from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader
 from mreg.registry.storage.objects import describe, find_lists, read_file_lists
 from mreg.registry.storage.registered import find_registered, read_artifacts
+from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.dvc import DvcStore
 from mreg.stores.dvc.shelf import Shelf
 from mreg.stores.git.pushing import fetch, find_remote
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.hashing import Progress
 
 __all__ = ["Checking"]
 

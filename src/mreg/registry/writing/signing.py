@@ -17,7 +17,7 @@ from mreg.core.settings.people import Proof
 from mreg.core.settings.policy import Policy, Signatures
 from mreg.core.writing.plan import Document, Plan
 from mreg.registry.reading.reader import Reader
-from mreg.stores.keys import Signer, get_signer, signs_by_default
+from mreg.stores.signatures.keys import Signer, get_signer, signs_by_default
 
 __all__ = ["Signing"]
 

@@ -10,9 +10,9 @@ from mreg.core.sharing.joints import Local
 from mreg.errors import NotFoundError
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader
+from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.dvc import DvcStore
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.hashing import Progress
 
 __all__ = ["new_records", "upload_new"]
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mreg.core.storage.objects import Found
-from mreg.stores.cache import OBJECT_MODE, Cache
+from mreg.stores.artifacts.cache import OBJECT_MODE, Cache
+from mreg.stores.artifacts.hashing import Meter
 from mreg.stores.dvc.clients import connect
 from mreg.stores.dvc.config import Sections
 from mreg.stores.dvc.errors import Place, remote_errors
@@ -23,7 +24,6 @@ from mreg.stores.dvc.shelf import as_md5
 from mreg.stores.dvc.sockets import watch_sockets
 from mreg.stores.dvc.tail import TailHash
 from mreg.stores.dvc.traffic import LIST_FROM, is_listing_worth
-from mreg.stores.hashing import Meter
 
 __all__ = ["CloudRemote"]
 

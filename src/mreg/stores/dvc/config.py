@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mreg.errors import DataError, StorageError
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.cache import Cache
 
 __all__ = ["Sections", "cache_of", "find_relative_remote", "load_sections", "malformed", "remote_of"]
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mreg.errors import NotFoundError
-from mreg.stores.cache import Cache, create_object
+from mreg.stores.artifacts.cache import Cache, create_object
+from mreg.stores.artifacts.hashing import SMALL_SIZE, Meter, copy_hashed
 from mreg.stores.disk import clone, disk_error, disk_errors
-from mreg.stores.hashing import SMALL_SIZE, Meter, copy_hashed
 
 __all__ = ["FolderRemote"]
 

@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from mreg.errors import StorageError
+from mreg.stores.artifacts.hashing import Meter
 from mreg.stores.dvc.errors import Place
-from mreg.stores.hashing import Meter
 
 __all__ = ["Crew", "run_all"]
 

@@ -22,13 +22,13 @@ from msgspec import Struct
 from s3transfer.exceptions import RetriesExceededError
 from s3transfer.manager import TransferConfig, TransferManager
 
-from mreg.stores.cache import Cache, create_object
+from mreg.stores.artifacts.cache import Cache, create_object
+from mreg.stores.artifacts.hashing import Meter
 from mreg.stores.dvc.daemons import Daemons
 from mreg.stores.dvc.errors import Place, remote_errors
 from mreg.stores.dvc.s3_options import client_options, open_session, read_extra
 from mreg.stores.dvc.s3_streams import Listener, Sink, Source
 from mreg.stores.dvc.traffic import LIST_FROM, is_listing_worth
-from mreg.stores.hashing import Meter
 
 __all__ = ["S3Remote"]
 

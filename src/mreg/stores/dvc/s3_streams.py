@@ -10,8 +10,8 @@ from typing import Any
 
 from s3transfer.subscribers import BaseSubscriber
 
+from mreg.stores.artifacts.hashing import Meter, read_all
 from mreg.stores.disk import write_all
-from mreg.stores.hashing import Meter, read_all
 
 __all__ = ["Listener", "Sink", "Source"]
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mreg.errors import StorageError
+from mreg.stores.artifacts.hashing import Meter
 from mreg.stores.claims import claim
 from mreg.stores.dvc.config import Sections, find_relative_remote
 from mreg.stores.dvc.store import DvcStore
 from mreg.stores.dvc.traffic import Traffic
-from mreg.stores.hashing import Meter
 
 __all__ = ["ServedStore"]
 

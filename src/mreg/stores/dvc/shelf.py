@@ -18,11 +18,11 @@ from msgspec import Struct
 
 from mreg.core.storage.objects import Found
 from mreg.errors import NotFoundError, StorageError
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.hashing import Meter, Progress, hash_bytes
 from mreg.stores.disk import disk_errors, scratch_folder
 from mreg.stores.dvc.errors import Place
 from mreg.stores.dvc.pool import Crew, run_all
-from mreg.stores.hashing import Meter, Progress, hash_bytes
 
 __all__ = ["FolderHoldings", "Holdings", "Shelf", "as_md5"]
 

@@ -13,15 +13,15 @@ from tempfile import TemporaryDirectory
 from msgspec import Struct
 
 from mreg.errors import NotFoundError, StorageError
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.hashing import Meter, Progress
 from mreg.stores.disk import scratch_folder
 from mreg.stores.dvc.config import Sections, cache_of, load_sections, remote_of
 from mreg.stores.dvc.errors import Place
 from mreg.stores.dvc.folder import FolderRemote
 from mreg.stores.dvc.shelf import FolderHoldings, Shelf
 from mreg.stores.dvc.traffic import Traffic
-from mreg.stores.hashing import Meter, Progress
-from mreg.stores.pointer import parse_directory
+from mreg.stores.dvc_files.pointer import parse_directory
 from mreg.stores.surroundings import strip_credentials
 
 __all__ = ["STALL_S", "DvcStore", "Uploaded"]

@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from types import TracebackType
 
-from mreg.stores.hashing import SMALL_SIZE
+from mreg.stores.artifacts.hashing import SMALL_SIZE
 
 __all__ = ["TailHash"]
 

@@ -12,11 +12,11 @@ from typing import Protocol
 from msgspec import Struct
 
 from mreg.errors import CorruptArtifactError, NotFoundError, StorageError
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.hashing import Meter
 from mreg.stores.disk import disk_errors
 from mreg.stores.dvc.errors import Place
 from mreg.stores.dvc.pool import Crew, run_all
-from mreg.stores.hashing import Meter
 
 __all__ = ["LIST_FROM", "Remote", "Traffic", "is_listing_worth"]
 

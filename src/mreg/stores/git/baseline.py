@@ -20,9 +20,9 @@ import msgspec
 from msgspec import Struct
 
 from mreg.core.history.timeline import Commit
+from mreg.stores.checksummed import load_checksummed, save_checksummed
 from mreg.stores.git.parsing import LOG_OF_SOME, parse_log
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.sealed import load_sealed, save_sealed
 
 __all__ = ["Baseline", "digest_tags", "load_baseline", "model_of", "read_commits", "save_baseline"]
 
@@ -51,7 +51,7 @@ class Baseline(Struct, frozen=True):
 
 def load_baseline(repo: GitRepository) -> Baseline | None:
     """Returns what was noted last; ``None`` where that is nothing, or cannot be read."""
-    body = load_sealed(_path(repo), _FORM)
+    body = load_checksummed(_path(repo), _FORM)
     with suppress(msgspec.MsgspecError):  # written by a hand that knew the checksum
         return None if body is None else msgspec.msgpack.decode(body, type=Baseline)
     return None
@@ -59,7 +59,7 @@ def load_baseline(repo: GitRepository) -> Baseline | None:
 
 def save_baseline(repo: GitRepository, baseline: Baseline) -> None:
     """Notes what was found clean, if that can be written."""
-    save_sealed(_path(repo), _FORM, msgspec.msgpack.encode(baseline, enc_hook=list))  # places may be an array
+    save_checksummed(_path(repo), _FORM, msgspec.msgpack.encode(baseline, enc_hook=list))  # places may be an array
 
 
 def digest_tags(ids: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -3,8 +3,8 @@
 It takes less than YAML and means the same, which ``tests/stores/test_plain_yaml.py`` holds against the parser: block
 mappings indented with spaces, one key a line; lists of scalars; scalars that are plain, or quoted without an escape, or
 ``{}`` and ``[]``, or a ``|`` block such as a signature; printable ASCII; and comments, as in the settings that people
-write, where there is no block.  Whatever else a document holds, mistakes included, is for ``mreg.stores.pyyaml`` to
-read or to refuse: this reader never says that something is wrong.
+write, where there is no block.  Whatever else a document holds, mistakes included, is for ``pyyaml`` to read or to
+refuse: this reader never says that something is wrong.
 """
 
 from __future__ import annotations

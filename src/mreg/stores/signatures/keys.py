@@ -21,7 +21,7 @@ from mreg.stores.git.programs import has_terminal, run_program
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed
 from mreg.stores.git.signing import is_signing
-from mreg.stores.sshsig import verify
+from mreg.stores.signatures.sshsig import verify
 
 __all__ = ["Signer", "find_signer", "get_signer", "signs_by_default"]
 

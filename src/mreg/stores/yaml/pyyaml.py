@@ -16,7 +16,7 @@ import yaml
 from msgspec import Struct
 
 from mreg.errors import DataError
-from mreg.stores.plain_yaml import MAX_BYTES, resolve_plain
+from mreg.stores.yaml.plain import MAX_BYTES, resolve_plain
 
 __all__ = ["dump", "find_line", "iter_edits", "parse"]
 

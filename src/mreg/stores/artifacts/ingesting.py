@@ -1,6 +1,6 @@
 """Takes an artifact into DVC's cache: one read for hashing and copying, and the user's files stay untouched.
 
-``mreg.stores.survey`` says which files belong to it; ``mreg.stores.placing`` is the way back.
+``mreg.stores.artifacts.survey`` says which files belong to it; ``mreg.stores.artifacts.placing`` is the way back.
 """
 
 from __future__ import annotations
@@ -20,12 +20,21 @@ from mreg.core.history.filelist import hash_file_list
 from mreg.core.history.record import Artifact, ArtifactFile
 from mreg.core.versions.formats import HEAD_SIZE, ZIP_STARTS, recognise_directory, recognise_file
 from mreg.errors import DataError, NotFoundError, StorageError
-from mreg.stores.cache import Cache, create_object
+from mreg.stores.artifacts.cache import Cache, create_object
+from mreg.stores.artifacts.hashing import (
+    SMALL_SIZE,
+    Digests,
+    Meter,
+    Progress,
+    hash_bytes,
+    hash_equal,
+    hash_file,
+    read_all,
+)
+from mreg.stores.artifacts.stat_cache import Seen, Stamp, StatCache, StatEntry
+from mreg.stores.artifacts.survey import SourceFile, Survey, survey_artifact
 from mreg.stores.disk import clone, disk_error, write_all
-from mreg.stores.hashing import SMALL_SIZE, Digests, Meter, Progress, hash_bytes, hash_equal, hash_file, read_all
-from mreg.stores.pointer import format_directory, parse_directory
-from mreg.stores.statcache import Seen, Stamp, StatCache, StatEntry
-from mreg.stores.survey import SourceFile, Survey, survey_artifact
+from mreg.stores.dvc_files.pointer import format_directory, parse_directory
 
 __all__ = ["Ingested", "ingest", "ingest_cached", "ingest_surveyed"]
 
@@ -56,7 +65,7 @@ def ingest(
 
     Raises:
         NotFoundError: Nothing is there.
-        UsageError: The artifact is empty, or holds what ``mreg.stores.survey`` refuses.
+        UsageError: The artifact is empty, or holds what ``mreg.stores.artifacts.survey`` refuses.
         ConflictError: It changed while it was read.
         StorageError: Reading or writing failed, or the disk is full.
     """

@@ -23,7 +23,14 @@ from mreg.core.text import check_text
 from mreg.errors import DataError, UsageError
 from mreg.stores import yaml
 from mreg.stores.disk import disk_errors
-from mreg.stores.pipeline import Pipeline, fits_template, is_template, join_params, read_metrics, read_pipeline
+from mreg.stores.dvc_files.pipeline import (
+    Pipeline,
+    fits_template,
+    is_template,
+    join_params,
+    read_metrics,
+    read_pipeline,
+)
 from mreg.stores.surroundings import strip_credentials
 
 __all__ = ["Dependency", "Tracked", "find_tracked"]

@@ -17,8 +17,8 @@ from pathlib import Path
 from msgspec import MsgspecError, Struct, field, msgpack
 
 from mreg.errors import StorageError
+from mreg.stores.artifacts.hashing import Digests
 from mreg.stores.disk import scratch_folder
-from mreg.stores.hashing import Digests
 
 __all__ = ["Seen", "Stamp", "StatCache", "StatEntry"]
 

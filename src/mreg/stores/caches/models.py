@@ -22,8 +22,8 @@ from msgspec.msgpack import Decoder, Encoder
 from mreg.core.names import StageName
 from mreg.core.results import ModelSummary
 from mreg.errors import GitError
+from mreg.stores.checksummed import load_checksummed, save_checksummed
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.sealed import load_sealed, save_sealed
 
 __all__ = ["KeptModels", "find_changes", "load_models", "save_models"]
 
@@ -47,7 +47,7 @@ _decode = Decoder(KeptModels).decode
 
 def load_models(repo: GitRepository) -> KeptModels | None:
     """Returns what is kept; ``None`` where nothing is."""
-    body = load_sealed(_path(repo), _FORM)
+    body = load_checksummed(_path(repo), _FORM)
     with suppress(ValueError):  # a hand that knew the checksum wrote it
         return None if body is None else _decode(body)
     return None
@@ -55,7 +55,7 @@ def load_models(repo: GitRepository) -> KeptModels | None:
 
 def save_models(repo: GitRepository, kept: KeptModels) -> None:
     """Keeps the models of a tree in place of what was kept; a full disk is no error."""
-    save_sealed(_path(repo), _FORM, _encode(kept))
+    save_checksummed(_path(repo), _FORM, _encode(kept))
 
 
 def find_changes(repo: GitRepository, old: str, new: str) -> list[str] | None:

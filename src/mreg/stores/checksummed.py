@@ -12,15 +12,15 @@ from pathlib import Path
 
 from mreg.errors import StorageError
 
-__all__ = ["load_sealed", "save_sealed", "seal"]
+__all__ = ["format_checksummed", "load_checksummed", "save_checksummed"]
 
 
-def seal(form: bytes, body: bytes) -> bytes:
+def format_checksummed(form: bytes, body: bytes) -> bytes:
     """Returns what such a file holds."""
     return _head(form, body) + body
 
 
-def load_sealed(path: Path, form: bytes) -> bytes | None:
+def load_checksummed(path: Path, form: bytes) -> bytes | None:
     """Returns the rest of a file; ``None`` where it is not there."""
     with suppress(OSError):
         head, line_end, body = path.read_bytes().partition(b"\n")
@@ -29,7 +29,7 @@ def load_sealed(path: Path, form: bytes) -> bytes | None:
     return None
 
 
-def save_sealed(path: Path, form: bytes, body: bytes) -> None:
+def save_checksummed(path: Path, form: bytes, body: bytes) -> None:
     """Writes a file in place of the one that is there; a full disk is no error."""
     from mreg.stores.disk import scratch_folder  # noqa: PLC0415 - those who only read do without
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from mreg.errors import CorruptArtifactError, DataError, NotFoundError
+from mreg.stores.artifacts.hashing import hash_bytes
 from mreg.stores.disk import disk_error, disk_errors, scratch_folder
-from mreg.stores.hashing import hash_bytes
 
 __all__ = ["OBJECT_MODE", "Cache", "create_object"]
 

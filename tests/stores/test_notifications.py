@@ -20,8 +20,8 @@ from mreg.core.names import ModelName, StageName, Version
 from mreg.core.settings.sinks import Sink, SinkKind
 from mreg.core.sharing.notices import Notice, write_notice
 from mreg.errors import NotificationError, OutsideError
-from mreg.stores import delivery, notify
-from mreg.stores.notify import send
+from mreg.stores.notifications import attempts, sending
+from mreg.stores.notifications.sending import send
 from tests.cli.checks import check_hint
 from tests.sinks import Certificate, HttpSink, SmtpSink, free_port, http_sink, make_certificate, smtp_sink
 
@@ -169,7 +169,7 @@ def test_send_to_nobody_listening() -> None:
 
 
 def test_send_to_a_server_that_does_not_answer(server: HttpSink, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notify, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(sending, "TIMEOUT_S", 0.2)
     server.held = threading.Event()
     assert "did not answer within" in fail(HOOK, f"http://{server.address}/{SECRET}").message
     assert len(server.posts) == 1  # it may have taken what it does not answer
@@ -252,7 +252,7 @@ def test_send_mail_verifies_certificates(
 
 def test_send_mail_password_is_not_sent_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     # The server is this machine; that it is not known to be makes the password go by STARTTLS, or nowhere.
-    monkeypatch.setattr(notify, "_is_local", lambda host: False)
+    monkeypatch.setattr(sending, "_is_local", lambda host: False)
     with smtp_sink(password=SECRET) as sink:
         error = fail(MAIL, f"smtp://mreg:{SECRET}@{sink.address}")
         assert "no encryption" in error.message
@@ -266,8 +266,8 @@ def test_send_mail_password_is_not_sent_in_clear(monkeypatch: pytest.MonkeyPatch
     ("host", "is_local"),
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("LOCALHOST", True), ("10.0.0.1", False), ("a.b", False)],
 )
-def test_notify_tells_this_machine_from_others(host: str, is_local: bool) -> None:
-    assert notify._is_local(host) is is_local
+def test_send_tells_this_machine_from_others(host: str, is_local: bool) -> None:
+    assert sending._is_local(host) is is_local
 
 
 def test_send_mail_one_recipient_refused(mailbox: SmtpSink) -> None:
@@ -381,7 +381,7 @@ def test_failure_is_told_by_its_kind_alone(
             raise error
         return False
 
-    failure = delivery.try_twice(attempt, CHAT)
+    failure = attempts.try_twice(attempt, CHAT)
     assert failure is not None
     assert why in failure.why
     assert failure.may_pass is may_pass

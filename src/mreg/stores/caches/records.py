@@ -23,7 +23,7 @@ from msgspec.json import Decoder, Encoder
 from mreg.core.history.record import Record
 from mreg.core.names import ModelName
 from mreg.errors import StorageError
-from mreg.stores.sealed import load_sealed, seal
+from mreg.stores.checksummed import format_checksummed, load_checksummed
 
 __all__ = ["RecordCache"]
 
@@ -43,7 +43,7 @@ class RecordCache:
 
     def load(self, model: ModelName) -> dict[str, Record]:
         """Returns what is known of a model's records, by the ids of their blobs; nothing where nothing is."""
-        body = load_sealed(self._folder / _name(model), _FORM)
+        body = load_checksummed(self._folder / _name(model), _FORM)
         with suppress(ValueError):  # a hand that knew the checksum wrote it
             return {} if body is None else _decode_all(body)
         return {}
@@ -56,7 +56,7 @@ class RecordCache:
             for model, found in records.items():
                 body = _encode({oid: Raw(text) for oid, record in found.items() if (text := _encode_safely(record))})
                 written = scratch / _name(model)
-                written.write_bytes(seal(_FORM, body))
+                written.write_bytes(format_checksummed(_FORM, body))
                 written.replace(self._folder / _name(model))
 
     def forget_all_but(self, models: Mapping[ModelName, object]) -> None:

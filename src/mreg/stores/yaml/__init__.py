@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from mreg.core.fields import Fields
 from mreg.errors import DataError
-from mreg.stores.plain_yaml import NOT_PLAIN, load_plain
+from mreg.stores.yaml.plain import NOT_PLAIN, load_plain
 
 __all__ = ["dump", "line_of", "load", "load_foreign", "read", "set_in_document"]
 
@@ -61,7 +61,7 @@ def read(data: bytes, where: str, parse: Callable[[Fields], T]) -> T:
 
 def line_of(data: bytes, key_path: Sequence[str | int]) -> int | None:
     """Returns the line, from 1, of a key or list item, or else of the nearest one around it that is there."""
-    from mreg.stores import pyyaml
+    from mreg.stores.yaml import pyyaml
 
     return pyyaml.find_line(data, key_path)
 
@@ -72,7 +72,7 @@ def dump(data: Mapping[str, object]) -> str:
     Raises:
         DataError: A text holds half a surrogate pair, as Python makes of bytes that are not UTF-8.
     """
-    from mreg.stores import pyyaml
+    from mreg.stores.yaml import pyyaml
 
     return pyyaml.dump(data)
 
@@ -89,7 +89,7 @@ def set_in_document(
     Raises:
         DataError: The document cannot be read, or it or the section is not a mapping.
     """
-    from mreg.stores import pyyaml
+    from mreg.stores.yaml import pyyaml
 
     fields = Fields(load_foreign(text.encode(), where), where=where)
     document = {name: fields.value(name) for name in fields.names}
@@ -114,6 +114,6 @@ def _load(data: bytes, where: str, *, has_aliases: bool) -> object:
     found = load_plain(data)
     if found is not NOT_PLAIN:
         return found
-    from mreg.stores import pyyaml
+    from mreg.stores.yaml import pyyaml
 
     return pyyaml.parse(data, where, has_aliases=has_aliases)

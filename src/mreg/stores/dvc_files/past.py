@@ -13,7 +13,7 @@ from mreg.core.names import ModelName
 from mreg.core.paths import find_path_fault
 from mreg.errors import DataError
 from mreg.stores import yaml
-from mreg.stores.dvc_yaml import find_artifact
+from mreg.stores.dvc_files.dvc_yaml import find_artifact
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["artifacts_at"]

@@ -23,8 +23,8 @@ from msgspec import Struct
 
 from mreg.core.paths import find_name_fault, find_path_fault
 from mreg.errors import ConflictError, NotFoundError, UsageError
+from mreg.stores.artifacts.stat_cache import Stamp
 from mreg.stores.disk import disk_error, disk_errors
-from mreg.stores.statcache import Stamp
 
 __all__ = ["SourceFile", "Survey", "survey_artifact"]
 

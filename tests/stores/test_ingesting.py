@@ -25,12 +25,12 @@ from msgspec.structs import replace
 from mreg.core.history.filelist import find_path_fault, hash_file_list
 from mreg.core.history.record import Artifact
 from mreg.errors import ConflictError, CorruptArtifactError, DataError, NotFoundError, StorageError, UsageError
-from mreg.stores.artifact import Ingested, ingest, ingest_cached, ingest_surveyed
-from mreg.stores.cache import Cache
-from mreg.stores.hashing import SMALL_SIZE
-from mreg.stores.pointer import format_directory, format_pointer, parse_directory
-from mreg.stores.statcache import Seen, Stamp, StatCache, StatEntry
-from mreg.stores.survey import survey_artifact
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.hashing import SMALL_SIZE
+from mreg.stores.artifacts.ingesting import Ingested, ingest, ingest_cached, ingest_surveyed
+from mreg.stores.artifacts.stat_cache import Seen, Stamp, StatCache, StatEntry
+from mreg.stores.artifacts.survey import survey_artifact
+from mreg.stores.dvc_files.pointer import format_directory, format_pointer, parse_directory
 
 DVC = Path(sys.executable).with_name("dvc")
 LARGE = 3 * SMALL_SIZE + 17
@@ -417,16 +417,16 @@ def run_script(script: str, *args: object) -> subprocess.Popen[str]:
 INGEST = """
 import sys
 from pathlib import Path
-from mreg.stores.artifact import ingest
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.ingesting import ingest
+from mreg.stores.artifacts.cache import Cache
 print(ingest(Path(sys.argv[1]), Cache(Path(sys.argv[2]))).artifact.sha256)
 """
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mreg.stores.artifact import ingest
-from mreg.stores.cache import Cache
+from mreg.stores.artifacts.ingesting import ingest
+from mreg.stores.artifacts.cache import Cache
 def die(done, total):
     if done * 2 > total:
         os.kill(os.getpid(), signal.SIGKILL)

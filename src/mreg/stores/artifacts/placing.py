@@ -21,13 +21,13 @@ from mreg.core.history.filelist import hash_file_list
 from mreg.core.history.record import Artifact
 from mreg.core.results import LinkMode
 from mreg.errors import CorruptArtifactError, DataError, MregError, NotFoundError, RefusedError, StorageError
-from mreg.stores.artifact import Ingested
-from mreg.stores.cache import Cache
-from mreg.stores.destination import Destination, Occupant
+from mreg.stores.artifacts.cache import Cache
+from mreg.stores.artifacts.destination import Destination, Occupant
+from mreg.stores.artifacts.hashing import SMALL_SIZE, Digests, Meter, Progress, copy_hashed
+from mreg.stores.artifacts.ingesting import Ingested
+from mreg.stores.artifacts.stat_cache import StatCache
 from mreg.stores.disk import clone, disk_errors, scratch_folder
-from mreg.stores.hashing import SMALL_SIZE, Digests, Meter, Progress, copy_hashed
-from mreg.stores.pointer import parse_directory
-from mreg.stores.statcache import StatCache
+from mreg.stores.dvc_files.pointer import parse_directory
 
 __all__ = ["Placed", "Placing", "place"]
 

@@ -13,10 +13,10 @@ from msgspec import Struct
 from mreg.core.history.filelist import hash_file_list
 from mreg.core.history.record import ArtifactFile
 from mreg.errors import ConflictError, MregError, NotFoundError
+from mreg.stores.artifacts.hashing import Digests, Meter, copy_hashed
+from mreg.stores.artifacts.stat_cache import Seen, StatCache, StatEntry
+from mreg.stores.artifacts.survey import SourceFile, Survey, survey_artifact
 from mreg.stores.disk import disk_errors, exchange
-from mreg.stores.hashing import Digests, Meter, copy_hashed
-from mreg.stores.statcache import Seen, StatCache, StatEntry
-from mreg.stores.survey import SourceFile, Survey, survey_artifact
 
 __all__ = ["Destination", "Occupant"]
 

@@ -21,7 +21,7 @@ from mreg.core.fields import Plain
 from mreg.core.settings.sinks import Sink, SinkKind
 from mreg.core.sharing.notices import EVENT, Notice
 from mreg.errors import NotificationError
-from mreg.stores.delivery import TIMEOUT_S, Failure, UnencryptedError, try_twice
+from mreg.stores.notifications.attempts import TIMEOUT_S, Failure, UnencryptedError, try_twice
 
 __all__ = ["send"]
 

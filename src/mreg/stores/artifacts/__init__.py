@@ -1,0 +1,1 @@
+"""The bytes of artifacts on this machine's disk: surveyed, hashed, taken into DVC's cache, put in place."""

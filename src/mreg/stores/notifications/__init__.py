@@ -1,0 +1,1 @@
+"""Sinks are told of transitions."""
