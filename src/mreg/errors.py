@@ -23,13 +23,14 @@
         ├── PushRefusedError      the remote's rules say no: a protected branch, a hook
         └── DirtyFilesError       files that mreg must change have uncommitted changes
 
-``code`` is a stable slug for programs, ``hint`` a command that works when pasted.  Exit numbers live in
-``mreg.cli.exit_codes`` alone.
+``code`` is a stable slug for programs, ``hint`` a command that works when pasted, which a traceback shows as a note.
+Exit numbers live in ``mreg.cli.exit_codes`` alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -74,6 +75,12 @@ class MregError(Exception):
         self.message = message
         self.hint = hint
         self.details: Mapping[str, object] = MappingProxyType(dict(details or {}))
+        self.__notes__ = [f"hint: {hint}"] if hint else []  # what tracebacks and notebooks show below the message
+
+    def __reduce__(self) -> tuple[Callable[[str], MregError], tuple[str], dict[str, object]]:
+        """Lets an error pass from one process to another, as from the workers of a pool."""
+        same = partial(type(self), hint=self.hint, details=dict(self.details))
+        return same, (self.message,), {"__notes__": self.__notes__}
 
 
 class UsageError(MregError):
@@ -92,6 +99,15 @@ class RefusedError(MregError):
     """The answer is no: a rule, or a version that may not go there."""
 
     code = "refused"
+
+    @property
+    def findings(self) -> tuple[Mapping[str, str], ...]:
+        """What each gate said, those that passed too; empty where no gate was asked.
+
+        Each has ``rule``, ``gate``, ``outcome`` (``pass``, ``fail``, ``unproven``), ``measured`` and ``why``.
+        """
+        found = self.details.get("findings")
+        return tuple(found) if isinstance(found, list) else ()
 
 
 class UnchangedArtifactError(RefusedError):

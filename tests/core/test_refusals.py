@@ -57,8 +57,13 @@ def test_refuse_of_several_gates_counts_and_details_have_all() -> None:
     case = case_of(make_rule(SizeGate(1), SizeGate(9), MetricGate("auc", min=0.9)))
     with pytest.raises(RefusedError, match="may not enter production: 2 of 3 gates say no") as caught:
         refuse(case, judge(case))
-    outcomes = [each["outcome"] for each in caught.value.details["findings"]]  # type: ignore[attr-defined]
+    outcomes = [each["outcome"] for each in caught.value.findings]
     assert outcomes == ["fail", "pass", "fail"]
+    assert caught.value.__notes__ == [  # what a traceback shows
+        "size ≤ 1 bytes: 7 bytes",
+        "auc ≥ 0.9: auc is missing",
+        "hint: mreg show churn@v2.0.0",
+    ]
     case = case_of(make_rule(SizeGate(1), SizeGate(9)))
     with pytest.raises(RefusedError, match="1 of 2 gates says no"):
         refuse(case, judge(case))

@@ -35,7 +35,10 @@ def refuse(case: Case, judgement: Judgement) -> None:
         "stage": case.stage,
         "findings": [_plain(finding) for finding in judgement.findings],
     }
-    raise RefusedError(message, hint=advise(case, refusals[0]), details=details)
+    error = RefusedError(message, hint=advise(case, refusals[0]), details=details)
+    if len(judgement.findings) > 1:
+        error.__notes__[:0] = map(format_finding, refusals)
+    raise error
 
 
 def format_finding(finding: GateFinding) -> str:
