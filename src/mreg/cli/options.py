@@ -52,7 +52,7 @@ class OutputFormat(str, Enum):
 
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A model's name: churn, fraud/eu.", autocompletion=completion.models)
+    str, typer.Argument(metavar="MODEL", help="Name of a model: churn, fraud/eu.", autocompletion=completion.models)
 ]
 Selector = Annotated[
     str,
@@ -63,40 +63,46 @@ Selector = Annotated[
     ),
 ]
 Stage = Annotated[
-    str, typer.Argument(metavar="STAGE", help="A stage of registry.yaml.", autocompletion=completion.stages)
+    str, typer.Argument(metavar="STAGE", help="A stage declared in registry.yaml.", autocompletion=completion.stages)
 ]
-Format = Annotated[OutputFormat, typer.Option("--format", "-f", help="How the result is written.")]
-Reason = Annotated[str, typer.Option("--reason", "-m", help="Why: the history will say it.", show_default=False)]
+Format = Annotated[OutputFormat, typer.Option("--format", "-f", help="Format of the output.")]
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; recorded in the history.", show_default=False)]
 ApprovedBy = Annotated[
     list[str] | None,
-    typer.Option("--approved-by", metavar="WHO", help="Who approved it; may be given more than once."),
+    typer.Option("--approved-by", metavar="WHO", help="Who approved it; may be repeated."),
 ]
 Branch = Annotated[
     str | None,
-    typer.Option("--branch", metavar="NAME", help="Commit on this branch instead, for a pull request; makes no tag."),
+    typer.Option("--branch", metavar="NAME", help="Commit to this branch instead, for a pull request; makes no tag."),
 ]
 Push = Annotated[
     bool | None,
     typer.Option(
         "--push/--no-push",
-        help="Land it on the remote first; by default as push: in registry.yaml says.",
+        help="Land the change on the remote first; default: push: in registry.yaml.",
         show_default=False,
     ),
 ]
 Base = Annotated[
     str | None,
-    typer.Option("--base", metavar="REV", help="What it would land on; by default the registry branch."),
+    typer.Option("--base", metavar="REV", help="Commit that it would land on; default: the registry branch."),
 ]
 Head = Annotated[
     str | None,
-    typer.Option("--head", metavar="REV", help="What would land; by default what is checked out."),
+    typer.Option("--head", metavar="REV", help="Commit that would land; default: what is checked out."),
 ]
 Staged = Annotated[
-    bool, typer.Option("--staged", help="Look at what is staged, against what is checked out: before a commit.")
+    bool, typer.Option("--staged", help="Before a commit: compare what is staged with what is checked out.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would be done, and do nothing.")]
-Higher = Annotated[list[str] | None, typer.Option("--higher", metavar="METRIC", help="More of this metric is better.")]
-Lower = Annotated[list[str] | None, typer.Option("--lower", metavar="METRIC", help="Less of this metric is better.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would happen, and change nothing.")]
+Higher = Annotated[
+    list[str] | None,
+    typer.Option("--higher", metavar="METRIC", help="Higher is better for this metric; may be repeated."),
+]
+Lower = Annotated[
+    list[str] | None,
+    typer.Option("--lower", metavar="METRIC", help="Lower is better for this metric; may be repeated."),
+]
 
 
 def open_queries(context: typer.Context) -> Queries:

@@ -20,10 +20,10 @@ def approve(
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Agree that a version may enter a stage: one commit, in your name.
+    """Approve a version for a stage: one commit, in your name.
 
-    It counts once, for this version's bytes and for what the stage holds now. Where the stage asks for signatures,
-    it is signed with the SSH key that Git signs with.
+    The approval counts once, for this version's bytes and for what the stage holds now. Where the stage asks for
+    signatures, it is signed with the SSH key that Git signs with.
 
     \b
     mreg approve churn@v3 production --reason 'looked at the slices'

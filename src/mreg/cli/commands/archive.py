@@ -22,7 +22,7 @@ def archive(
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Mark a version as obsolete: it cannot be promoted, and rollback skips it.
+    """Mark a version as obsolete. It cannot be promoted, and rollback skips it.
 
     \b
     mreg archive churn@v1 --reason 'trained on the old schema'

@@ -21,23 +21,29 @@ def best(
         typer.Option(
             "--by",
             metavar="METRIC[,METRIC]",
-            help="What decides, the weightiest first.",
+            help="Metrics that decide, the most important first: auc, or auc:higher.",
             autocompletion=completion.metrics,
         ),
     ],
     where: Annotated[
         list[str] | None,
-        typer.Option("--where", metavar="CONSTRAINT", help="Such as 'latency_ms<=50'; may be given more than once."),
+        typer.Option(
+            "--where",
+            metavar="CONSTRAINT",
+            help="Only versions that meet this, such as 'latency_ms<=50'; may be repeated.",
+        ),
     ] = None,
     stage: Annotated[
         str | None,
-        typer.Option("--stage", metavar="STAGE", help="Where it should go.", autocompletion=completion.stages),
+        typer.Option(
+            "--stage", metavar="STAGE", help="Compare with the version in this stage.", autocompletion=completion.stages
+        ),
     ] = None,
     higher: Higher = None,
     lower: Lower = None,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Say which version should go to a stage, and why.
+    """Pick the version that should go to a stage, and say why.
 
     \b
     mreg best churn --by auc --higher auc

@@ -18,10 +18,10 @@ def check(
     staged: Staged = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
-    """Say whether the difference between two commits may land, and end with 1 where it may not.
+    """Check whether the changes between two commits may land.
 
-    It counts as one commit on top of the base, and is judged by the rules and keys of the base: a change cannot
-    loosen what it must itself pass.
+    Exits with 1 if they may not. They count as one commit on top of the base, and are judged by the rules and keys of
+    the base: a change cannot loosen the rules that it must pass.
 
     \b
     mreg check

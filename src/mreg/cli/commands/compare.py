@@ -19,7 +19,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="SELECTOR SELECTOR...",
-            help="Two versions or more; the first is what the others are measured against.",
+            help="Two or more versions; the first is the one the others are compared with.",
             autocompletion=completion.selectors,
         ),
     ],
@@ -27,7 +27,9 @@ def compare(
     lower: Lower = None,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Compare versions: metrics with better and worse marked, params, lineage, artifact.
+    """Compare versions: metrics, params, lineage and artifacts.
+
+    Metrics are marked as better or worse, if registry.yaml or --higher and --lower say which way is better.
 
     \b
     mreg compare churn@production churn@latest

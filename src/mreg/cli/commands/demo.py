@@ -25,10 +25,12 @@ def demo(
     context: typer.Context,
     directory: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="Where to; by default a new temporary directory. It is kept."),
+        typer.Argument(metavar="[DIR]", help="Where to; default: a new temporary directory. It is kept."),
     ] = None,
 ) -> None:
-    """Show the whole of it: train, register, compare, promote, roll back and pull, with a directory as DVC remote.
+    """Take a tour: train, register, compare, promote, roll back, pull.
+
+    It uses a new Git repository, with a directory as DVC remote.
 
     \b
     mreg demo

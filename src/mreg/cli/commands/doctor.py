@@ -18,16 +18,17 @@ __all__ = ["doctor"]
 def doctor(
     context: typer.Context,
     ci: Annotated[
-        bool, typer.Option("--ci", help="Look at the workflows in .github/workflows instead of the clone.")
+        bool, typer.Option("--ci", help="Look at the workflows in .github/workflows, not at the clone.")
     ] = False,
     remote: Annotated[
-        bool, typer.Option("--remote", help="Ask the Git remote too: what it has, and whether it would take a push.")
+        bool, typer.Option("--remote", help="Also ask the Git remote what it has, and whether it would accept a push.")
     ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
-    """Say what is wrong with this clone, and the command that mends it.
+    """Find what is wrong with this clone, and how to fix it.
 
-    With --ci: the known mistakes in the workflows of GitHub Actions, each with file, line and what mends it.
+    Each fault comes with the command that fixes it. With --ci, it looks for known mistakes in the workflows of GitHub
+    Actions instead, and names file, line and fix.
 
     \b
     mreg doctor

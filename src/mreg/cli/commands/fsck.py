@@ -21,24 +21,24 @@ def fsck(
         list[str] | None,
         typer.Argument(
             metavar="[SELECTOR]...",
-            help="Models, with all their versions, and versions: churn, churn@v3; everything by default.",
+            help="Models (all their versions) or versions: churn, churn@v3; default: everything.",
             autocompletion=completion.selectors,
         ),
     ] = None,
     remote: Annotated[
-        bool, typer.Option("--remote", help="Look at the DVC remote; without it, at this clone's cache.")
+        bool, typer.Option("--remote", help="Look at the DVC remote instead of this clone's cache.")
     ] = False,
     read_data: Annotated[
-        bool, typer.Option("--read-data", help="Read every byte, and compare its SHA-256 with the record.")
+        bool, typer.Option("--read-data", help="Read every byte and compare its SHA-256 with the record.")
     ] = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Put the remote right from the cache, or the cache from the remote.")
+        bool, typer.Option("--repair", help="Repair the remote from the cache, or the cache from the remote.")
     ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
-    """List versions whose bytes are missing or changed, and put right what can be.
+    """Find versions with missing or changed bytes, and repair them.
 
-    Every file of a directory is looked up. It ends with 1 where something is wrong still.
+    Every file of a directory is looked up. Exits with 1 if something is still wrong at the end.
 
     \b
     mreg fsck

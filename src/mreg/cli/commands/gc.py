@@ -16,31 +16,37 @@ __all__ = ["gc"]
 def gc(
     context: typer.Context,
     remote: Annotated[
-        bool, typer.Option("--remote", help="Of the DVC remote, for everyone; without it, of this clone's cache.")
+        bool,
+        typer.Option("--remote", help="Delete from the DVC remote, for everyone, instead of from this clone's cache."),
     ] = False,
     keep_newest: Annotated[
         int | None,
-        typer.Option("--keep-newest", metavar="N", help="Keep so many versions of each model.", show_default=False),
+        typer.Option("--keep-newest", metavar="N", help="Keep this many versions of each model.", show_default=False),
     ] = None,
     keep_within: Annotated[
         str | None,
-        typer.Option("--keep-within", metavar="90d", help="Keep what was registered in this time.", show_default=False),
+        typer.Option(
+            "--keep-within", metavar="90d", help="Keep what was registered within this time.", show_default=False
+        ),
     ] = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Do it; without it, only show what would go.")] = False,
-    reason: Annotated[str, typer.Option("--reason", "-m", help="Why the bytes go.", show_default=False)] = "",
+    delete: Annotated[bool, typer.Option("--delete", help="Delete; without it, only show what would go.")] = False,
+    reason: Annotated[str, typer.Option("--reason", "-m", help="Why the bytes are deleted.", show_default=False)] = "",
     branch: Branch = None,
     push: Push = None,
     ignore_unlisted: Annotated[
         bool,
-        typer.Option("--ignore-unlisted", help="Go on where the list of a directory that DVC tracks is nowhere."),
+        typer.Option(
+            "--ignore-unlisted", help="Go on if the file list of a directory that DVC tracks cannot be found."
+        ),
     ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
-    """Delete bytes that no kept version needs: old versions that never were in a stage.
+    """Delete bytes that no kept version needs.
 
-    What to keep stands in registry.yaml (retention:) or in the flags. Without --remote, bytes that the remote holds go
-    from this clone's cache. With it, versions are given up for everyone: a commit says who did, and their bytes go from
-    the remote. Their records and tags stay. Nothing goes that another branch or tag names.
+    These are the bytes of old versions that were never in a stage. What to keep is set by retention: in registry.yaml
+    or by the flags. Without --remote, bytes that the remote holds are deleted from this clone's cache. With it,
+    versions are given up for everyone: a commit says who did it, and their bytes are deleted from the remote. Records
+    and tags stay, and so does everything that another branch or tag names.
 
     \b
     mreg gc --keep-newest 3

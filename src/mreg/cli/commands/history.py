@@ -42,17 +42,18 @@ def history(
         typer.Option(
             "--stage",
             metavar="STAGE",
-            help="The same, where no model is named.",
+            help="Only this stage, of all models; or archived.",
             autocompletion=completion.stages_and_archive,
         ),
     ] = None,
     output: Annotated[
-        HistoryFormat, typer.Option("--format", "-f", help="How the result is written.")
+        HistoryFormat, typer.Option("--format", "-f", help="Format of the output.")
     ] = HistoryFormat.TABLE,
 ) -> None:
-    """Show every change of a stage, newest first: who, when, why, from, to, approved by whom.
+    """List every change of a stage: who, when, why, approved by whom.
 
-    As markdown and csv it is the auditor's report: also by which rules, and what of it is proven by signatures.
+    Newest first, with the versions before and after. The formats markdown and csv are the auditor's report: they add
+    the rules that applied, and what is proven by signatures.
 
     \b
     mreg history

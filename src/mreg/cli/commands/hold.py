@@ -23,9 +23,9 @@ def hold(
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Stop automatic promotions of a stage, or let them go on.
+    """Stop automatic promotions of a stage, or resume them.
 
-    A rollback sets a hold too. A promotion by hand releases it.
+    A rollback also sets a hold; a promotion by hand releases it.
 
     \b
     mreg hold churn production --reason 'investigating drift'

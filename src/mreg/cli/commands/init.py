@@ -21,21 +21,23 @@ def init(
     context: typer.Context,
     remote: Annotated[
         str | None,
-        typer.Option("--remote", metavar="URL", help="Where artifacts are stored: s3://bucket/path, a directory, …"),
+        typer.Option("--remote", metavar="URL", help="Where to store artifacts: s3://bucket/path, a directory, …"),
     ] = None,
     endpoint_url: Annotated[
         str | None,
-        typer.Option("--endpoint-url", metavar="URL", help="Where this S3 is, if not at AWS: MinIO, Ceph, R2, …"),
+        typer.Option(
+            "--endpoint-url", metavar="URL", help="Address of an S3 server other than AWS: MinIO, Ceph, R2, …"
+        ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option("--profile", metavar="NAME", help="The profile in ~/.aws that has the credentials.")
+        str | None, typer.Option("--profile", metavar="NAME", help="Profile in ~/.aws that has the credentials.")
     ] = None,
     remote_option: Annotated[
         list[str] | None,
         typer.Option(
             "--remote-option",
             metavar="NAME=VALUE",
-            help="Any other option of the remote: region=eu-west-1, port=2222.  An empty value takes it away.",
+            help="Any other option of the remote: region=eu-west-1, port=2222. An empty value removes it.",
         ),
     ] = None,
     adopt: Annotated[
@@ -43,18 +45,18 @@ def init(
     ] = False,
     branch: Annotated[
         str | None,
-        typer.Option("--branch", metavar="NAME", help="The registry branch; by default the one checked out."),
+        typer.Option("--branch", metavar="NAME", help="The registry branch; default: the branch checked out."),
     ] = None,
     github: Annotated[
-        bool, typer.Option("--github", help="Write workflows, CODEOWNERS and rulesets for GitHub too.")
+        bool, typer.Option("--github", help="Also write workflows, CODEOWNERS and rulesets for GitHub.")
     ] = False,
-    gitlab: Annotated[bool, typer.Option("--gitlab", help="Write jobs for GitLab CI too.")] = False,
+    gitlab: Annotated[bool, typer.Option("--gitlab", help="Also write jobs for GitLab CI.")] = False,
     source: Annotated[
         str | None,
         typer.Option(
             "--mreg",
             metavar="SOURCE",
-            help="Where these jobs get mreg from, OWNER/mreg@COMMIT; by default from where this one came.",
+            help="Where those jobs install mreg from, OWNER/mreg@COMMIT; default: where this one came from.",
         ),
     ] = None,
     dry_run: DryRun = False,
@@ -62,9 +64,8 @@ def init(
 ) -> None:
     """Make this Git repository a model registry.
 
-    What is there already stays as it is; another remote takes the place of the one before.
-    Credentials are never committed: they come from where the cloud's own tools keep them, or from
-    dvc remote modify --local.
+    What is already there stays as it is, except that a new --remote replaces the one before. Credentials are never
+    committed: they come from where your cloud's own tools keep them, or from dvc remote modify --local.
 
     \b
     mreg init --remote s3://models/registry

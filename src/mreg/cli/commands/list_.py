@@ -19,28 +19,32 @@ def list_(
         str | None,
         typer.Argument(
             metavar="[MODEL]",
-            help="Only this model: its versions. With a / behind it: the models below it, such as a team's.",
+            help="List this model's versions. With a trailing /, the models below it: fraud/.",
             autocompletion=completion.models,
         ),
     ] = None,
     versions: Annotated[
-        bool, typer.Option("--versions", help="The versions of all models, with their metrics.", show_default=False)
+        bool,
+        typer.Option("--versions", help="List the versions of all models, with their metrics.", show_default=False),
     ] = False,
     stage: Annotated[
         str | None,
         typer.Option(
             "--stage",
             metavar="STAGE",
-            help="Only the versions in this stage, or archived.",
+            help="List only the versions in this stage, or archived.",
             autocompletion=completion.stages_and_archive,
         ),
     ] = None,
     at: Annotated[
-        str | None, typer.Option("--at", metavar="DATE|REV", help="What was there on that day or at that commit.")
+        str | None, typer.Option("--at", metavar="DATE|REV", help="Show the state on that day or at that commit.")
     ] = None,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """List the models by stage, or versions with their metrics: those of one model, in one stage, or all.
+    """List models by stage, or versions with their metrics.
+
+    By default, all models and what each stage holds. MODEL, --stage and --versions list versions instead: those of one
+    model, those in one stage, or all.
 
     \b
     mreg list

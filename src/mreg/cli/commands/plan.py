@@ -17,10 +17,10 @@ def plan(
     staged: Staged = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Show what the difference between two commits would do to the registry.
+    """Show what the changes between two commits do to the registry.
 
-    Transitions with metrics, gates and approvals, registrations, policy changes, and whether it may land. It ends
-    with 0 where it may not, too: mreg check does not.
+    Transitions with their metrics, gates and approvals, registrations, policy changes, and whether all of it may land.
+    Unlike mreg check, it also exits with 0 if it may not.
 
     \b
     mreg plan

@@ -35,7 +35,7 @@ def promote(
         bool | None,
         typer.Option(
             "--archive-replaced/--keep-replaced",
-            help="What happens to the version replaced; by default what on_replace: says.",
+            help="What happens to the replaced version; default: on_replace: in registry.yaml.",
             show_default=False,
         ),
     ] = None,

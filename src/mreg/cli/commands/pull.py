@@ -27,37 +27,41 @@ def pull(
             "--output",
             "-o",
             metavar="PATH",
-            help="Where to; by default the artifact's name, here.",
+            help="Where to put it; default: the artifact's name, here.",
             parser=parse_path,
         ),
     ] = None,
-    link: Annotated[LinkMode, typer.Option("--link", help="Copy the bytes out of the cache, or link.")] = LinkMode.AUTO,
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there, whatever it is.")] = False,
+    link: Annotated[
+        LinkMode, typer.Option("--link", help="Copy the bytes out of the cache, or link to them.")
+    ] = LinkMode.AUTO,
+    force: Annotated[bool, typer.Option("--force", help="Replace whatever is at the path.")] = False,
     repo: Annotated[
         str | None,
-        typer.Option("--repo", metavar="URL", help="The registry's repository; no clone of it is needed."),
+        typer.Option("--repo", metavar="URL", help="URL of the registry's repository; needs no clone."),
     ] = None,
     branch: Annotated[
         str | None,
-        typer.Option("--branch", metavar="NAME", help="With --repo: the registry branch; by default registry.yaml's."),
+        typer.Option(
+            "--branch", metavar="NAME", help="With --repo: the registry branch; default: as registry.yaml says."
+        ),
     ] = None,
     allow_older: Annotated[
-        bool, typer.Option("--allow-older", help="With --repo: also what is older than this machine has seen.")
+        bool, typer.Option("--allow-older", help="With --repo: accept a state older than this machine has seen.")
     ] = False,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Go on: put each version in place that comes, until a signal ends it.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep running, and put each new version in place.")] = False,
     every: Annotated[
         float | None,
-        typer.Option("--every", metavar="SECONDS", min=0.1, help="With --watch: time between two looks; about 30."),
+        typer.Option("--every", metavar="SECONDS", min=0.1, help="With --watch: how often to look; default: about 30."),
     ] = None,
     command: Annotated[
         str | None,
-        typer.Option("--exec", metavar="COMMAND", help="With --watch: run it after each version; no shell reads it."),
+        typer.Option("--exec", metavar="COMMAND", help="With --watch: run this after each version, without a shell."),
     ] = None,
     command_timeout: Annotated[
         float | None,
-        typer.Option("--exec-timeout", metavar="SECONDS", help="With --exec: end it after so long; 60.", min=0.1),
+        typer.Option(
+            "--exec-timeout", metavar="SECONDS", help="With --exec: stop it after this long; default: 60.", min=0.1
+        ),
     ] = None,
     output: Format = OutputFormat.TABLE,
 ) -> int | None:

@@ -20,25 +20,26 @@ def push(
         typer.Option(
             "--branch",
             metavar="NAME",
-            help="Push this branch of a pull request; where it is not here, what is on the registry branch goes there.",
+            help="Push this branch of a pull request; if it is not here, push the registry branch's changes to it.",
         ),
     ] = None,
     drop: Annotated[
         list[str] | None,
         typer.Option(
-            "--drop", metavar="COMMIT", help="Leave out what this commit does to the registry; may be given again."
+            "--drop", metavar="COMMIT", help="Leave out what this commit does to the registry; may be repeated."
         ),
     ] = None,
     renumber: Annotated[
-        bool, typer.Option("--renumber", help="Give versions whose number others took the next one.")
+        bool, typer.Option("--renumber", help="Give versions the next number if others took theirs.")
     ] = False,
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
-    """Bring what was made here without --push to the remote: bytes first, then commits and tags, all or nothing.
+    """Push what was made without --push: bytes, commits and tags.
 
-    What the remote has meanwhile stands, and what was made here goes on top of it, judged again by the rules there.
-    Where both sides changed the same stage, version or mark, nothing moves, and the commands that settle it are named.
+    Bytes go first, then commits and tags, all or nothing. What others pushed meanwhile stands; your changes go on top
+    and are judged again by the rules there. If both sides changed the same stage, version or mark, nothing moves, and
+    mreg names the commands that settle it.
 
     \b
     mreg push

@@ -44,47 +44,54 @@ def register(
     context: typer.Context,
     model: Model,
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="One file or directory, or a .dvc file.", parser=parse_path)
+        Path, typer.Argument(metavar="PATH", help="A file, a directory or a .dvc file.", parser=parse_path)
     ],
     metric: Annotated[_Pairs, typer.Option("--metric", metavar="K=V", help="A metric; may be repeated.")] = None,
     metrics: Annotated[
-        _Files, typer.Option("--metrics", metavar="FILE", help="Metrics from a JSON, YAML or TOML file.")
+        _Files, typer.Option("--metrics", metavar="FILE", help="Read metrics from a JSON, YAML or TOML file.")
     ] = None,
     param: Annotated[_Pairs, typer.Option("--param", metavar="K=V", help="A parameter; may be repeated.")] = None,
     params: Annotated[
-        _Files, typer.Option("--params", metavar="FILE", help="Parameters from a JSON, YAML or TOML file.")
+        _Files, typer.Option("--params", metavar="FILE", help="Read parameters from a JSON, YAML or TOML file.")
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", metavar="NAME@VERSION", help="What it was trained on.")
+        str | None, typer.Option("--dataset", metavar="NAME@VERSION", help="Data that it was trained on.")
     ] = None,
-    notes: Annotated[str, typer.Option("--notes", help="Free text.", show_default=False)] = "",
+    notes: Annotated[str, typer.Option("--notes", help="Free text for the record.", show_default=False)] = "",
     trained_at: Annotated[
         datetime | None,
         typer.Option(
             "--trained-at",
             metavar="TIME",
-            help="When, such as 2026-11-20T09:12:00Z; by default when the artifact was last written.",
+            help="When it was trained, such as 2026-11-20T09:12:00Z; default: when the artifact was last written.",
             parser=_parse_moment,
         ),
     ] = None,
-    version: Annotated[str | None, typer.Option("--version", metavar="VERSION", help="Such as v2.1.0-rc.1.")] = None,
-    bump: Annotated[Bump, typer.Option("--bump", help="Which part of the newest version is raised.")] = Bump.MAJOR,
+    version: Annotated[
+        str | None,
+        typer.Option("--version", metavar="VERSION", help="Version number, such as v2.1.0-rc.1; default: by --bump."),
+    ] = None,
+    bump: Annotated[Bump, typer.Option("--bump", help="Part of the newest version number to raise.")] = Bump.MAJOR,
     model_format: Annotated[
-        str, typer.Option("--model-format", help="By default recognised from the bytes.", show_default=False)
+        str,
+        typer.Option(
+            "--model-format", help="Format of the artifact; default: recognised from its bytes.", show_default=False
+        ),
     ] = "",
     stage: Annotated[
         str | None,
         typer.Option(
             "--stage",
             metavar="STAGE",
-            help="Promote it there at once; the notes are the reason where none is given.",
+            help="Also promote it to this stage; without --reason, the notes are the reason.",
             autocompletion=completion.stages,
         ),
     ] = None,
     reason: Reason = "",
     approved_by: ApprovedBy = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Register bytes that are registered already, or an older version.")
+        bool,
+        typer.Option("--force", help="Register bytes that are already registered, or a version older than the newest."),
     ] = False,
     upload: Annotated[
         bool, typer.Option("--upload/--no-upload", help="Copy the bytes to the DVC remote first.")
@@ -94,7 +101,7 @@ def register(
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Store an artifact and add it as a new version: one commit, one tag.
+    """Store an artifact as a new version: one commit, one tag.
 
     \b
     mreg register churn model.pkl --metric auc=0.913 --dataset customers@2026-10

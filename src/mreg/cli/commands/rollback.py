@@ -35,7 +35,7 @@ def rollback(
         typer.Option(
             "--to",
             metavar="VERSION",
-            help="A version that once held the stage.",
+            help="Go back to this version, which must have held the stage before.",
             autocompletion=completion.versions,
         ),
     ] = None,
@@ -45,7 +45,7 @@ def rollback(
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Put back the last good version of a stage, and hold it there.
+    """Put back a stage's last good version, and hold the stage.
 
     Two rollbacks in a row go back two versions. The hold stops automatic promotions until the next mreg promote.
 

@@ -10,9 +10,9 @@ __all__ = ["schema"]
 
 
 def schema() -> None:
-    """Print the JSON Schema of registry.yaml, for editors and linters.
+    """Print the JSON Schema of registry.yaml, for editors.
 
-    Keep it beside the settings (> registry.schema.json), and name it in their first line:
+    For linters too. Save it next to the settings (> registry.schema.json), and name it in their first line:
     # yaml-language-server: $schema=registry.schema.json
 
     \b

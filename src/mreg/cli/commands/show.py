@@ -16,11 +16,13 @@ def show(
     context: typer.Context,
     selector: Selector,
     at: Annotated[
-        str | None, typer.Option("--at", metavar="DATE|REV", help="What was there on that day or at that commit.")
+        str | None, typer.Option("--at", metavar="DATE|REV", help="Show the state on that day or at that commit.")
     ] = None,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Show all that is known of one version: metrics, lineage, stages, who approved it and why.
+    """Show one version: its metrics, lineage, stages and approvals.
+
+    Everything that is known about it, including who approved it and why.
 
     \b
     mreg show churn@production

@@ -21,19 +21,20 @@ __all__ = ["sync"]
 def sync(
     context: typer.Context,
     push: Push = None,
-    auto: Annotated[bool, typer.Option("--auto/--no-auto", help="Promote into stages that have auto: true.")] = True,
-    notify: Annotated[bool, typer.Option("--notify/--no-notify", help="Tell the sinks of notify:.")] = True,
+    auto: Annotated[bool, typer.Option("--auto/--no-auto", help="Promote into stages with auto: true.")] = True,
+    notify: Annotated[bool, typer.Option("--notify/--no-notify", help="Notify the sinks of notify:.")] = True,
     resend: Annotated[
         str | None,
-        typer.Option("--resend", metavar="COMMIT-OR-TAG", help="Tell the sinks once more of that transition."),
+        typer.Option("--resend", metavar="COMMIT-OR-TAG", help="Notify the sinks of that transition again."),
     ] = None,
     dry_run: DryRun = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
-    """Make the tags that merged commits call for, promote what may go by itself, and tell the sinks.
+    """Make the tags of merged commits, auto-promote, and notify.
 
-    Run it after a pull request was merged. It changes nothing where all is done, and ends with 1 where a tag is not
-    what the history says. A sink that cannot be told is reported, and undoes nothing.
+    Run it after a pull request is merged. It makes the tags that the history calls for, promotes into stages with auto:
+    true, and notifies the sinks of notify:. It changes nothing if everything is done, and exits with 1 if a tag is not
+    what the history says. A notification that fails is reported, and undoes nothing.
 
     \b
     mreg sync

@@ -21,15 +21,16 @@ def verify(
         typer.Option("--since", metavar="REV", help="Judge only what came after this commit.", show_default=False),
     ] = None,
     incremental: Annotated[
-        bool, typer.Option("--incremental", help="Judge only what came since this clone was last found clean.")
+        bool, typer.Option("--incremental", help="Judge only what is new since this clone was last found clean.")
     ] = False,
-    remote: Annotated[bool, typer.Option("--remote", help="Look at the tags of the remote too.")] = False,
+    remote: Annotated[bool, typer.Option("--remote", help="Also look at the tags of the remote.")] = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
-    """Prove the whole history again: rules, signatures, approvals, records, tags.
+    """Prove the whole history again, offline.
 
-    Every commit of the registry branch is judged by the rules and keys of its first parent, offline. It ends with 1
-    where anything is wrong, and with 5 where this clone lacks what it would have to read.
+    Every commit of the registry branch is judged by the rules and keys of its first parent: rules, signatures,
+    approvals, records and tags. Exits with 1 if anything is wrong, and with 5 if this clone lacks something that must
+    be read.
 
     \b
     mreg verify
