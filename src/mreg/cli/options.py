@@ -79,7 +79,7 @@ Push = Annotated[
     bool | None,
     typer.Option(
         "--push/--no-push",
-        help="Land the change on the remote first; default: push: in registry.yaml.",
+        help="Land the change on the remote first; default: the setting push: in registry.yaml.",
         show_default=False,
     ),
 ]

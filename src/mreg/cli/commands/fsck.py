@@ -36,7 +36,7 @@ def fsck(
     ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> int:
-    """Find versions with missing or changed bytes, and repair them.
+    """Find missing or changed bytes, and with --repair fix them.
 
     Every file of a directory is looked up. Exits with 1 if something is still wrong at the end.
 

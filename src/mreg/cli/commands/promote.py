@@ -35,7 +35,7 @@ def promote(
         bool | None,
         typer.Option(
             "--archive-replaced/--keep-replaced",
-            help="What happens to the replaced version; default: on_replace: in registry.yaml.",
+            help="What happens to the replaced version; default: the setting on_replace:.",
             show_default=False,
         ),
     ] = None,

@@ -39,7 +39,7 @@ def push(
 
     Bytes go first, then commits and tags, all or nothing. What others pushed meanwhile stands; your changes go on top
     and are judged again by the rules there. If both sides changed the same stage, version or mark, nothing moves, and
-    mreg names the commands that settle it.
+    the commands that settle it are named.
 
     \b
     mreg push
