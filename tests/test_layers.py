@@ -60,6 +60,11 @@ PACKAGES = {
         "git": set(),
         "yaml": set(),
     },
+    "mreg.stores.git": {
+        "remotes": {"writing"},
+        "history": set(),
+        "writing": set(),
+    },
 }
 """Layer → package of it → those that it may import; what lies beside them all may use, but for the facade."""
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.worktrees import find_worktrees
+from mreg.stores.git.writing.publishing import Publisher
+from mreg.stores.git.writing.worktrees import find_worktrees
 from tests.conftest import Git, Mreg
 from tests.registry.test_killed import fake_git
 from tests.stores.git.test_publishing import without_override

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from mreg.cli.signals import Ended, orderly_end
-from mreg.stores.git import pending, publishing
-from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing import pending, publishing
+from mreg.stores.git.writing.publishing import Publisher
 from tests.conftest import Git, Mreg, Result
 from tests.registry.test_killed import fake_git
 

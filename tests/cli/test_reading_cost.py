@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks.generate import generate
 from mreg.registry.reading import models as listed
-from mreg.stores.git import log_cache
+from mreg.stores.git.history import log_cache
 from tests.conftest import Git, Mreg
 
 SIZES = {"small": (6, 2), "large": (180, 20)}

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from mreg import Registry
 from mreg.errors import IncompleteHistoryError, UsageError
-from mreg.stores.git.baseline import load_baseline, save_baseline
+from mreg.stores.git.history.baseline import load_baseline, save_baseline
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git
 from tests.registry.world import World, Worlds

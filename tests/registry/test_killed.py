@@ -25,7 +25,7 @@ import pytest
 
 from mreg import OnReplace, Registry
 from mreg.core.results import History, ModelList
-from mreg.stores.git import worktrees
+from mreg.stores.git.writing import worktrees
 from tests.conftest import Git, Mreg, Result
 from tests.registry.victim import Outcome, Victims
 

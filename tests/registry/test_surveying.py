@@ -15,10 +15,10 @@ from mreg.registry.reading.reader import Reader
 from mreg.registry.writing import surveying
 from mreg.registry.writing.surveying import survey
 from mreg.registry.writing.tagging import Tagger, TagPlan
-from mreg.stores.git import log_cache, stretches
-from mreg.stores.git.publishing import Publisher
+from mreg.stores.git.history import log_cache, stretches
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, GitRunner
+from mreg.stores.git.writing.publishing import Publisher
 from tests.conftest import Git
 from tests.registry.test_sync import add, tags
 

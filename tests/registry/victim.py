@@ -101,7 +101,7 @@ class Victims:
 def serve() -> None:
     """Carries out one order a line."""
     import mreg  # noqa: PLC0415 - the tests that import this module need none of it
-    from mreg.stores.git import log_cache  # noqa: PLC0415
+    from mreg.stores.git.history import log_cache  # noqa: PLC0415
 
     sys.dont_write_bytecode = True
     for module in pkgutil.walk_packages(mreg.__path__, "mreg."):

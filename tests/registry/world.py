@@ -19,7 +19,7 @@ from mreg.core.review.approvals import Approval, approval_id, encode_approval, f
 from mreg.core.review.audited import Audit
 from mreg.registry.review import auditing, replaying
 from mreg.stores import yaml
-from mreg.stores.git import stretches
+from mreg.stores.git.history import stretches
 from mreg.stores.signatures.keys import Signer
 from tests.conftest import Git
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mreg.stores.git.shallow import Remote
+from mreg.stores.git.remotes.shallow import Remote
 from tests.cli.checks import check_refused
 from tests.conftest import Git, Mreg
 from tests.hosts import silent_server

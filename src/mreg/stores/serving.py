@@ -27,7 +27,7 @@ from mreg.stores.artifacts.cache import Cache
 from mreg.stores.artifacts.stat_cache import StatCache
 from mreg.stores.claims import lock_file
 from mreg.stores.disk import disk_errors, scratch_folder
-from mreg.stores.git.shallow import BrokenCacheError, Remote, ShallowRepository
+from mreg.stores.git.remotes.shallow import BrokenCacheError, Remote, ShallowRepository
 
 __all__ = ["Failure", "Memory", "Pin", "RemoteCache", "ServingCache"]
 

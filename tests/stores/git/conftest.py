@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from mreg.stores.git.objects import Identity
-from mreg.stores.git.publishing import NewTag, Publisher, RefUpdate
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import NewTag, Publisher, RefUpdate
 from tests.conftest import Git
 from tests.hosts import silent_server
 

@@ -15,8 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mreg.stores.git import worktrees
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing import worktrees
 from tests.stores.git.conftest import land
 
 TAGS = ("churn@v2.0.0", "churn#production#1")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mreg.stores.git.baseline import Baseline, digest_tags, load_baseline, model_of, read_commits, save_baseline
+from mreg.stores.git.history.baseline import Baseline, digest_tags, load_baseline, model_of, read_commits, save_baseline
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git
 from tests.stores.git.test_log_cache import grow

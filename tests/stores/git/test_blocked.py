@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from mreg.errors import ConflictError, GitError, UsageError
-from mreg.stores.git import pending, publishing
-from mreg.stores.git.pending import Journal, Pending, RefUpdate
-from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing import pending, publishing
+from mreg.stores.git.writing.pending import Journal, Pending, RefUpdate
+from mreg.stores.git.writing.publishing import Publisher
 from tests.conftest import Git
 from tests.stores.git.conftest import CHANGE, GONE, RECORD, STAGE, fsck, land, snapshot
 from tests.stores.git.test_publishing import TESTS, run_land, without_override
@@ -201,7 +201,7 @@ class TestFolders:
     def test_draft_of_a_note_goes_with_the_full_disk(self, registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         script = (
             "import resource, signal, sys\nfrom pathlib import Path\n"
-            "from mreg.stores.git.pending import Journal, Pending\n"
+            "from mreg.stores.git.writing.pending import Journal, Pending\n"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
             "Journal(Path('pending.json')).save(Pending((), '.'))\n"

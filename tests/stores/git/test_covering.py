@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mreg.stores.git.covering import MANY, cover, gather
+from mreg.stores.git.history.covering import MANY, cover, gather
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mreg.stores.git import index_search
-from mreg.stores.git.index_search import has_entries
+from mreg.stores.git.writing import index_search
+from mreg.stores.git.writing.index_search import has_entries
 from tests.conftest import Git
 
 FILES = ("a.txt", "registry/churn/stages/production.yaml", "registry/churn2/stages/production.yaml", "wörk/ø \udcff")

@@ -13,9 +13,9 @@ import pytest
 from mreg.core.history.manifest import Adopted, StageEntry
 from mreg.core.history.timeline import Commit
 from mreg.core.names import Version
-from mreg.stores.git import log_cache, log_file, stretches
-from mreg.stores.git.log_cache import read_log
-from mreg.stores.git.log_file import LogWriter, Stretch, decode_stretch, encode_stretch, open_log
+from mreg.stores.git.history import log_cache, log_file, stretches
+from mreg.stores.git.history.log_cache import read_log
+from mreg.stores.git.history.log_file import LogWriter, Stretch, decode_stretch, encode_stretch, open_log
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mreg.stores.git.patching import FEW, encode_patch
+from mreg.stores.git.writing.patching import FEW, encode_patch
 
 OLD, NEW, NONE = "1" * 40, "2" * 40, "0" * 40
 

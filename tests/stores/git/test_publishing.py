@@ -16,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mreg.errors import ConflictError, DataError, DirtyFilesError, GitError, StorageError
-from mreg.stores.git import pending, publishing, runner
-from mreg.stores.git.publishing import NewTag, Publisher, RefMovedError, RefUpdate
+from mreg.stores.git import runner
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.worktrees import find_worktrees
+from mreg.stores.git.writing import pending, publishing
+from mreg.stores.git.writing.publishing import NewTag, Publisher, RefMovedError, RefUpdate
+from mreg.stores.git.writing.worktrees import find_worktrees
 from tests.conftest import Git
 from tests.stores.git.conftest import ADA, CHANGE, GONE, RECORD, STAGE, fsck, land, snapshot, traced
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from mreg.errors import GitError, OutsideError, PushRefusedError, UsageError
-from mreg.stores.git import pushing
 from mreg.stores.git.descendants import end_processes, find_descendants
-from mreg.stores.git.publishing import RefMovedError, RefUpdate
-from mreg.stores.git.pushing import (
+from mreg.stores.git.remotes import pushing
+from mreg.stores.git.remotes.pushing import (
     claim,
     fetch,
     fetch_object,
@@ -22,6 +21,7 @@ from mreg.stores.git.pushing import (
     remote_tags,
 )
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import RefMovedError, RefUpdate
 from tests.conftest import Git
 from tests.hosts import check_ended, make_nap
 from tests.stores.git.conftest import traced

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mreg.stores.git import pending
-from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing import pending
+from mreg.stores.git.writing.publishing import Publisher
 from tests.conftest import Git
 from tests.stores.git.conftest import Snapshot, fsck, land, make_registry, snapshot
 from tests.stores.git.dying import TAGS

@@ -9,8 +9,8 @@ import pytest
 
 from mreg.errors import GitError
 from mreg.stores.git.objects import Identity
-from mreg.stores.git.publishing import NewTag, Publisher
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import NewTag, Publisher
 from tests.conftest import Git
 from tests.stores.git.conftest import ADA, CHANGE, fsck, land, make_registry, snapshot, traced
 

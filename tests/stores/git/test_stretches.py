@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mreg.stores.git import stretches
+from mreg.stores.git.history import stretches
+from mreg.stores.git.history.stretches import read_stretches
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.stretches import read_stretches
 from tests.conftest import Git
 from tests.stores.git.test_log_cache import grow
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mreg.errors import DirtyFilesError, GitError
-from mreg.stores.git import worktrees
-from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing import worktrees
+from mreg.stores.git.writing.publishing import Publisher, RefMovedError, RefUpdate
 from tests.conftest import Git
 from tests.stores.git.conftest import ADA, CHANGE, GONE, RECORD, STAGE, Snapshot, fsck, land, snapshot
 

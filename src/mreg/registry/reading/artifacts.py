@@ -8,7 +8,7 @@ from mreg.errors import NotARegistryError
 from mreg.registry.reading.reader import Reader
 from mreg.stores.artifacts.stat_cache import StatCache
 from mreg.stores.dvc import STALL_S, DvcStore
-from mreg.stores.git.network import parse_seconds
+from mreg.stores.git.remotes.network import parse_seconds
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["open_stats", "open_store", "read_stall"]

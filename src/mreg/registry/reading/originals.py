@@ -13,7 +13,7 @@ from mreg.core.names import ModelName, Version
 from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import read_records
-from mreg.stores.git.covering import only_below
+from mreg.stores.git.history.covering import only_below
 
 __all__ = ["find_original", "refuse_change"]
 

@@ -20,8 +20,8 @@ from mreg.registry.reading.settings import Settings, parse_settings, read_settin
 from mreg.registry.reading.stage_files import StageFiles, required, stage_blobs
 from mreg.registry.reading.states import read_state
 from mreg.stores import yaml
-from mreg.stores.git.log_cache import read_log
-from mreg.stores.git.log_file import Stretch
+from mreg.stores.git.history.log_cache import read_log
+from mreg.stores.git.history.log_file import Stretch
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Reader", "Settings", "parse_settings"]

@@ -23,7 +23,7 @@ from mreg.registry.reading.reader import Reader
 from mreg.stores.dvc_files.dvc_yaml import find_artifacts, set_artifact
 from mreg.stores.dvc_files.pointer import format_pointer
 from mreg.stores.git.objects import Identity
-from mreg.stores.git.publishing import Publisher
+from mreg.stores.git.writing.publishing import Publisher
 
 __all__ = ["Key", "dvc_entry", "is_seal", "pointer_path", "read_records", "require_own", "version_commits"]
 

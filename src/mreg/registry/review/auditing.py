@@ -27,11 +27,11 @@ from mreg.registry.review.remote_tags import find_remote_tags, remote_of
 from mreg.registry.review.replaying import COMPLETE, Replay, explain_lack, uncollected
 from mreg.registry.review.tag_audit import GivenTags, TagAudit
 from mreg.registry.writing.ahead import find_ahead
-from mreg.stores.git.baseline import digest_tags, model_of
 from mreg.stores.git.disguises import find_grafts, find_replacements
+from mreg.stores.git.history.baseline import digest_tags, model_of
+from mreg.stores.git.history.stretches import read_stretches
 from mreg.stores.git.objects import to_datetime
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.stretches import read_stretches
 
 __all__ = ["Auditing", "audit", "verify"]
 

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from mreg.core.history.timeline import Commit
 from mreg.core.layout import SETTINGS_FILE, Layout
 from mreg.registry.reading.reader import Settings
-from mreg.stores.git.baseline import Baseline, load_baseline, read_commits, save_baseline
 from mreg.stores.git.branches import count_since, now
+from mreg.stores.git.history.baseline import Baseline, load_baseline, read_commits, save_baseline
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.installation import name_build
 

@@ -9,8 +9,8 @@ from msgspec import Struct
 from mreg.errors import IncompleteHistoryError, OutsideError
 from mreg.registry.review.tag_audit import GivenTags
 from mreg.stores.git.branches import count_since
-from mreg.stores.git.pushing import find_remote
-from mreg.stores.git.remotes import describe_tags, list_remote
+from mreg.stores.git.remotes.pushing import find_remote
+from mreg.stores.git.remotes.refs import describe_tags, list_remote
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["RemoteTags", "find_remote_tags", "remote_of"]

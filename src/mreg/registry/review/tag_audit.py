@@ -25,8 +25,8 @@ from mreg.registry.reading.seals import Key, version_commits
 from mreg.registry.writing.ahead import Ahead
 from mreg.registry.writing.tagging import Tagger, encode_derived, explain_tags, find_explained, says_right
 from mreg.stores.git.parsing import TagRef, parse_tag_ref
-from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import Publisher
 
 __all__ = ["GivenTags", "TagAudit", "TagVerdict"]
 

@@ -23,7 +23,7 @@ from mreg.core.settings.policy import DEFAULT_BRANCH, Policy
 from mreg.errors import DataError, NotARegistryError, NotFoundError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.settings import parse_settings
-from mreg.stores.git.shallow import ShallowRepository
+from mreg.stores.git.remotes.shallow import ShallowRepository
 from mreg.stores.serving import Memory
 
 __all__ = ["CONFIG", "Glance", "Tip"]

@@ -22,7 +22,7 @@ from mreg.registry.serving.pulling import Pulling, Source
 from mreg.registry.serving.remote_view import RemoteView, Resolved
 from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.dvc import ServedStore
-from mreg.stores.git.shallow import Remote
+from mreg.stores.git.remotes.shallow import Remote
 from mreg.stores.serving import ServingCache
 
 __all__ = ["Resolved", "Serving", "locate_repo", "pull"]

@@ -27,7 +27,7 @@ from mreg.registry.reading.reader import Reader
 from mreg.registry.serving.following import Following
 from mreg.registry.serving.hooks import as_command, make_hook
 from mreg.registry.serving.serving import Resolved, Serving, locate_repo
-from mreg.stores.git.pushing import find_remote
+from mreg.stores.git.remotes.pushing import find_remote
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.marks import Mark, Marks
 from mreg.stores.serving import ServingCache

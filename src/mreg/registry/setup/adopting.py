@@ -23,8 +23,8 @@ from mreg.core.writing.plan import Document
 from mreg.errors import IncompleteHistoryError
 from mreg.registry.writing.view import encode_document
 from mreg.stores.dvc_files.past import artifacts_at
-from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import Publisher
 from mreg.stores.gto import Said, read_gto_tags
 
 __all__ = ["Adoption", "plan_adoption"]

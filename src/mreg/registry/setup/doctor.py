@@ -23,10 +23,10 @@ from mreg.registry.setup.remote_checks import examine_remote
 from mreg.registry.writing.ahead import Ahead, find_ahead
 from mreg.registry.writing.surveying import survey
 from mreg.registry.writing.tagging import Tagger
-from mreg.stores.git.pending import find_writer
-from mreg.stores.git.publishing import Publisher
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.worktrees import find_held
+from mreg.stores.git.writing.pending import find_writer
+from mreg.stores.git.writing.publishing import Publisher
+from mreg.stores.git.writing.worktrees import find_held
 
 __all__ = ["examine"]
 

@@ -24,8 +24,8 @@ from mreg.registry.setup.hosting import Hosting, plan_hosting
 from mreg.registry.setup.remote import CONFIG, DVC_FILES, Storage, tell_remote
 from mreg.registry.writing.view import encode_document
 from mreg.stores import yaml
-from mreg.stores.git.publishing import Publisher, RefUpdate
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import Publisher, RefUpdate
 
 __all__ = ["initialise"]
 

@@ -10,10 +10,10 @@ from mreg.core.history.timeline import Standing
 from mreg.core.results import Check
 from mreg.errors import MregError
 from mreg.registry.reading.reader import Reader, Settings
-from mreg.stores.git.publishing import RefMovedError, RefUpdate
-from mreg.stores.git.pushing import find_remote, is_ancestor, may_push
-from mreg.stores.git.remotes import RemoteRefs, list_remote
+from mreg.stores.git.remotes.pushing import find_remote, is_ancestor, may_push
+from mreg.stores.git.remotes.refs import RemoteRefs, list_remote
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import RefMovedError, RefUpdate
 
 __all__ = ["examine_remote"]
 

@@ -20,10 +20,10 @@ from mreg.registry.reading.seals import dvc_entry, pointer_path
 from mreg.stores import yaml
 from mreg.stores.dvc_files.dvc_yaml import set_artifact
 from mreg.stores.dvc_files.pointer import format_pointer
-from mreg.stores.git.joining import join_files, read_signature, registry_entry
 from mreg.stores.git.objects import Identity, TreeEntry
-from mreg.stores.git.publishing import Publisher
-from mreg.stores.git.trees import build_tree
+from mreg.stores.git.remotes.divergence import join_files, read_signature, registry_entry
+from mreg.stores.git.writing.publishing import Publisher
+from mreg.stores.git.writing.trees import build_tree
 
 __all__ = ["Builder", "Built", "StoredContents"]
 

@@ -23,7 +23,7 @@ from mreg.errors import ConflictError, NotFoundError, OutsideError
 from mreg.registry.reading.answers import name_approvers
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader, Settings
-from mreg.stores.git.pushing import claim, fetch_object, is_ancestor, remote_ref
+from mreg.stores.git.remotes.pushing import claim, fetch_object, is_ancestor, remote_ref
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Notifying"]

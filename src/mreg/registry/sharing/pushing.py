@@ -35,10 +35,10 @@ from mreg.registry.writing.uploading import new_records, upload_new
 from mreg.registry.writing.upstream import Upstream
 from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.git.branches import branch_names
-from mreg.stores.git.joining import find_lost, find_movers, lacking_commits
-from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
-from mreg.stores.git.pushing import is_ancestor
+from mreg.stores.git.remotes.divergence import find_lost, find_movers, lacking_commits
+from mreg.stores.git.remotes.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import Publisher, RefMovedError, RefUpdate
 
 __all__ = ["Pushing"]
 

@@ -17,9 +17,9 @@ from mreg.errors import ConflictError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.writing.tagging import Tagger, says_right
 from mreg.registry.writing.upstream import Upstream
-from mreg.stores.git.publishing import Publisher, RefUpdate
-from mreg.stores.git.pushing import fetch_object
+from mreg.stores.git.remotes.pushing import fetch_object
 from mreg.stores.git.repository import GitRepository, TagRef
+from mreg.stores.git.writing.publishing import Publisher, RefUpdate
 
 __all__ = ["Retagging", "retag"]
 

@@ -37,9 +37,9 @@ from mreg.registry.writing.tagging import Tagger
 from mreg.registry.writing.upstream import Upstream
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
-from mreg.stores.git.joining import lacking_commits
-from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
+from mreg.stores.git.remotes.divergence import lacking_commits
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import Publisher, RefMovedError, RefUpdate
 
 __all__ = ["Syncing"]
 

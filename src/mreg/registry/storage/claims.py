@@ -25,8 +25,8 @@ from mreg.core.storage.retention import Key
 from mreg.errors import DataError, NotFoundError
 from mreg.registry.reading.reader import Reader
 from mreg.stores.disk import disk_errors
+from mreg.stores.git.history.walking import find_files
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.walking import find_files
 
 __all__ = ["Claims", "Refs", "find_claims"]
 

@@ -10,7 +10,7 @@ from mreg.registry.reading.reader import Reader
 from mreg.registry.writing.ahead import find_ahead
 from mreg.registry.writing.tagging import Tagger
 from mreg.registry.writing.view import View
-from mreg.stores.git.publishing import Publisher
+from mreg.stores.git.writing.publishing import Publisher
 
 __all__ = ["refuse_foreign_tag"]
 

@@ -20,8 +20,8 @@ from mreg.core.storage.retention import Key
 from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import require_own
+from mreg.stores.git.history.stretches import read_stretches
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.stretches import read_stretches
 
 __all__ = ["Registered", "file_list_oids", "find_registered", "read_artifacts"]
 

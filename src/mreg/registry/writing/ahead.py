@@ -10,7 +10,7 @@ import shlex
 
 from msgspec import Struct
 
-from mreg.stores.git.pushing import is_ancestor
+from mreg.stores.git.remotes.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Ahead", "find_ahead"]

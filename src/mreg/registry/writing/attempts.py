@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from mreg.errors import ConflictError
-from mreg.stores.git.publishing import RefMovedError
+from mreg.stores.git.writing.publishing import RefMovedError
 
 __all__ = ["TELLING", "attempts", "given_up"]
 

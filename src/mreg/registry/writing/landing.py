@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from mreg.stores.git.pushing import is_ancestor
+from mreg.stores.git.remotes.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Landed", "find_landed"]

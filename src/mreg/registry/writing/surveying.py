@@ -24,8 +24,8 @@ from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import Key
 from mreg.registry.writing.ahead import Ahead
 from mreg.registry.writing.tagging import Tagger, TagPlan, encode_derived, says_right
-from mreg.stores.git.publishing import RefUpdate
 from mreg.stores.git.repository import GitRepository, tag_patterns
+from mreg.stores.git.writing.publishing import RefUpdate
 
 __all__ = ["Survey", "survey"]
 

@@ -22,8 +22,8 @@ from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.seals import Key, is_seal, read_records, version_commits
 from mreg.registry.writing.ahead import Ahead
 from mreg.stores.git.objects import Identity, encode_tag
-from mreg.stores.git.publishing import NewTag, Publisher, RefUpdate
 from mreg.stores.git.repository import GitRepository, TagRef, tag_patterns
+from mreg.stores.git.writing.publishing import NewTag, Publisher, RefUpdate
 from mreg.stores.gto import read_gto_tags
 
 __all__ = ["TagPlan", "Tagger", "encode_derived", "explain_tags", "find_explained", "says_right"]

@@ -18,10 +18,10 @@ from mreg.core.history.tags import derive_tags, find_blockers
 from mreg.core.history.timeline import Appearance, Timeline, Transition
 from mreg.core.names import ModelName
 from mreg.errors import ConflictError
-from mreg.stores.git.joining import is_on_top
-from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
-from mreg.stores.git.pushing import fetch, find_remote, is_ancestor, push, remote_tags
+from mreg.stores.git.remotes.divergence import is_on_top
+from mreg.stores.git.remotes.pushing import fetch, find_remote, is_ancestor, push, remote_tags
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import Publisher, RefMovedError, RefUpdate
 
 __all__ = ["Upstream"]
 

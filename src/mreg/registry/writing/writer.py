@@ -22,10 +22,10 @@ from mreg.registry.writing.signing import Signing
 from mreg.registry.writing.tagging import Tagger
 from mreg.registry.writing.upstream import Upstream
 from mreg.registry.writing.view import View, encode_files
-from mreg.stores.git.joining import lacking_commits
-from mreg.stores.git.publishing import Publisher, RefMovedError, RefUpdate
-from mreg.stores.git.pushing import is_ancestor
+from mreg.stores.git.remotes.divergence import lacking_commits
+from mreg.stores.git.remotes.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import Publisher, RefMovedError, RefUpdate
 
 __all__ = ["Writer"]
 

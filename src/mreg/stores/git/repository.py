@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from mreg.core.history.timeline import Commit, FileChange
 from mreg.core.watching import Watcher
 from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
-from mreg.stores.git.covering import cover, gather, only_below
 from mreg.stores.git.discovery import ID_BYTES, Place, discover, quarantine
-from mreg.stores.git.looks import Looks
+from mreg.stores.git.history.covering import cover, gather, only_below
+from mreg.stores.git.history.tree_looks import Looks
 from mreg.stores.git.objects import Identity, empty_tree
 from mreg.stores.git.parsing import (
     ADDED,
@@ -180,7 +180,7 @@ class GitRepository:
         """Yields what ``log`` returns, newest first, while Git is still at it: neither holds all of them."""
         changed = None if since or is_whole else self._looks.find(tip, gather(paths), is_first_parent=True)
         if changed is not None:
-            from mreg.stores.git.first_look import read_changed  # noqa: PLC0415 - most histories are short
+            from mreg.stores.git.history.tree_search import read_changed  # noqa: PLC0415 - most histories are short
 
             yield from read_changed(self.runner, changed, paths)
             return

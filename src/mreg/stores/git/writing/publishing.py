@@ -16,10 +16,12 @@ from msgspec.structs import replace
 
 from mreg.errors import ConflictError, GitError, MregError
 from mreg.stores.git import signing
-from mreg.stores.git.locating import name_git_dir
 from mreg.stores.git.objects import Identity, ObjectWriter, encode_commit, encode_tag
-from mreg.stores.git.patching import FEW, Patch, encode_patch
-from mreg.stores.git.pending import (
+from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.runner import Completed, failure
+from mreg.stores.git.writing.locating import name_git_dir
+from mreg.stores.git.writing.patching import FEW, Patch, encode_patch
+from mreg.stores.git.writing.pending import (
     LOCK_TIMEOUT_S,
     Journal,
     Pending,
@@ -28,11 +30,9 @@ from mreg.stores.git.pending import (
     remove_stale_locks,
     write_lock,
 )
-from mreg.stores.git.rebasing import refuse_rebased
-from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.runner import Completed, failure
-from mreg.stores.git.trees import build_tree
-from mreg.stores.git.worktrees import Worktree, find_worktrees, release_held, reopen_worktrees
+from mreg.stores.git.writing.rebasing import refuse_rebased
+from mreg.stores.git.writing.trees import build_tree
+from mreg.stores.git.writing.worktrees import Worktree, find_worktrees, release_held, reopen_worktrees
 
 __all__ = ["NewTag", "Publisher", "RefMovedError", "RefUpdate"]
 

@@ -11,11 +11,11 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from mreg.errors import GitError, MregError, OutsideError, PushRefusedError
-from mreg.stores.git.network import ask, confirm_missing, is_forbidden, unreachable, words_of
-from mreg.stores.git.pending import RefUpdate
-from mreg.stores.git.publishing import RefMovedError
+from mreg.stores.git.remotes.network import ask, confirm_missing, is_forbidden, unreachable, words_of
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed
+from mreg.stores.git.writing.pending import RefUpdate
+from mreg.stores.git.writing.publishing import RefMovedError
 
 __all__ = [
     "claim",

@@ -27,7 +27,7 @@ class Looks:
         packs = (self._common_dir / "objects" / "pack").glob("*.idx")
         if sum(each.stat().st_size for each in packs) < LONG:
             return None
-        from mreg.stores.git.first_look import add_newer, find_changed  # noqa: PLC0415 - most histories are short
+        from mreg.stores.git.history.tree_search import add_newer, find_changed  # noqa: PLC0415 - most histories are short
 
         known = None if is_first_parent else self._found.get(tuple(paths))
         found = add_newer(self._runner, known[1], known[0], tip) if known else None

@@ -12,11 +12,11 @@ from mreg.core.history.timeline import Commit
 from mreg.core.sharing.joints import Local
 from mreg.errors import DataError
 from mreg.stores.git.objects import BLOB_MODE, Identity, TreeEntry, empty_tree
-from mreg.stores.git.publishing import Publisher
-from mreg.stores.git.pushing import is_ancestor
+from mreg.stores.git.remotes.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import failure
-from mreg.stores.git.trees import build_tree
+from mreg.stores.git.writing.publishing import Publisher
+from mreg.stores.git.writing.trees import build_tree
 
 __all__ = [
     "Signature",

@@ -19,13 +19,13 @@ from pathlib import Path, PurePosixPath
 
 from mreg.core.history.timeline import FileChange
 from mreg.errors import GitError
-from mreg.stores.git.dirty_files import changed_file, file_in_the_way
-from mreg.stores.git.index_search import has_entries
-from mreg.stores.git.locating import list_worktrees, name_git_dir
 from mreg.stores.git.objects import empty_tree
-from mreg.stores.git.patching import Patch
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import GitRunner, failure
+from mreg.stores.git.writing.dirty_files import changed_file, file_in_the_way
+from mreg.stores.git.writing.index_search import has_entries
+from mreg.stores.git.writing.locating import list_worktrees, name_git_dir
+from mreg.stores.git.writing.patching import Patch
 
 __all__ = ["Worktree", "find_held", "find_worktrees", "release_held", "reopen_worktrees"]
 

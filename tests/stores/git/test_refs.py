@@ -9,7 +9,7 @@ import pytest
 
 from mreg.errors import GitError, NotFoundError, OutsideError
 from mreg.stores.git.disguises import find_grafts, find_replacements
-from mreg.stores.git.remotes import RemoteRefs, describe_tags, list_remote
+from mreg.stores.git.remotes.refs import RemoteRefs, describe_tags, list_remote
 from mreg.stores.git.repository import GitRepository, TagRef
 from tests.conftest import Git
 

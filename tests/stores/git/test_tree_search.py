@@ -13,11 +13,11 @@ import pytest
 
 from mreg.core.history.timeline import Commit
 from mreg.errors import GitError
-from mreg.stores.git import first_look, looks, tree_deltas
-from mreg.stores.git.first_look import find_changed
+from mreg.stores.git.history import tree_deltas, tree_looks, tree_search
+from mreg.stores.git.history.tree_deltas import find_entries
+from mreg.stores.git.history.tree_search import find_changed
 from mreg.stores.git.objects import TreeEntry, parse_tree
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.tree_deltas import find_entries
 from tests.conftest import Git
 
 MODELS = [*(f"model-{number:02}" for number in range(24)), "a", "b a", "team", "odd\xff"]
@@ -82,9 +82,9 @@ def _file(path: str, content: str, mode: str = "100644") -> list[str]:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks at the trees of any repository, a few commits at a time."""
-    monkeypatch.setattr(looks, "LONG", 0)
-    monkeypatch.setattr(first_look, "FAR", 0)
-    monkeypatch.setattr(first_look, "PIECE", 13)
+    monkeypatch.setattr(tree_looks, "LONG", 0)
+    monkeypatch.setattr(tree_search, "FAR", 0)
+    monkeypatch.setattr(tree_search, "PIECE", 13)
     monkeypatch.setattr(tree_deltas, "LAYOUTS", 3)
 
 
@@ -100,7 +100,7 @@ def both(
 ) -> Iterator[tuple[list[Commit], Authors]]:
     """Gives what is said of models: by a look at the trees, and by ``git log``."""
     for long in (0, NEVER):
-        monkeypatch.setattr(looks, "LONG", long)
+        monkeypatch.setattr(tree_looks, "LONG", long)
         folders = [f"registry/{model}" for model in models]
         paths = [f"{folder}/{part}" for folder in folders for part in PARTS]
         yield (
@@ -206,13 +206,13 @@ def test_first_look_once_serves_both_log_and_authors(
     git("repack", "-adfq", cwd=tmp_path / "r")
     trace = tmp_path / "trace"
     for old, new in ((80, 89), (89, 80), (85, 85)):
-        monkeypatch.setattr(looks, "LONG", 0)
+        monkeypatch.setattr(tree_looks, "LONG", 0)
         place = GitRepository(tmp_path / "r")
         place.log(commits[old], [f"registry/model-07/{part}" for part in PARTS])
         monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
         found = place.authors_of(commits[new], ["registry/model-07"], under="approvals")
         monkeypatch.delenv("GIT_TRACE2_EVENT")
-        monkeypatch.setattr(looks, "LONG", NEVER)
+        monkeypatch.setattr(tree_looks, "LONG", NEVER)
         assert found == place.authors_of(commits[new], ["registry/model-07"], under="approvals")
         assert found
         assert ("pack-objects" in trace.read_text()) == (old > new or not place.is_linear(commits[new]))
@@ -243,7 +243,7 @@ def test_first_look_without_room_for_differences_is_what_git_log_says(
 def test_first_look_is_for_what_is_far_down_a_folder(
     paths: list[str], is_far: bool, origin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first_look, "FAR", 600)
+    monkeypatch.setattr(tree_search, "FAR", 600)
     assert (
         find_changed(GitRepository(origin).runner, origin / ".git", "main", paths, is_first_parent=True) is not None
     ) == is_far
@@ -325,7 +325,7 @@ def test_entries_of_a_tree_that_differs_little_are_its_own(change: str, empty_re
 def test_first_look_asks_git_as_often_for_one_as_for_several(
     count: int, origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(first_look, "PIECE", 4096)
+    monkeypatch.setattr(tree_search, "PIECE", 4096)
     place, trace = GitRepository(origin), tmp_path / "trace"
     monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
     place.log("main", [f"registry/{model}/{part}" for model in MODELS[:count] for part in PARTS])
@@ -346,7 +346,7 @@ def test_log_of_one_folder_is_left_to_git_where_it_has_filters(
     found = place.log("main", [f"registry/{model}/{part}" for model in WANTED[:count] for part in PARTS])
     assert found
     assert ("pack-objects" in trace.read_text()) == (count > 1)
-    monkeypatch.setattr(looks, "LONG", NEVER)
+    monkeypatch.setattr(tree_looks, "LONG", NEVER)
     assert found == place.log("main", [f"registry/{model}/{part}" for model in WANTED[:count] for part in PARTS])
 
 

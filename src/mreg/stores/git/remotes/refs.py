@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from mreg.errors import GitError, NotFoundError
-from mreg.stores.git.network import ask, confirm_missing, unreachable
 from mreg.stores.git.parsing import parse_tag_ref
+from mreg.stores.git.remotes.network import ask, confirm_missing, unreachable
 from mreg.stores.git.repository import GitRepository, TagRef
 
 __all__ = ["RemoteRefs", "describe_tags", "list_remote"]

@@ -18,10 +18,10 @@ from typing import TypeAlias
 
 from mreg.core.history.timeline import Commit
 from mreg.errors import GitError
-from mreg.stores.git.covering import cover, only_below
+from mreg.stores.git.history.covering import cover, only_below
+from mreg.stores.git.history.tree_deltas import find_entries
 from mreg.stores.git.parsing import LOG_OF_SOME, parse_batch, parse_log
 from mreg.stores.git.runner import GitRunner
-from mreg.stores.git.tree_deltas import find_entries
 
 __all__ = ["add_newer", "find_changed", "read_changed"]
 

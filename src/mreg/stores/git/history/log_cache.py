@@ -27,16 +27,16 @@ from msgspec import MsgspecError, Struct
 from mreg.core.history.manifest import StageEntry
 from mreg.core.history.timeline import Commit
 from mreg.stores.git.branches import count_since
-from mreg.stores.git.covering import only_below
-from mreg.stores.git.log_file import (
+from mreg.stores.git.history.covering import only_below
+from mreg.stores.git.history.log_file import (
     SUFFIX,
     LogFile,
     LogWriter,
     Stretch,
     open_log,
 )
+from mreg.stores.git.history.stretches import read_stretches
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.stretches import read_stretches
 
 __all__ = ["ReadEntries", "read_log"]
 

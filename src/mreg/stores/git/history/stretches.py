@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from mreg.core.history.timeline import Commit
-from mreg.stores.git.log_file import Stretch, decode_stretch, encode_stretch
+from mreg.stores.git.history.log_file import Stretch, decode_stretch, encode_stretch
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["read_stretches"]

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from mreg.errors import GitError
 from mreg.stores.disk import scratch_folder
 from mreg.stores.git.discovery import Place
-from mreg.stores.git.network import ask, confirm_missing, unreachable
+from mreg.stores.git.remotes.network import ask, confirm_missing, unreachable
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, GitRunner
 from mreg.stores.surroundings import strip_credentials
