@@ -32,8 +32,8 @@ def commit(churn: Path, git: Git) -> Commit:
 
 SETTINGS = [
     ("schema: 1\nbranch: main\nbranch: other\n", ":3: key 'branch' is there twice", "remove one"),
-    ("schema: 1\nbranchs: main\n", ":2: branchs: this key is not known", "did you mean branch?"),
-    ("schema: 1\nstages:\n  production:\n    form: staging\n", ":4: stages.production.form: this key", "did you mean from?"),
+    ("schema: 1\nbranchs: main\n", ":2: branchs: this key is not known", "did you mean 'branch'?"),
+    ("schema: 1\nstages:\n  production:\n    form: staging\n", ":4: stages.production.form: this key", "did you mean 'from'?"),
     ("schema: 1\nstages:\n  1.10: {}\n", ":2: stages.1.1: a key must be text", ""),
     ("schema: 1\nstages:\n  staging: {on_replace: on}\n", ":3: stages.staging.on_replace: 'on' is none of keep, archive", ""),
     ("schema: 1\nstages: &a\n  staging: {}\nmetrics: *a\n", ":2: anchors (&a) are not read here", "write it out"),

@@ -111,7 +111,7 @@ def test_url_with_a_password_is_refused_and_the_hint_keeps_it_out_of_git(
     ("args", "says"),
     [
         ((*S3, "--remote-option", "region"), "is not NAME=VALUE"),
-        ((*S3, "--remote-option", "endpoint_url=http://x"), "did you mean endpointurl?"),
+        ((*S3, "--remote-option", "endpoint_url=http://x"), "did you mean 'endpointurl'?"),
         ((*S3, "--profile", "a", "--remote-option", "profile=b"), "given twice"),
         (("--profile", "a"), "there is no default DVC remote"),
         (("--remote", "store", "--profile", "a"), "no option 'profile' for a folder"),

@@ -135,7 +135,11 @@ def test_list_of_a_folder_has_the_models_below_it(churn: Path, model: Path, mreg
     assert found["model"] is None
     found = document(mreg_here, "list", "fraud/", "--stage", "production")
     assert [(each["model"], each["version"]) for each in found["versions"]] == [("fraud/eu", "v1.0.0")]
-    for folder, hint in (("fruad/", "mreg list fraud/"), ("churn/", "mreg list"), ("fraud/eu/", "mreg list fraud/")):
+    for folder, hint in (
+        ("fruad/", "mreg list fraud/"),
+        ("churn/", "mreg list churn"),
+        ("fraud/eu/", "mreg list fraud/eu"),
+    ):
         refused = mreg_here("list", folder, check=4)
         assert refused.err == f"error: no model is below {folder}\nhint: {hint}\n"
     assert "model" in mreg_here("list", "//", check=2).err

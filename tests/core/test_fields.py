@@ -232,7 +232,7 @@ def test_choice_text_gives_member() -> None:
     assert fields().choice("a", Colour, Colour.GREEN) is Colour.GREEN
 
 
-@pytest.mark.parametrize(("text", "hint"), [("grene", "did you mean green?"), ("mauve", "")])
+@pytest.mark.parametrize(("text", "hint"), [("grene", "did you mean 'green'?"), ("mauve", "")])
 def test_choice_unknown_text_is_refused_with_the_nearest(text: str, hint: str) -> None:
     with pytest.raises(DataError, match=f"{text}' is none of red, green") as caught:
         fields(a=text).choice("a", Colour, None)
@@ -242,7 +242,7 @@ def test_choice_unknown_text_is_refused_with_the_nearest(text: str, hint: str) -
 @pytest.mark.parametrize(
     ("key", "hint"),
     [
-        ("reson", "did you mean reason? known here: by, hold, reason"),
+        ("reson", "did you mean 'reason'? known here: by, hold, reason"),
         ("zzz", "known here: by, hold, reason"),
     ],
 )

@@ -98,7 +98,7 @@ def test_stage_version_none_empties_the_stage() -> None:
         ({"version": "v1", "reason": 3}, "reason: text is needed here", ""),
         ({"version": "v1", "approved_by": "eve"}, "approved_by: a list of texts is needed here", ""),
         ({"version": "v1", "at": "yesterday"}, "at: 'yesterday' is not a time", ""),
-        ({"version": "v1", "reasn": "x"}, "reasn: this key is not known", "did you mean reason?"),
+        ({"version": "v1", "reasn": "x"}, "reasn: this key is not known", "did you mean 'reason'?"),
         ({"version": "v1", "adopted": {"at": "2026-01-01"}}, "adopted.tag: this is needed, and it is missing", ""),
         ({"version": "v1", "adopted": {"tag": "x", "by": "y"}}, "adopted.by: this key is not known", ""),
         ({"version": "v1", "still_assigned": ["x"]}, "still_assigned: 'x' is not a version", "write it as v3.0.0"),

@@ -245,7 +245,7 @@ def test_people_errors_say_what_to_do() -> None:
         "examples: reviewers, release-managers": {"roles": {"The Boss": []}},
         "people: has nobody": {"roles": {"managers": ["ada"]}},
         "people: has ada, bo": {**two(), "roles": {"managers": ["eve"]}},
-        "did you mean emails? known here: emails, keys": {"people": {"ada": {"email": []}}},
+        "did you mean 'emails'? known here: emails, keys": {"people": {"ada": {"email": []}}},
     }
     for hint, document in hints.items():
         with pytest.raises(DataError) as caught:

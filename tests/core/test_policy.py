@@ -157,7 +157,7 @@ def test_policy_branch_bad_is_refused(branch: str) -> None:
 def test_policy_near_miss_is_suggested() -> None:
     with pytest.raises(DataError) as caught:
         read(metrcs={})
-    assert "did you mean metrics?" in caught.value.hint
+    assert "did you mean 'metrics'?" in caught.value.hint
     with pytest.raises(DataError) as caught:
         read(stages={"staging": {}, "production": {"from": "stagin"}})
     assert caught.value.hint == "the stages are: staging, production"
@@ -337,14 +337,14 @@ def test_policy_bad_rule_names_its_key(document: dict[str, object], key: str) ->
 @pytest.mark.parametrize(
     ("document", "hint"),
     [
-        ({"owner": []}, "did you mean owners?"),
-        ({"peple": {}}, "did you mean people?"),
-        ({"notfy": []}, "did you mean notify?"),
-        ({"stages": {"production": {"gate": []}}}, "did you mean gates?"),
-        ({"stages": {"production": {"aprovals": {"count": 1}}}}, "did you mean approvals?"),
-        ({"stages": {"production": {"signature": "required"}}}, "did you mean signatures?"),
-        ({"stages": {"production": {"signatures": "requird"}}}, "did you mean required?"),
-        ({"stages": {"production": {"approvals": {"count": 1, "buy": []}}}}, "did you mean by?"),
+        ({"owner": []}, "did you mean 'owners'?"),
+        ({"peple": {}}, "did you mean 'people'?"),
+        ({"notfy": []}, "did you mean 'notify'?"),
+        ({"stages": {"production": {"gate": []}}}, "did you mean 'gates'?"),
+        ({"stages": {"production": {"aprovals": {"count": 1}}}}, "did you mean 'approvals'?"),
+        ({"stages": {"production": {"signature": "required"}}}, "did you mean 'signatures'?"),
+        ({"stages": {"production": {"signatures": "requird"}}}, "did you mean 'required'?"),
+        ({"stages": {"production": {"approvals": {"count": 1, "buy": []}}}}, "did you mean 'by'?"),
         ({"owners": ["x"]}, "the roles are: none"),
         ({**PEOPLE, "owners": ["manager"]}, "the roles are: managers, reviewers, nobody"),
         ({"stages": {"production": {"approvals": {"count": 1, "not": ["authors"]}}}}, "not: [author]"),

@@ -205,7 +205,7 @@ def test_gate_of_no_kind_or_of_two_says_what_to_write() -> None:
     assert caught.value.hint == "- pickle: …"
     with pytest.raises(DataError) as caught:
         read({"metric": "auc", "no_worse_then": "production", "min": 0})
-    assert "did you mean no_worse_than?" in caught.value.hint
+    assert "did you mean 'no_worse_than'?" in caught.value.hint
 
 
 @given(

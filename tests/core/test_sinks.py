@@ -108,7 +108,7 @@ def test_sink_errors_say_what_to_do() -> None:
         "recipients: [team@example.com]": {"to": "email", "url_env": "A"},
         "the stages are: staging, production": {"to": "slack", "url_env": "A", "stages": ["prod"]},
         "actions: [promote]": {"to": "slack", "url_env": "A", "actions": ["promoted"]},
-        "did you mean slack?": {"to": "slak"},
+        "did you mean 'slack'?": {"to": "slak"},
     }
     for hint, sink in hints.items():
         with pytest.raises(DataError) as caught:

@@ -88,6 +88,33 @@ def test_model_unknown_hints_at_the_nearest() -> None:
     assert "churn" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("fraud", "mreg list fraud/"),
+        ("fruad", "mreg list fraud/"),
+        ("fraud/ue", "did you mean 'fraud/eu'?  mreg list shows all"),
+        ("fraud/x-rays/of-lungs", "mreg list fraud/"),
+        ("zebra", "mreg list"),
+    ],
+)
+def test_model_unknown_and_folder_without_one_have_one_hint(name: str, hint: str) -> None:
+    some = registry(ModelState(ModelName("fraud/eu"), {V1: "a"}))
+    with pytest.raises(NotFoundError) as caught:
+        some.model(ModelName(name))
+    assert caught.value.hint == hint
+    if name != "fraud":
+        with pytest.raises(NotFoundError) as caught:
+            some.below(name)
+        assert caught.value.hint == hint
+
+
+def test_below_a_model_shows_the_model() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        registry(model(V1)).below("churn")
+    assert caught.value.hint == "mreg list churn"
+
+
 def test_select_names_one_version() -> None:
     some = registry(model(V1, V2, RC, entries={PRODUCTION: StageEntry(V1)}))
     assert some.select(Selector(CHURN)) == V2

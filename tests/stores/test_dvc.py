@@ -284,7 +284,7 @@ def test_dvc_files_set_options_of_the_remote(repo: Path) -> None:
         ("azure://m", "connection_string", "hush", "is a secret", "connection_string"),
         ("ssh://h/m", "password", "hush", "is a secret", "password"),
         ("s3://m", "credentialpath", "~/.aws/x", "of this machine", "--local storage credentialpath"),
-        ("s3://m", "endpoint_url", "http://x", "no option 'endpoint_url' for s3://", "did you mean endpointurl?"),
+        ("s3://m", "endpoint_url", "http://x", "no option 'endpoint_url' for s3://", "did you mean 'endpointurl'?"),
         ("/srv/m", "profile", "x", "no option 'profile' for a folder", "there are"),
         ("ssh://h/m", "port", "ssh", "no number", ""),
         ("ssh://h/m", "keyfile", "key", "where you are", "~/"),

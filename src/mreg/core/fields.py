@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from difflib import get_close_matches
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, Union, overload
 
+from mreg.core.nearness import ask_near
 from mreg.errors import DataError
 
 __all__ = ["UPGRADE", "Fields", "Plain", "Scalar", "format_moment"]
@@ -221,7 +221,7 @@ class Fields:
             return kind(text)
         except ValueError as error:
             known = [str(member.value) for member in kind]
-            raise self.error(key, f"{text!r} is none of {', '.join(known)}", hint=_nearest(text, known)) from error
+            raise self.error(key, f"{text!r} is none of {', '.join(known)}", hint=ask_near(text, known)) from error
 
     def finish(self) -> None:
         """Refuses keys that nobody asked for.
@@ -232,7 +232,7 @@ class Fields:
         for key in self._data:
             if key not in self._known:
                 known = "known here: " + (", ".join(sorted(self._known)) or "no key")
-                raise self.error(key, "this key is not known", hint=f"{_nearest(key, self._known)} {known}".lstrip())
+                raise self.error(key, "this key is not known", hint=f"{ask_near(key, self._known)} {known}".lstrip())
 
     def error(self, key: str, message: str, *, hint: str = "") -> DataError:
         """Returns the error for one key, which may be a path joined by dots."""
@@ -270,11 +270,6 @@ def _split(data: object, key: str) -> tuple[str, ...]:
             if isinstance(name, str) and key.startswith(f"{name}."):
                 return (name, *_split(data[name], key.removeprefix(f"{name}.")))
     return (key,)
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}?" if near else ""
 
 
 def _describe(value: object) -> str:

@@ -8,7 +8,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from msgspec import Struct, field
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 from mreg.core.history.manifest import ArchivedMark, StageEntry
 from mreg.core.history.timeline import Finding
 from mreg.core.names import ModelName, Selector, StageName, Version
+from mreg.core.nearness import find_near
 from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, NotFoundError
 
@@ -108,24 +108,30 @@ class RegistryState(Struct, frozen=True):
         """
         state = self.models.get(name)
         if state is None or not state.records:
-            known = [each for each, found in self.models.items() if found.records]
-            raise NotFoundError(f"no model {name!r} is registered", hint=_nearest(name, known), details={"model": name})
+            raise NotFoundError(f"no model {name!r} is registered", hint=self._hint(name), details={"model": name})
         return state
 
     def below(self, folder: str) -> RegistryState:
         """Returns the models whose names begin with a folder: those below ``fraud`` are ``fraud/eu`` and the like.
 
         Raises:
-            NotFoundError: There is none; the hint names the nearest folder that is.
+            NotFoundError: There is none; the hint names the model or the folder that was meant.
         """
         models = {name: state for name, state in self.models.items() if name.startswith(f"{folder}/")}
         if not any(state.records for state in models.values()):
-            folders = {str(each) for name in self.models for each in PurePosixPath(name).parents[:-1]}
-            around = [str(each) for each in PurePosixPath(folder).parents if str(each) in folders]
-            near = [*around, *get_close_matches(folder, sorted(folders), n=1)]
-            hint = f"mreg list {near[0]}/" if near else "mreg list"
-            raise NotFoundError(f"no model is below {folder}/", hint=hint, details={"folder": folder})
+            raise NotFoundError(f"no model is below {folder}/", hint=self._hint(folder), details={"folder": folder})
         return replace(self, models=models)
+
+    def _hint(self, name: str) -> str:
+        """Returns what shows the model, or the folder of models, that was meant by a name; else what shows all."""
+        models = [str(each) for each, found in self.models.items() if found.records]
+        folders = {str(folder) for model in models for folder in PurePosixPath(model).parents[:-1]}
+        around = (str(folder) for folder in PurePosixPath(name).parents)
+        meant = name if name in {*models, *folders} else find_near(name, [*models, *folders])
+        meant = meant or next((folder for folder in around if folder in folders), "")
+        if meant in models:
+            return f"mreg list {name}" if meant == name else f"did you mean {meant!r}?  mreg list shows all"
+        return f"mreg list {meant}/" if meant else "mreg list"
 
     def select(self, selector: Selector) -> Version:
         """Returns the version that a selector names.
@@ -153,8 +159,3 @@ class RegistryState(Struct, frozen=True):
 def _newest(versions: Iterable[Version]) -> Version:
     newest_first = list(versions)[::-1]
     return next((version for version in newest_first if not version.prerelease), newest_first[0])
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]!r}?  mreg list shows all" if near else "mreg list"

@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from decimal import Decimal
-from difflib import get_close_matches
 from enum import Enum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mreg.core.nearness import ask_near
 from mreg.core.settings.policy import Direction, MetricRule
 from mreg.errors import NotFoundError, UsageError
 
@@ -80,11 +80,10 @@ def check_metric(name: str, known: Collection[str], who: str) -> None:
     """
     if name in known:
         return
-    near = get_close_matches(name, list(known), n=1)
     names = ", ".join(sorted(known)) or "none"
     raise NotFoundError(
         f"{who} has a metric {name!r}",
-        hint=f"did you mean {near[0]!r}?" if near else f"the metrics are: {names}",
+        hint=ask_near(name, known) or f"the metrics are: {names}",
         details={"metric": name, "known": sorted(known)},
     )
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 from msgspec import Struct
 
@@ -19,6 +18,7 @@ from mreg.core.history.state import ModelState, RegistryState
 from mreg.core.history.tags import version_tag
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
 from mreg.core.names import ModelName, Selector, Version
+from mreg.core.nearness import ask_near
 from mreg.core.settings.policy import DEFAULT_BRANCH, Policy
 from mreg.errors import DataError, NotARegistryError, NotFoundError
 from mreg.registry.reading.reader import Reader
@@ -204,9 +204,8 @@ class Glance:
 
     def _no_model(self, names: list[ModelName]) -> NotFoundError:
         model = self.selector.model
-        near = get_close_matches(model, names, n=1)
         some = f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}"  # noqa: PLR2004 - a line's worth
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {some or 'no model yet'}"
+        hint = ask_near(model, names) or f"it has {some or 'no model yet'}"
         return NotFoundError(f"no model {model!r} is registered in {self._label}", hint=hint, details={"model": model})
 
     def _no_registry(self, where: str) -> NotARegistryError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Sequence
-from difflib import get_close_matches
 from functools import partial
 
 from msgspec import Struct
@@ -18,6 +17,7 @@ from msgspec.structs import replace
 
 from mreg.core.history.record import Record
 from mreg.core.layout import Layout
+from mreg.core.nearness import find_near
 from mreg.core.review.gates import Scan
 from mreg.core.review.review import Fault
 from mreg.core.sharing.joining import plan_join
@@ -36,9 +36,9 @@ from mreg.registry.writing.upstream import Upstream
 from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.git.branches import branch_names
 from mreg.stores.git.remotes.divergence import find_lost, find_movers, lacking_commits
+from mreg.stores.git.writing.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.remotes.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.git.writing.publishing import Publisher, RefMovedError, RefUpdate
 
 __all__ = ["Pushing"]
 
@@ -304,10 +304,10 @@ class Pushing(Struct, frozen=True):
 
 
 def _no_branch(repo: GitRepository, upstream: Upstream) -> NotFoundError:
-    near = get_close_matches(upstream.branch, branch_names(repo, upstream.remote), n=1)
+    near = find_near(upstream.branch, branch_names(repo, upstream.remote))
     return NotFoundError(
         f"branch {upstream.branch} is neither here nor on {upstream.remote}, and nothing was made here to push to it",
-        hint=f"mreg push --branch {shlex.quote(near[0])}   # if that was meant" if near else "git branch --all",
+        hint=f"mreg push --branch {shlex.quote(near)}   # if that was meant" if near else "git branch --all",
         details={"branch": upstream.branch, "remote": upstream.remote},
     )
 

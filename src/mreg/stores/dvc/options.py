@@ -6,11 +6,11 @@ written.  What is a secret, or names a file or a program of one machine, belongs
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from mreg.core.nearness import ask_near, find_near
 from mreg.errors import UsageError
 from mreg.stores.surroundings import strip_credentials
 
@@ -84,8 +84,8 @@ def check_url(remote_url: str) -> None:
     scheme = scheme_of(remote_url)
     public = strip_credentials(remote_url)
     if scheme not in SCHEMES:
-        near = difflib.get_close_matches(scheme, sorted(SCHEMES), n=1, cutoff=0.5)
-        meant = f"did you mean {near[0]}://? " if near else ""
+        near = find_near(scheme, SCHEMES, cutoff=0.5)
+        meant = f"did you mean {near}://? " if near else ""
         hint = f"{meant}DVC knows {', '.join(sorted(SCHEMES))} and plain folders"
         raise UsageError(f"DVC has no remotes of the kind {scheme}://", hint=hint)
     if public != remote_url:
@@ -127,12 +127,11 @@ def check_options(options: Mapping[str, str], scheme: str, remote_name: str) -> 
                 details={"option": name},
             )
         if name not in known and scheme != "remote":
-            near = difflib.get_close_matches(name, [*known, *_SECRETS], n=1)
-            meant = f"did you mean {near[0]}? " if near else ""
+            meant = ask_near(name, [*known, *_SECRETS])
             kind = f"{scheme}://" if scheme else "a folder"
             raise UsageError(
                 f"DVC has no option {name!r} for {kind}",
-                hint=f"{meant}there are {', '.join(sorted(known))}",
+                hint=f"{meant} there are {', '.join(sorted(known))}".lstrip(),
                 details={"option": name},
             )
         _check_value(name, value)
