@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import operator
+from enum import Enum
 from functools import cmp_to_key
 from itertools import zip_longest
 from typing import Any
@@ -432,3 +434,28 @@ def test_parse_something_else_than_text_is_refused() -> None:
     for parse in (parse_version, parse_model_name, parse_stage_name, parse_selector):
         with pytest.raises(NamingError, match="is text, and this is 3"):
             parse(wrong)
+
+
+class Written(str, Enum):
+    MODEL = "churn"
+    STAGE = "production"
+    VERSION = "v3"
+    SELECTOR = "churn#production"
+
+
+def test_parse_member_of_an_enum_of_texts_gives_plain_text() -> None:
+    assert f"{parse_model_name(Written.MODEL)} {parse_stage_name(Written.STAGE)}" == "churn production"
+    assert f"{parse_selector(Written.SELECTOR)}" == "churn@production"
+    assert parse_version(Written.VERSION) == Version(3)
+
+
+def test_version_is_shown_as_people_write_it() -> None:
+    version = Version(3, prerelease=("rc", "1"))
+    assert f"{version} {version:>12} {version!r}" == "v3.0.0-rc.1  v3.0.0-rc.1 <Version v3.0.0-rc.1>"
+
+
+def test_version_is_not_compared_with_text() -> None:
+    version, text = Version(3), "v3.0.0"
+    for compare in (operator.lt, operator.le, operator.gt, operator.ge):
+        with pytest.raises(TypeError, match="not supported between instances of 'Version' and 'str'"):
+            compare(version, text)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from mreg import Dataset, Registry
+import mreg
+from mreg import Dataset, Registry, Version
 from mreg.errors import NotFoundError, UsageError
 from tests.conftest import Git
 
@@ -71,10 +74,49 @@ def test_times_may_be_values_or_text(registry: Registry, tmp_path: Path, git: Gi
         registry.list(at=date(1999, 1, 1))
 
 
+class Name(str, Enum):
+    """Text to Python, and formatted as ``Name.CHURN``."""
+
+    CHURN = "churn"
+    SELECTOR = "churn@v2"
+    PRODUCTION = "production"
+    BRANCH = "proposal"
+
+
+def test_member_of_an_enum_of_texts_is_its_text(registry: Registry, tmp_path: Path, git: Git) -> None:
+    receipt = registry.promote(Name.SELECTOR, Name.PRODUCTION, reason=Name.CHURN, approved_by=Name.CHURN)
+    assert receipt.tags == ("churn#production#2",)
+    registry.register(Name.CHURN, tmp_path / "model.bin", stage=Name.PRODUCTION, reason="x", branch=Name.BRANCH)
+    assert (
+        git("ls-tree", "-r", "--name-only", "proposal", "registry/churn/stages")
+        == "registry/churn/stages/production.yaml"
+    )
+    assert "Name." not in git("log", "--all", "--format=%B%d")
+
+
+def test_version_may_be_the_one_of_a_receipt(registry: Registry, tmp_path: Path) -> None:
+    first = registry.show("churn@v1").record.version
+    registry.promote("churn@v2", "production", reason="x")
+    assert registry.rollback("churn", "production", reason="x", to=first).version == first
+    following = first.bumped(mreg.Bump.MINOR)
+    assert registry.register("churn", tmp_path / "model.bin", version=following, force=True).version == following
+
+
+def test_numbers_and_names_of_numpy_are_what_they_hold(registry: Registry) -> None:
+    assert registry.gc(keep_newest=np.int64(1)).retention.newest == 1
+    assert registry.show(np.str_("churn@v1")).record.version == Version(1)
+
+
+def test_remote_may_be_a_path(repo: Path, tmp_path: Path) -> None:
+    Registry.init(repo, remote=tmp_path / "remote")
+    assert f"url = {tmp_path / 'remote'}" in (repo / ".dvc" / "config").read_text()
+
+
 UNRECORDABLE: list[tuple[dict[str, Any], str]] = [
     ({"dataset": Dataset(name="https://u:p@h/x")}, "password in a URL"),
     ({"dataset": Dataset(name="a", version="b\nc")}, "one line"),
     ({"dataset": 5}, "dataset"),
+    ({"dataset": ("customers", "2026-10")}, "names no dataset"),
     ({"dataset": "customers@"}, "'customers@' has no version behind the @"),
     ({"dataset": "@2026-10"}, "'@2026-10' has no name before the @"),
     ({"dataset": "@"}, "no name before the @"),
@@ -87,12 +129,36 @@ UNRECORDABLE: list[tuple[dict[str, Any], str]] = [
     ({"notes": None}, "notes"),
     ({"notes": b"x"}, "notes"),
     ({"version": 3}, "version"),
+    ({"version": Version("v3")}, "version"),  # type: ignore[arg-type]
+    ({"branch": 3}, "branch"),
     ({"stage": 3, "reason": "x"}, "stage"),
     ({"stage": "staging", "reason": 3}, "reason"),
     ({"stage": "staging", "reason": "x", "approved_by": [1]}, "approved_by"),
     ({"stage": "staging", "reason": "x", "approved_by": 1}, "approved_by"),
 ]
 OF_OTHER_TYPES: list[Callable[[Any], object]] = [
+    lambda _: Registry.open(None),  # type: ignore[arg-type]
+    lambda _: Registry.open(""),
+    lambda _: Registry.snapshot(3),  # type: ignore[arg-type]
+    lambda _: Registry.init(3),  # type: ignore[arg-type]
+    lambda _: Registry.init(".", remote=3),  # type: ignore[arg-type]
+    lambda _: Registry.init(".", branch=3),  # type: ignore[arg-type]
+    lambda _: mreg.pull("churn", repo=None),  # type: ignore[arg-type]
+    lambda _: mreg.pull("churn", repo=b"."),  # type: ignore[arg-type]
+    lambda _: mreg.pull("churn", repo=".", branch=3),  # type: ignore[arg-type]
+    lambda _: mreg.watch("churn", repo=".", output="x", stop=True),  # type: ignore[arg-type]
+    lambda registry: registry.register("churn", ""),
+    lambda registry: registry.promote("churn@v2", "staging", reason="x", branch=3),
+    lambda registry: registry.gc(keep_newest="2"),
+    lambda registry: registry.gc(keep_newest=1.5),
+    lambda registry: registry.gc(keep_within=90),
+    lambda registry: registry.gc(keep_within=timedelta(days=-1)),
+    lambda registry: registry.gc(keep_newest=1, branch=3),
+    lambda registry: registry.plan(base=3),
+    lambda registry: registry.plan(head=3),
+    lambda registry: registry.verify(since=3),
+    lambda registry: registry.sync(resend=3),
+    lambda registry: registry.push(branch=3),
     lambda registry: registry.register(None, "model.bin"),
     lambda registry: registry.register("churn", None),
     lambda registry: registry.register("churn", 5),

@@ -79,21 +79,29 @@ class Version(Struct, frozen=True, array_like=True, gc=False):
         suffix = "-" + ".".join(self.prerelease) if self.prerelease else ""
         return f"v{self.major}.{self.minor}.{self.patch}{suffix}"
 
-    def __lt__(self, other: Version) -> bool:
+    def __repr__(self) -> str:
+        """Returns the canonical form, marked as a value."""
+        return f"<Version {self}>"
+
+    def __format__(self, spec: str) -> str:
+        """Returns the canonical form, as wide as asked for."""
+        return format(str(self), spec)
+
+    def __lt__(self, other: object) -> bool:
         """Compares by precedence: numbers first, a pre-release before its release."""
-        return self.precedence < other.precedence
+        return self.precedence < other.precedence if isinstance(other, Version) else NotImplemented
 
-    def __le__(self, other: Version) -> bool:
+    def __le__(self, other: object) -> bool:
         """Compares by precedence."""
-        return self.precedence <= other.precedence
+        return self.precedence <= other.precedence if isinstance(other, Version) else NotImplemented
 
-    def __gt__(self, other: Version) -> bool:
+    def __gt__(self, other: object) -> bool:
         """Compares by precedence."""
-        return self.precedence > other.precedence
+        return self.precedence > other.precedence if isinstance(other, Version) else NotImplemented
 
-    def __ge__(self, other: Version) -> bool:
+    def __ge__(self, other: object) -> bool:
         """Compares by precedence."""
-        return self.precedence >= other.precedence
+        return self.precedence >= other.precedence if isinstance(other, Version) else NotImplemented
 
     @property
     def precedence(self) -> tuple[int, int, int, int, tuple[tuple[int, int, str], ...]]:
@@ -143,8 +151,7 @@ def parse_version(text: str) -> Version:
     Raises:
         NamingError: Not a semantic version, or one with leading zeros or build metadata.
     """
-    _require_text("version", text)
-    return _parse_version(text)
+    return _parse_version(_as_text("version", text))
 
 
 @lru_cache(maxsize=16384)
@@ -168,7 +175,7 @@ def parse_model_name(text: str) -> ModelName:
     Raises:
         NamingError: The text is outside the grammar; the message says which rule it breaks.
     """
-    _require_text("model", text)
+    text = _as_text("model", text)
     if len(text) > MAX_NAME_LENGTH:
         raise _bad("model", text, f"it has {len(text)} characters, and {MAX_NAME_LENGTH} is the most")
     for segment in text.split("/"):
@@ -182,7 +189,7 @@ def parse_stage_name(text: str) -> StageName:
     Raises:
         NamingError: The text is outside the grammar, or a reserved word.
     """
-    _require_text("stage", text)
+    text = _as_text("stage", text)
     if len(text) > MAX_NAME_LENGTH:
         raise _bad("stage", text, f"it has {len(text)} characters, and {MAX_NAME_LENGTH} is the most")
     _check_segment("stage", text, text)
@@ -195,7 +202,7 @@ def parse_selector(text: str) -> Selector:
     Raises:
         NamingError: The model, the version or the stage is outside its grammar.
     """
-    _require_text("selector", text)
+    text = _as_text("selector", text)
     if "#" in text:
         name, _, stage = text.partition("#")
         return Selector(parse_model_name(name), stage=parse_stage_name(stage))
@@ -228,10 +235,12 @@ def avoid_folder_clash(name: ModelName, others: Iterable[str]) -> ModelName | No
     return found if found not in others and find_folder_clash(found, others) is None else None
 
 
-def _require_text(kind: str, text: object) -> None:
+def _as_text(kind: str, text: object) -> str:
     if not isinstance(text, str):  # the Python API takes what it is given
         hint = "write it as text: 'v3'" if kind == "version" else "write it as text"
         raise NamingError(f"a {kind} is text, and this is {text!r}", hint=hint, details={kind: str(text)})
+    # A member of `class Stage(str, Enum)` is text too, and is formatted as Stage.PRODUCTION.
+    return str.__str__(text)
 
 
 def _check_segment(kind: str, text: str, segment: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import os
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import Enum
@@ -12,10 +14,24 @@ from typing import TypeVar
 from msgspec.structs import asdict
 
 from mreg.core.history.record import Dataset
+from mreg.core.names import Version, parse_version
 from mreg.core.text import check_line
 from mreg.errors import UsageError
 
-__all__ = ["as_approvers", "as_choice", "as_dataset", "as_directions", "as_moment", "as_path", "as_texts", "as_when"]
+__all__ = [
+    "as_approvers",
+    "as_choice",
+    "as_count",
+    "as_dataset",
+    "as_directions",
+    "as_location",
+    "as_moment",
+    "as_path",
+    "as_text",
+    "as_texts",
+    "as_version",
+    "as_when",
+]
 
 EnumT = TypeVar("EnumT", bound=Enum)
 
@@ -31,6 +47,44 @@ def as_choice(value: EnumT | str, kind: type[EnumT], what: str) -> EnumT:
     except ValueError:
         known = ", ".join(str(member.value) for member in kind)
         raise UsageError(f"{what} cannot be {value!r}", hint=f"one of: {known}", details={what: str(value)}) from None
+
+
+def as_text(value: str | None, what: str) -> str | None:
+    """Returns what names a branch or a revision, where it is named.
+
+    Raises:
+        UsageError: It is something else than text.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        hint = f"write it as text: {what}='main'"
+        raise UsageError(f"{what}: text is needed here, and this is {value!r}", hint=hint, details={"what": what})
+    return str.__str__(value)  # a member of an enum of texts is formatted by its name
+
+
+def as_version(value: str | Version | None) -> Version | None:
+    """Returns a version, where one is given, also as text.
+
+    Raises:
+        NamingError: It is none.
+    """
+    return parse_version(str(value) if isinstance(value, Version) else value) if value is not None else None
+
+
+def as_count(value: int | None, what: str) -> int | None:
+    """Returns a whole number, where one is given.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        return None if value is None else operator.index(value)
+    except TypeError:
+        hint = f"{what}=3"
+        raise UsageError(
+            f"{what} is to be a whole number, and is {value!r}", hint=hint, details={"what": what}
+        ) from None
 
 
 def as_texts(values: object, what: str) -> tuple[str, ...]:
@@ -114,6 +168,9 @@ def as_dataset(value: str | Dataset | None) -> Dataset | None:
             if text != "":
                 check_line(text, f"{name} of the dataset")
         return value
+    if not isinstance(value, str):
+        hint = "'customers@2026-10', or mreg.Dataset(name='customers', version='2026-10')"
+        raise UsageError(f"{value!r} names no dataset", hint=hint, details={"dataset": str(value)})
     name, at, version = check_line(value, "dataset").rpartition("@")
     if not at:
         return Dataset(name=value)
@@ -133,6 +190,21 @@ def as_path(value: str | PathLike[str], what: str) -> Path:
         UsageError: It is none.
     """
     try:
-        return Path(value)
+        path = Path(value)
     except TypeError:
         raise UsageError(f"{what}: {value!r} is no path", hint="a text, or a pathlib.Path") from None
+    if value == "":  # a variable that is not set, and not the folder that pathlib takes it for
+        raise UsageError(f"{what}: the path is empty", hint="'.' is the folder where you are")
+    return path
+
+
+def as_location(value: object, what: str) -> str:
+    """Returns a URL or a path as text.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    text = os.fspath(value) if isinstance(value, str | PathLike) else None
+    if not isinstance(text, str):
+        raise UsageError(f"{what}: {value!r} is neither a URL nor a path", hint="a text, or a pathlib.Path")
+    return str.__str__(text)

@@ -8,10 +8,10 @@ from mreg.core.names import (
     ARCHIVED,
     ModelName,
     StageName,
+    Version,
     parse_model_name,
     parse_selector,
     parse_stage_name,
-    parse_version,
 )
 from mreg.core.results import Receipt
 from mreg.core.settings.policy import OnReplace
@@ -20,7 +20,7 @@ from mreg.core.watching import Watcher
 from mreg.core.writing.plan import Plan
 from mreg.core.writing.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
 from mreg.errors import NamingError
-from mreg.registry.arguments import as_approvers, as_choice
+from mreg.registry.arguments import as_approvers, as_choice, as_text, as_version
 from mreg.registry.deliveries import Deliveries
 from mreg.registry.writing.landing import Landed, find_landed
 from mreg.registry.writing.view import View
@@ -92,7 +92,7 @@ class Changes(Deliveries):
         stage: str,
         *,
         reason: str,
-        to: str | None = None,
+        to: str | Version | None = None,
         approved_by: str | Sequence[str] = (),
         branch: str | None = None,
         push: bool | None = None,
@@ -116,7 +116,7 @@ class Changes(Deliveries):
             UsageError: The reason is missing.
         """
         name, target = parse_model_name(model), parse_target(stage, model)
-        version = parse_version(to) if to is not None else None
+        version = as_version(to)
         approvers = as_approvers(approved_by)
         text = check_text(reason, "reason")
 
@@ -235,7 +235,8 @@ class Changes(Deliveries):
     def _write(
         self, model: ModelName, build: Callable[[View], Plan], branch: str | None, *, push: bool | None, dry_run: bool
     ) -> Receipt:
-        return Writer(self._repo, scan=self._scan, push=push).write(model, build, branch=branch, dry_run=dry_run)
+        place = as_text(branch, "branch")
+        return Writer(self._repo, scan=self._scan, push=push).write(model, build, branch=place, dry_run=dry_run)
 
 
 def parse_target(stage: str, selector: str) -> StageName:

@@ -12,16 +12,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mreg.core.history.record import Dataset
-from mreg.core.names import Bump, parse_model_name, parse_version
+from mreg.core.names import Bump, Version, parse_model_name
 from mreg.core.results import Receipt, SyncReport
 from mreg.core.sharing.pushed import Pushed
 from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
-from mreg.registry.arguments import as_approvers, as_choice, as_dataset, as_moment, as_path, as_texts
+from mreg.registry.arguments import (
+    as_approvers,
+    as_choice,
+    as_dataset,
+    as_location,
+    as_moment,
+    as_path,
+    as_text,
+    as_texts,
+    as_version,
+)
 from mreg.registry.changes import parse_target
 from mreg.registry.upkeep import Upkeep
 
@@ -43,7 +52,7 @@ class Registry(Upkeep):
         cls,
         path: str | PathLike[str] = ".",
         *,
-        remote: str | None = None,
+        remote: str | PathLike[str] | None = None,
         remote_options: Mapping[str, str] | None = None,
         adopt: bool = False,
         branch: str | None = None,
@@ -52,7 +61,7 @@ class Registry(Upkeep):
 
         Args:
             path: A directory in the repository.
-            remote: URL of the DVC remote that artifacts go to.
+            remote: URL or path of the DVC remote that artifacts go to.
             remote_options: Of that remote, by DVC's names, as ``{"endpointurl": "https://minio.example.com"}``; no
                 secrets, as they are committed.
             adopt: Write records and stages for what GTO has tagged.
@@ -65,7 +74,9 @@ class Registry(Upkeep):
         """
         from mreg.registry.setup.initialising import initialise
 
-        initialise(Path(path), remote=remote, remote_options=remote_options, adopting=adopt, branch=branch)
+        place = as_location(remote, "remote") if remote is not None else None
+        name = as_text(branch, "branch")
+        initialise(as_path(path, "path"), remote=place, remote_options=remote_options, adopting=adopt, branch=name)
         return cls.open(path)
 
     def register(  # noqa: PLR0913 - what is known of a version is said in one call
@@ -80,7 +91,7 @@ class Registry(Upkeep):
         metadata: Mapping[str, object] | None = None,
         trained_at: datetime | str | None = None,
         format: str = "",
-        version: str | None = None,
+        version: str | Version | None = None,
         bump: Bump | str = Bump.MAJOR,
         stage: str | None = None,
         reason: str = "",
@@ -144,7 +155,7 @@ class Registry(Upkeep):
             model=parse_model_name(model),
             source=as_path(path, "path"),
             facts=facts,
-            version=parse_version(version) if version is not None else None,
+            version=as_version(version),
             bump=as_choice(bump, Bump, "bump"),
             stage=parse_target(stage, model) if stage is not None else None,
             reason=check_text(reason, "reason"),
@@ -154,7 +165,7 @@ class Registry(Upkeep):
             progress=progress,
             push=push,
         )
-        return registering.run(branch=branch, dry_run=dry_run)
+        return registering.run(branch=as_text(branch, "branch"), dry_run=dry_run)
 
     def sync(
         self,
@@ -182,7 +193,13 @@ class Registry(Upkeep):
         from mreg.registry.sharing.syncing import Syncing
 
         syncing = Syncing(
-            self._repo, push=push, auto=auto, dry_run=dry_run, environ=environ, resend=resend, scan=self._scan
+            self._repo,
+            push=push,
+            auto=auto,
+            dry_run=dry_run,
+            environ=environ,
+            resend=as_text(resend, "resend"),
+            scan=self._scan,
         )
         return syncing.run()
 
@@ -216,5 +233,5 @@ class Registry(Upkeep):
         from mreg.registry.sharing.pushing import Pushing
 
         commits, choice = as_texts(drop, "drop"), (dry_run, self._scan, progress)
-        pushing = Pushing(self._repo, branch, commits, renumber, *choice)
+        pushing = Pushing(self._repo, as_text(branch, "branch"), commits, renumber, *choice)
         return pushing.run()

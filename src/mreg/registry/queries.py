@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from mreg.core.history.record import Record
@@ -16,7 +15,7 @@ from mreg.core.results import History, ModelList, VersionDetails, VersionList, V
 from mreg.core.settings.policy import Policy
 from mreg.core.versions.metrics import check_metric, override_directions
 from mreg.errors import UsageError
-from mreg.registry.arguments import as_directions, as_texts, as_when
+from mreg.registry.arguments import as_directions, as_path, as_text, as_texts, as_when
 from mreg.registry.reading import answers
 from mreg.registry.reading.models import list_landed
 from mreg.registry.reading.reader import Reader, Settings
@@ -51,7 +50,7 @@ class Queries:
             DataError: ``registry.yaml`` cannot be read.
             GitError: Git is missing or refuses the repository.
         """
-        queries = cls(GitRepository(Path(path)))
+        queries = cls(GitRepository(as_path(path, "path")))
         queries.settings()
         return queries
 
@@ -61,7 +60,7 @@ class Queries:
 
         What was read is not read again, and the tip stays where it was however the branch moves.
         """
-        queries = cls(GitRepository(Path(path)), is_snapshot=True)
+        queries = cls(GitRepository(as_path(path, "path")), is_snapshot=True)
         queries.settings()
         return queries
 
@@ -219,7 +218,7 @@ class Queries:
         """
         from mreg.registry.review.auditing import verify  # noqa: PLC0415 - other readers do without what it needs
 
-        return verify(self._reader(), since=since, remote=remote, incremental=incremental)
+        return verify(self._reader(), since=as_text(since, "since"), remote=remote, incremental=incremental)
 
     def compare(self, *selectors: str, higher: str | Sequence[str] = (), lower: str | Sequence[str] = ()) -> Comparison:
         """Returns versions side by side; the first is what the others are measured against.
@@ -301,7 +300,7 @@ class Queries:
         from mreg.registry.review.reviewing import review_difference, review_index  # noqa: PLC0415 - readers do without
 
         if not staged:
-            return review_difference(self._reader(), base, head, scan=self._scan)
+            return review_difference(self._reader(), as_text(base, "base"), as_text(head, "head"), scan=self._scan)
         if base is not None or head is not None:
             raise UsageError("what is staged is compared with what is checked out", hint="mreg check --staged")
         return review_index(self._reader(), scan=self._scan)

@@ -10,7 +10,7 @@ from mreg.core.settings.retention import Retention
 from mreg.core.settings.rules import parse_duration
 from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
-from mreg.registry.arguments import as_texts
+from mreg.registry.arguments import as_count, as_text, as_texts
 from mreg.registry.changes import Changes
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Upkeep(Changes):
             remote=remote,
             retention=_as_retention(self.policy.retention, keep_newest, keep_within),
             delete=delete,
-            branch=branch,
+            branch=as_text(branch, "branch"),
             push=push,
             reason=check_text(reason, "reason"),
             strict=not ignore_unlisted,
@@ -107,6 +107,7 @@ def _as_retention(configured: Retention, newest: int | None, within: str | timed
     Raises:
         UsageError: One cannot be.
     """
+    newest = as_count(newest, "keep_newest")
     if newest is None and within is None:
         return None
     if newest is not None and newest < 1:
@@ -114,6 +115,8 @@ def _as_retention(configured: Retention, newest: int | None, within: str | timed
     within_s = configured.within_s
     if isinstance(within, timedelta):
         within_s = int(within.total_seconds())
+        if within_s <= 0:
+            raise UsageError(f"keep_within is {within!r}, which is no time", hint="keep_within=timedelta(days=90)")
     elif within is not None:
         within_s = parse_duration(check_line(within, "keep_within")) if within else None
         if within_s is None:

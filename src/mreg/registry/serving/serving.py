@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from mreg.core.names import parse_selector
 from mreg.core.results import LinkMode, Pulled
 from mreg.errors import UsageError
-from mreg.registry.arguments import as_choice, as_path
+from mreg.registry.arguments import as_choice, as_location, as_path, as_text
 from mreg.registry.serving.pulling import Pulling, Source
 from mreg.registry.serving.remote_view import RemoteView, Resolved
 from mreg.stores.artifacts.hashing import Progress
@@ -77,7 +77,7 @@ class Serving:
             UsageError: ``repo`` is empty, or ``branch`` is no name of a branch.
             StorageError: The serving cache cannot be used.
         """
-        text = os.fspath(repo)
+        text, branch = as_location(repo, "repo"), as_text(branch, "branch")
         if not text.strip():
             raise UsageError("the URL of the registry may not be empty", hint="--repo URL")
         if branch is not None and not _BRANCH.fullmatch(branch):

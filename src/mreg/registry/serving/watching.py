@@ -14,6 +14,7 @@ from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from threading import Event
+from typing import cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -76,7 +77,7 @@ def watch(  # noqa: PLR0913 - what one watch is told
         UsageError: An argument makes no sense, or there is no such program.
         MregError: At the start alone: there is nothing in place to stay with, and waiting does not mend it.
     """
-    chosen, ended = parse_selector(selector), stop or Event()
+    chosen, ended = parse_selector(selector), _as_event(stop)
     place = Path(os.path.abspath(as_path(output, "output")))  # noqa: PTH100 - links stay; the process may move on
     every_s, timeout_s = _as_seconds(every, "every"), _as_seconds(command_timeout, "command_timeout")
     serving = Serving(repo, branch=branch, allow_older=allow_older)
@@ -156,6 +157,14 @@ def _as_seconds(value: object, what: str) -> float:
     if not isinstance(value, int | float) or not 0 < value < math.inf:
         raise UsageError(f"{what} is to be a number of seconds, and is {value!r}", hint=f"{what}=30")
     return float(value)
+
+
+def _as_event(value: object) -> Event:
+    if value is None:
+        return Event()
+    if not (isinstance(value, Event) or hasattr(value, "is_set")):
+        raise UsageError(f"stop is to be an event, and is {value!r}", hint="stop=threading.Event()")
+    return cast("Event", value)
 
 
 def _ignore(_: News) -> None:
