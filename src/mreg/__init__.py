@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mreg.core.names import Bump, Version
     from mreg.core.results import LinkMode, ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
     from mreg.core.review.audited import Audit, AuditFault, Report
-    from mreg.core.review.review import Review
+    from mreg.core.review.reviewed import Review
     from mreg.core.settings.policy import OnReplace
     from mreg.core.storage.soundness import Soundness
     from mreg.core.storage.swept import Sweep
@@ -67,7 +67,7 @@ _HOMES = {
     "mreg.core.settings.policy": ("OnReplace",),
     "mreg.core.history.record": ("Artifact", "Dataset", "Record"),
     "mreg.core.results": ("LinkMode", "ModelList", "Pulled", "Receipt", "SyncReport", "VersionDetails", "VersionList"),
-    "mreg.core.review.review": ("Review",),
+    "mreg.core.review.reviewed": ("Review",),
     "mreg.core.storage.soundness": ("Soundness",),
     "mreg.core.storage.swept": ("Sweep",),
     "mreg.registry.facade": ("Registry",),

@@ -18,8 +18,8 @@ from mreg.core.layout import SETTINGS_FILE
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.review.approvals import Approval, Vote, format_approval
 from mreg.core.review.difference import Difference, SettingsDifference
-from mreg.core.review.review import Fault, Review
-from mreg.core.review.reviewing import review
+from mreg.core.review.review import review
+from mreg.core.review.reviewed import Fault, Review
 from mreg.core.settings.people import People, Person
 from mreg.core.settings.policy import ApprovalRule, Direction, MetricRule, OnReplace, Policy, StageRule
 from mreg.core.settings.rules import Gate, MetricGate

@@ -17,7 +17,7 @@ from mreg.core.history.manifest import ArchivedMark, Manifest, StageEntry, forma
 from mreg.core.history.timeline import Commit, FileChange
 from mreg.core.layout import Layout
 from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.review.review import Fault
+from mreg.core.review.reviewed import Fault
 from mreg.core.sharing.joining import plan_join
 from mreg.core.sharing.joints import Clash, Join, Local, Matter, Way
 from mreg.core.sharing.pushed import Pushed, settle_all

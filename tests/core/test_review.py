@@ -18,7 +18,7 @@ from mreg.core.names import ARCHIVED, ModelName, StageName
 from mreg.core.review.audit import Auditor
 from mreg.core.review.difference import SettingsDifference
 from mreg.core.review.gates import Scan, judge
-from mreg.core.review.review import Fault, Review
+from mreg.core.review.reviewed import Fault, Review
 from mreg.core.settings.people import Proof
 from mreg.core.settings.policy import OnReplace, Policy
 from mreg.core.settings.rules import FormatGate, PickleGate, PickleMode, SoakGate

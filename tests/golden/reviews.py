@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mreg.core.names import ModelName, Version
-from mreg.core.review.review import Review
+from mreg.core.review.reviewed import Review
 from mreg.core.settings.rules import FormatGate, MetricGate, PickleGate, PickleMode, RequireGate
 from mreg.render.review import render_review
 from tests.core.reviews import CY, EVE, Branch, make_policy, make_record, settings

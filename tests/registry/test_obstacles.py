@@ -12,7 +12,7 @@ from mreg import Registry
 from mreg.core.names import ModelName, parse_version
 from mreg.core.writing.plan import Plan
 from mreg.errors import GitError, RefusedError, UsageError
-from mreg.registry.storage.foreign import refuse_foreign_tag
+from mreg.registry.storage.taken_tags import refuse_foreign_tag
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
 from mreg.stores.git.repository import GitRepository

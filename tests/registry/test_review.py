@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from mreg import Action, Registry
-from mreg.core.review.review import Review
+from mreg.core.review.reviewed import Review
 from mreg.errors import ConflictError, IncompleteHistoryError, NotFoundError, RefusedError, UsageError
 from mreg.render.columns import render_columns
 from mreg.stores.git.runner import Completed, GitRunner

@@ -24,7 +24,7 @@ from mreg.core.results import (
     VersionList,
     VersionSummary,
 )
-from mreg.core.review.review import Fault
+from mreg.core.review.reviewed import Fault
 from mreg.core.settings.policy import Direction, MetricRule, Policy, StageRule
 from mreg.core.sharing.joints import Matter, Way
 from mreg.core.sharing.pushed import PushConflict, Pushed, PushedCommit

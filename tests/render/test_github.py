@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mreg.core.history.timeline import Finding, Transition
 from mreg.core.results import Check, Diagnosis, Notification, SyncReport
 from mreg.core.review.audited import Audit, AuditFault
-from mreg.core.review.review import Fault, Review
+from mreg.core.review.reviewed import Fault, Review
 from mreg.errors import NotFoundError, RefusedError
 from mreg.render.github import (
     MAX_ANNOTATIONS,

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mreg.core.review.review import Review
+from mreg.core.review.reviewed import Review
 from mreg.core.settings.policy import Policy
 from mreg.render.columns import render_columns
 from mreg.render.json import render_json

@@ -16,7 +16,7 @@ from mreg.core.names import (
 from mreg.core.results import Receipt
 from mreg.core.settings.policy import OnReplace
 from mreg.core.text import check_text
-from mreg.core.watching import Watcher
+from mreg.core.write_listener import Watcher
 from mreg.core.writing.plan import Plan
 from mreg.core.writing.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
 from mreg.errors import NamingError

@@ -24,7 +24,7 @@ from mreg.stores.git.repository import GitRepository
 if TYPE_CHECKING:
     from mreg.core.review.audited import Audit, Report
     from mreg.core.review.gates import Scan
-    from mreg.core.review.review import Review
+    from mreg.core.review.reviewed import Review
     from mreg.core.versions.best import Choice
     from mreg.core.versions.compare import Comparison
 

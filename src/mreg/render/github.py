@@ -19,7 +19,7 @@ from mreg.core.history.timeline import Finding
 from mreg.core.layout import SETTINGS_FILE
 from mreg.core.results import Diagnosis, History, ModelList, Receipt, SyncReport, VersionList
 from mreg.core.review.audited import Audit
-from mreg.core.review.review import Review
+from mreg.core.review.reviewed import Review
 from mreg.core.sharing.pushed import Pushed
 from mreg.core.sharing.settling import tell
 from mreg.core.storage.soundness import Soundness

@@ -38,7 +38,7 @@ from mreg.render.view import Result
 
 if TYPE_CHECKING:
     from mreg.core.review.audited import Audit
-    from mreg.core.review.review import Review
+    from mreg.core.review.reviewed import Review
     from mreg.core.sharing.pushed import Pushed
     from mreg.core.storage.soundness import Soundness
     from mreg.core.storage.swept import Sweep

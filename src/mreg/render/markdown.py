@@ -13,7 +13,7 @@ from mreg.render.view import Result, view
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-    from mreg.core.review.review import Review
+    from mreg.core.review.reviewed import Review
 
 __all__ = ["escape", "iter_markdown", "render_markdown"]
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from mreg.core.review.review import Review, ReviewedChange
+from mreg.core.review.reviewed import Review, ReviewedChange
 from mreg.render.blocks import escape, format_block, format_head, format_row
 from mreg.render.page import Cell, Facts, Grid
 from mreg.render.sections import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mreg.core.review.gates import GateFinding
-from mreg.core.review.review import (
+from mreg.core.review.reviewed import (
     Fault,
     GivenApproval,
     HoldChange,

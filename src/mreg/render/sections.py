@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mreg.core.fields import Plain
 from mreg.core.names import ARCHIVED
 from mreg.core.review.gates import GateFinding, Outcome
-from mreg.core.review.review import Registration, Review, ReviewedChange, SettingsReview
+from mreg.core.review.reviewed import Registration, Review, ReviewedChange, SettingsReview
 from mreg.core.settings.policy import MetricRule, Policy
 from mreg.core.versions.compare import MetricComparison
 from mreg.core.versions.metrics import Delta, Verdict, format_metric

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         VersionStream,
     )
     from mreg.core.review.audited import Audit, Report
-    from mreg.core.review.review import Review
+    from mreg.core.review.reviewed import Review
     from mreg.core.sharing.pushed import Pushed
     from mreg.core.storage.soundness import Soundness
     from mreg.core.storage.swept import Sweep

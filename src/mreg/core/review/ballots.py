@@ -11,7 +11,7 @@ from mreg.core.names import ModelName, StageName, Version
 from mreg.core.review.approvals import Ballot, Tally, count_votes
 from mreg.core.review.cases import Evidence, find_record, find_votes
 from mreg.core.review.difference import Before, Difference
-from mreg.core.review.review import GivenApproval, ReviewedChange
+from mreg.core.review.reviewed import GivenApproval, ReviewedChange
 from mreg.core.settings.people import Actor, identify
 from mreg.core.settings.policy import Policy, StageRule
 

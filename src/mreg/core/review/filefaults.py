@@ -15,7 +15,7 @@ from mreg.core.history.timeline import FileChange, Timeline
 from mreg.core.layout import PathKind, Place, pathspec
 from mreg.core.review.cases import Evidence
 from mreg.core.review.difference import PLAIN, Difference
-from mreg.core.review.review import Fault
+from mreg.core.review.reviewed import Fault
 from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, NamingError
 

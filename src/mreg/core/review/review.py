@@ -1,217 +1,280 @@
-"""A review: what the difference between two commits does to the registry, and whether it may land.
+"""Reviewing a difference.
 
-``core.difference`` makes one; ``render`` shows it.
+Rules:
+    * The whole difference counts as one commit on top of the base, as a squash merge lands it.
+    * Rules and people are those of the base, so nothing in a difference loosens what it is judged by.
+    * Where no statement speaks for a change, everyone who changed the file is asked; one who may not is enough.
+    * A file that both sides changed is a conflict, and what it would say is not judged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from msgspec import Struct, field
+from msgspec import Struct
+from msgspec.structs import replace
 
-from mreg.core.history.record import Record
-from mreg.core.history.timeline import Transition
-from mreg.core.names import ARCHIVED, ModelName, StageName, Version
-from mreg.core.review.gates import GateFinding, Judgement, Outcome
-from mreg.core.review.refusals import format_finding
-from mreg.core.settings.changed import SettingChange
+from mreg.core.history.fold import ManifestReader
+from mreg.core.history.timeline import Action, Commit, Timeline, Transition
+from mreg.core.layout import SETTINGS_FILE, PathKind, pathspec
+from mreg.core.names import ARCHIVED, ModelName, StageName
+from mreg.core.review.ballots import find_approvals
+from mreg.core.review.cases import find_actor, find_record, open_cases
+from mreg.core.review.difference import PLAIN, Before, Difference, find_clashes
+from mreg.core.review.filefaults import FileEvidence, find_faults, line_in
+from mreg.core.review.gates import Case, GateFinding, Outcome, judge
+from mreg.core.review.refusals import advise, format_finding
+from mreg.core.review.reviewed import Fault, HoldChange, Registration, Review, ReviewedChange, SettingsReview, name_able
+from mreg.core.settings.changed import compare_settings
 from mreg.core.settings.people import Actor
-from mreg.core.settings.policy import ApprovalRule, Policy
-from mreg.core.versions.compare import Comparison
+from mreg.core.settings.policy import ApprovalRule, Policy, StageRule
+from mreg.core.versions.compare import Subject, compare
 
-__all__ = [
-    "Fault",
-    "GivenApproval",
-    "HoldChange",
-    "Registration",
-    "Review",
-    "ReviewedChange",
-    "SettingsReview",
-    "name_able",
-]
+__all__ = ["review"]
+
+_GRAVE = {"approval-forged", "approval-unreadable"}
+"""Approvals that say what is not so; others merely do not count."""
+_THIS_BRANCH = '"$(git branch --show-current)"'
 
 
-def name_able(policy: Policy, roles: Iterable[str]) -> str:
-    """Returns who may do what some roles may."""
-    names = dict.fromkeys(name for role in roles for name in policy.people.roles.get(role, ()))
-    return f"one of them may: {', '.join(names) or 'nobody'}"
+def review(
+    difference: Difference,
+    timeline: Timeline,
+    *,
+    policy: Policy,
+    read: ManifestReader,
+    evidence: FileEvidence,
+    found: Iterable[Fault] = (),
+) -> Review:
+    """Returns what a difference does to the registry, and whether it may land.
+
+    Args:
+        difference: Which files differ, and who changed them.
+        timeline: The history up to the base, of the models that are touched at least; it is changed.
+        policy: The settings of the base.
+        read: Gives the parsed manifest file of a blob.
+        evidence: Records, approvals, signatures and scans.
+        found: Faults that are known already.
+    """
+    return _Reviewer(difference, timeline, policy, read, evidence).run(found)
 
 
-class Fault(Struct, frozen=True):
-    """One reason why a difference may not land, and what mends it."""
+class _Reviewer(Struct):
+    difference: Difference
+    timeline: Timeline
+    policy: Policy
+    read: ManifestReader
+    evidence: FileEvidence
 
-    code: str
-    """A stable slug, the same that an audit gives once it has landed."""
-    place: str
-    """The file."""
-    message: str
-    line: int | None = None
-    """From 1; ``None`` where none is to blame."""
-    fix: str = ""
-    """A command that works when pasted, or advice; may be empty."""
+    def run(self, found: Iterable[Fault]) -> Review:
+        difference, timeline, policy, evidence = self.difference, self.timeline, self.policy, self.evidence
+        before = Before.of(timeline)
+        faults = [*self._conflicts(), *find_faults(difference, timeline, policy, self.read, evidence)]
+        cases = open_cases(timeline, difference.landing, policy.layout, self.read, policy=policy, evidence=evidence)
+        changes = tuple(self._judge(move, case) for move, case in cases)
+        faults += [fault for change in changes for fault in self._misplaced(change)]
+        given = tuple(find_approvals(difference, before, timeline, policy, evidence, changes=changes))
+        faults += [Fault(each.code, each.path, each.why) for each in given if each.code in _GRAVE]
+        moved = {(each.transition.model, each.transition.stage) for each in changes}
+        faults += [*self._rewritten(before, moved), *self._clashes(before, changes), *self._settings_faults(), *found]
+        made = Review(
+            base=difference.base,
+            head=difference.landing.oid,
+            base_name=difference.base_name,
+            is_staged=difference.is_staged,
+            is_draft=difference.is_draft,
+            policy=policy,
+            changes=changes,
+            registrations=tuple(self._registrations()),
+            settings=self._settings(),
+            approvals=given,
+            holds=tuple(self._holds(before, moved)),
+            faults=tuple(dict.fromkeys(faults)),
+        )
+        return replace(
+            made, notices=(*self._withdrawn(), *self._misattributed(changes), *self._late(changes), *_remark(made))
+        )
+
+    def _conflicts(self) -> Iterator[Fault]:
+        named, oid = self.difference.base_name, self.difference.base[:12]
+        base = named if PLAIN.fullmatch(named) else oid
+        for path in self.difference.conflicts:
+            message = f"both sides changed it: base moved, and {named or oid} says something else now"
+            yield Fault("conflict", path, message, fix=f"git merge {base}   # then settle this file")
+
+    def _judge(self, move: Transition, case: Case) -> ReviewedChange:
+        path = self.policy.layout.stage(move.model, move.stage)
+        sources = self.difference.sources.get(path, ())
+        judged = [(actor, judge(replace(case, actor=actor))) for actor in self._actors(move, case, sources)]
+        actor, judgement = max(judged, key=lambda each: len(each[1].refusals))
+        rule = self.policy.stages.get(move.stage, StageRule())
+        is_promotion = move.action is Action.PROMOTE and move.target is not None
+        replaced = find_record(self.timeline, move.model, move.source, self.evidence)
+        is_pair = replaced is not None and case.record is not None and move.stage != ARCHIVED
+        subjects = [Subject(each) for each in (replaced, case.record) if each]
+        return ReviewedChange(
+            transition=_as_committed(move, actor, sources),
+            path=path,
+            judgement=judgement,
+            actor=actor,
+            approvals=rule.approvals if is_promotion else ApprovalRule(),
+            record=case.record,
+            is_known=move.target is None or (move.model, move.target) in self.timeline.records,
+            comparison=compare(subjects, self.policy.metrics) if is_pair else None,
+            line=self.difference.lines.get(path),
+            steps=tuple(self._advise(case, refusal) for refusal in judgement.refusals),
+        )
+
+    def _actors(self, move: Transition, case: Case, sources: Iterable[Commit]) -> list[Actor]:
+        if move.statement and move.statement.by:
+            return [case.actor]
+        moves = (replace(move, by=email) for email in dict.fromkeys(each.email for each in sources))
+        return [find_actor(self.policy, each, case.record, self.evidence) for each in moves] or [case.actor]
+
+    def _advise(self, case: Case, refusal: GateFinding) -> str:
+        if refusal.rule == "who":
+            return name_able(self.policy, self.policy.stages[case.stage].who)
+        if refusal.rule == "approvals":
+            branch = self.difference.branch or _THIS_BRANCH
+            return f"mreg approve {case.model}@{case.target} {case.stage} --branch {branch}"
+        return advise(case, refusal)
+
+    def _misplaced(self, change: ReviewedChange) -> Iterator[Fault]:
+        """Yields why a stage cannot hold what it is to hold, where no gate says so."""
+        move, known = change.transition, ", ".join(self.policy.stages)
+        if move.target is None:
+            return
+        is_said = any(each.rule == "record" for each in change.judgement.refusals)
+        if not change.is_known and not is_said:
+            message = f"{move.model} has no version {move.target}: its record is not there"
+            yield Fault("unknown-version", change.path, message, change.line, f"mreg list {move.model}")
+        if move.stage != ARCHIVED and move.stage not in self.policy.stages and self.difference.has_rules:
+            message = f"stage {move.stage} is not declared in {SETTINGS_FILE} of the base, which has {known}"
+            fix = f"declare it in {SETTINGS_FILE} first, and let that land"
+            yield Fault("undeclared-stage", change.path, message, change.line, fix)
+
+    def _registrations(self) -> Iterator[Registration]:
+        for change, place in self.difference.of_kind(self.policy.layout, PathKind.RECORD):
+            if change.old is None and place.version is not None:
+                record = find_record(self.timeline, place.model, place.version, self.evidence)
+                yield Registration(place.model, place.version, change.path, record)
+
+    def _holds(self, before: Before, moved: Collection[tuple[ModelName, StageName]]) -> Iterator[HoldChange]:
+        for change, place in self.difference.of_kind(self.policy.layout, PathKind.STAGE):
+            if place.stage is None or place.stage == ARCHIVED:
+                continue
+            key = (place.model, place.stage)
+            old, new = before.entries.get(key), self.timeline.lane(*key).entry
+            was, now = (each is not None and each.hold for each in (old, new))
+            if was != now:
+                actors = self.difference.editors(change.path, self.policy.people)
+                rule = self.policy.stages.get(place.stage, StageRule())
+                findings = () if key in moved else tuple(self._judge_roles("who", rule.who, actors))
+                yield HoldChange(change.path, *key, now, actors[0], findings)
+
+    def _rewritten(self, before: Before, moved: Collection[tuple[ModelName, StageName]]) -> Iterator[Fault]:
+        for change, place in self.difference.of_kind(self.policy.layout, PathKind.STAGE):
+            key = (place.model, place.stage or ARCHIVED)
+            old, new = before.entries.get(key), self.timeline.lane(*key).entry
+            if old is None or new is None or key in moved or new.adopted != old.adopted:
+                continue
+            if replace(new, hold=old.hold) != old:
+                message = f"it tells anew who put {new.version or 'nothing'} there and why, and that was there before"
+                yield Fault("statement-changed", change.path, message, self.difference.lines.get(change.path))
+
+    def _clashes(self, before: Before, changes: Iterable[ReviewedChange]) -> Iterator[Fault]:
+        told = {
+            (each.transition.model, each.transition.stage, each.transition.target)
+            for each in changes
+            if any(refusal.rule in {"archived", "deleted"} for refusal in each.judgement.refusals)
+        }
+        for model, stage, version in sorted(set(find_clashes(self.timeline)) - before.clashes - told):
+            fix = f"mreg archive {model}@{version} --undo --reason 'why'"
+            if self.timeline.archived[model][version].deletion:
+                fix = f"mreg clear {model} {stage} --reason 'why'"
+            path = self.policy.layout.stage(model, stage)
+            yield Fault("archived-in-stage", path, f"{model} {version} is archived and in {stage}", fix=fix)
+
+    def _withdrawn(self) -> Iterator[str]:
+        for change, _ in self.difference.of_kind(self.policy.layout, PathKind.APPROVAL):
+            if change.new is None:
+                yield f"{change.path}: the approval is withdrawn"
+
+    def _misattributed(self, changes: Iterable[ReviewedChange]) -> Iterator[str]:
+        for change in changes:
+            editors = self.difference.editors(change.path, self.policy.people)
+            if not change.actor.is_proven and change.actor.name not in {each.name for each in editors}:
+                who = ", ".join(each.email for each in editors)
+                yield f"{change.title}: it says that {change.actor.email} makes it, and {who} committed it"
+
+    def _late(self, changes: Iterable[ReviewedChange]) -> Iterator[str]:
+        rank = {oid: index for index, oid in enumerate(self.difference.history)}
+        for change in changes if rank else ():
+            moved = [rank[each.oid] for each in self.difference.sources.get(change.path, ())]
+            votes = (self.difference.sources.get(path, ()) for path in change.judgement.tally.votes.values())
+            given = [rank[each.oid] for vote in votes for each in vote]
+            if moved and given and min(given) < min(moved):
+                yield f"{change.title}: merge or squash it, for a rebase would land it before its approval"
+
+    def _settings(self) -> SettingsReview | None:
+        found = self.difference.settings
+        if found is None:
+            return None
+        actors = self.difference.editors(SETTINGS_FILE, self.policy.people)
+        changes = compare_settings(found.old or {}, found.new) if found.new is not None else ()
+        findings = tuple(self._judge_roles("owners", self.policy.owners, actors))
+        return SettingsReview(SETTINGS_FILE, changes, actors, findings, is_there=found.new is not None)
+
+    def _settings_faults(self) -> Iterator[Fault]:
+        found = self.difference.settings
+        restore = f"git checkout {self.difference.base[:12]} -- {pathspec(SETTINGS_FILE)}"
+        if found and found.fault:
+            error = found.fault
+            yield Fault("policy-unreadable", SETTINGS_FILE, error.message, line_in(error), error.hint or restore)
+        elif found and found.new is None:
+            yield Fault("policy-deleted", SETTINGS_FILE, "without it there is no registry", fix=restore)
+        elif found and found.new and self.difference.has_rules and self.difference.has_files:
+            root = found.new.get("root") or Policy().root
+            if root != self.policy.root:
+                message = f"root: {self.policy.root} becomes {root}, and the registry's files stay where they are"
+                yield Fault("root-changed", SETTINGS_FILE, message, fix=restore)
+
+    def _judge_roles(self, rule: str, roles: tuple[str, ...], actors: tuple[Actor, ...]) -> Iterator[GateFinding]:
+        if not roles:
+            return
+        wanted = " or ".join(roles)
+        unable = [each.email for each in actors if not self.policy.people.has_role(each.person, roles)]
+        outcome = Outcome.FAIL if unable else Outcome.PASS
+        why = f"not in {wanted}: {', '.join(unable)}" if unable else ""
+        yield GateFinding(rule, f"changed by {wanted}", outcome, ", ".join(map(str, actors)), why)
 
 
-class ReviewedChange(Struct, frozen=True):
-    """One transition, and what the rules of the base say of it."""
-
-    transition: Transition
-    path: str
-    """The file that was changed."""
-    judgement: Judgement
-    actor: Actor
-    """Who makes it; where several people changed the file, one who may not."""
-    approvals: ApprovalRule = field(default_factory=ApprovalRule)
-    """What the stage asks for; nothing of what is no promotion."""
-    record: Record | None = None
-    """Of the version that the stage is to hold; ``None`` where there is none, or it cannot be read."""
-    is_known: bool = True
-    """False where there is no such version."""
-    comparison: Comparison | None = None
-    """With the version replaced; ``None`` where one of the two is missing."""
-    line: int | None = None
-    """Where the file names the version."""
-    steps: tuple[str, ...] = ()
-    """What to do about each refusal of ``judgement``, in their order."""
-
-    @property
-    def next_step(self) -> str:
-        """What to do first; empty where nothing is refused."""
-        return next(iter(self.steps), "")
-
-    @property
-    def lacking(self) -> int:
-        """How many approvals are missing."""
-        return max(0, self.approvals.count - len(self.judgement.tally.approvers))
-
-    @property
-    def title(self) -> str:
-        """What happens, in words."""
-        move = self.transition
-        if move.stage == ARCHIVED:
-            return (
-                f"{move.model} {move.target} is archived" if move.target else f"{move.model} {move.source} is taken out"
-            )
-        source, target = (str(each or "nothing") for each in (move.source, move.target))
-        return f"{move.model} {move.stage}: {source} → {target} ({move.action.value})"
+def _as_committed(move: Transition, actor: Actor, sources: tuple[Commit, ...]) -> Transition:
+    """Returns a transition as the newest commit that made it has it, not as the one that it is judged as."""
+    if not sources:
+        return move
+    newest, says = sources[0], move.statement
+    return replace(
+        move,
+        by=(says.by if says else "") or actor.email,
+        reason=(says.reason if says else "") or newest.subject,
+        at=move.at if move.adopted else newest.time,
+        commit=newest.oid,
+        author=newest.author,
+        email=newest.email,
+    )
 
 
-class Registration(Struct, frozen=True):
-    """One version whose record appears."""
-
-    model: ModelName
-    version: Version
-    path: str
-    record: Record | None = None
-    """``None`` where it cannot be read."""
-
-
-class SettingsReview(Struct, frozen=True):
-    """A change of ``registry.yaml``, judged by the settings that it would replace."""
-
-    path: str
-    changes: tuple[SettingChange, ...] = ()
-    """Empty where only comments or layout differ."""
-    actors: tuple[Actor, ...] = ()
-    """Everyone who changed the file."""
-    findings: tuple[GateFinding, ...] = ()
-    is_there: bool = True
-    """False where it would be deleted, or no YAML: then nobody knows what it changes."""
-
-
-class GivenApproval(Struct, frozen=True):
-    """One approval file that appears."""
-
-    path: str
-    model: ModelName
-    version: Version
-    stage: StageName
-    actor: Actor | None = None
-    """Who approves; ``None`` where the file cannot be read."""
-    reason: str = ""
-    code: str = ""
-    """Why it does not count, as a slug; empty where it counts."""
-    why: str = ""
-    """The same in words."""
-
-
-class HoldChange(Struct, frozen=True):
-    """A stage that is held afterwards against automatic promotions, or no more."""
-
-    path: str
-    model: ModelName
-    stage: StageName
-    is_set: bool
-    actor: Actor
-    findings: tuple[GateFinding, ...] = ()
-    """Empty where it comes with a transition, which is asked itself."""
-
-
-class Review(Struct, frozen=True):
-    """What a difference does to the registry, and whether it may land."""
-
-    base: str
-    """The commit whose rules judge."""
-    head: str
-    """The commit, or the tree of the index."""
-    base_name: str = ""
-    """What people call the base, such as ``origin/main``."""
-    is_staged: bool = False
-    """True where ``head`` is the index."""
-    is_draft: bool = False
-    """True where it lands on a branch of its own first: what is to be approved need not be so yet."""
-    policy: Policy = field(default_factory=Policy)
-    """The settings of the base."""
-    changes: tuple[ReviewedChange, ...] = ()
-    registrations: tuple[Registration, ...] = ()
-    settings: SettingsReview | None = None
-    """``None`` where ``registry.yaml`` stays as it is."""
-    approvals: tuple[GivenApproval, ...] = ()
-    holds: tuple[HoldChange, ...] = ()
-    faults: tuple[Fault, ...] = ()
-    """What no rule of a stage is about: files that nobody may change, that cannot be read, that do not belong there."""
-    notices: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """True where it may land."""
-        return not self.complaints
-
-    @property
-    def changed(self) -> bool:
-        """True where anything of the registry changes."""
-        found = (self.changes, self.registrations, self.approvals, self.holds, self.faults, self.notices)
-        return self.settings is not None or any(found)
-
-    @property
-    def complaints(self) -> tuple[Fault, ...]:
-        """Every reason why it may not land: what gates refuse, then faults."""
-        return (*self._refusals(), *self.faults)
-
-    def is_allowed(self, change: ReviewedChange) -> bool:
-        """Returns whether one transition may land."""
-        return not self._refused(change.judgement.refusals)
-
-    def _refusals(self) -> Iterator[Fault]:
-        for change in self.changes:
-            steps = dict(zip(change.judgement.refusals, change.steps, strict=True))
-            for finding in self._refused(change.judgement.refusals):
-                message = f"{change.title}: {format_finding(finding)}"
-                is_unknown = finding.rule == "record" and not change.is_known
-                code = "unknown-version" if is_unknown else f"rule-{finding.rule}"
-                yield Fault(code, change.path, message, change.line, steps[finding])
-        for hold in self.holds:
-            what = f"{hold.model} {hold.stage}: the hold is {'set' if hold.is_set else 'released'}"
-            for finding in self._refused(hold.findings):
-                fix = name_able(self.policy, self.policy.stages[hold.stage].who)
-                yield Fault(f"rule-{finding.rule}", hold.path, f"{what}: {format_finding(finding)}", fix=fix)
-        if self.settings:
-            for finding in self._refused(self.settings.findings):
-                message = f"the settings: {format_finding(finding)}"
-                fix = name_able(self.policy, self.policy.owners)
-                yield Fault("policy-not-by-owner", self.settings.path, message, fix=fix)
-
-    def _refused(self, findings: tuple[GateFinding, ...]) -> list[GateFinding]:
-        is_pardoned = self.is_draft
-        return [
-            each for each in findings if each.outcome is Outcome.FAIL and not (is_pardoned and each.rule == "approvals")
-        ]
+def _remark(made: Review) -> Iterator[str]:
+    """Yields what stops nothing, and should be known."""
+    for change in made.changes:
+        for finding in change.judgement.findings:
+            if finding.outcome is Outcome.UNPROVEN:
+                yield f"{change.title}: {format_finding(finding)}"
+        if made.is_draft and change.lacking:
+            yield f"{change.title}: {change.lacking} more must approve before it lands"
+    if made.settings and made.settings.changes:
+        if any(each.key == "branch" for each in made.settings.changes):
+            yield "branch: names another branch: the registry is what that one says"
+        if any(not made.is_allowed(change) for change in made.changes):
+            yield "the rules change too, and count once they have landed: let them land first, in a change of their own"

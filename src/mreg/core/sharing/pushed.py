@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mreg.core.history.timeline import Commit
 from mreg.core.names import ModelName, StageName, Version
-from mreg.core.review.review import Fault
+from mreg.core.review.reviewed import Fault
 from mreg.core.sharing.joints import Matter, Way
 
 __all__ = ["PushConflict", "Pushed", "PushedCommit", "settle_all"]

@@ -13,7 +13,7 @@ from mreg.core.fields import format_moment
 from mreg.core.history.manifest import StageEntry
 from mreg.core.history.timeline import Commit
 from mreg.core.layout import pathspec
-from mreg.core.review.review import Fault
+from mreg.core.review.reviewed import Fault
 from mreg.core.sharing.joints import Clash, Contents, Matter
 from mreg.core.sharing.pushed import PushConflict
 from mreg.errors import ConflictError, RefusedError

@@ -21,8 +21,8 @@ from mreg.core.review.gates import Scan
 from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, GitError, IncompleteHistoryError, NotARegistryError, UsageError
 from mreg.registry.reading.reader import Reader, Settings
-from mreg.registry.review.last_settings import attempt_settings, find_last_settings, settings_blobs
 from mreg.registry.review.news import Noting, find_news
+from mreg.registry.review.past_settings import attempt_settings, find_last_settings, settings_blobs
 from mreg.registry.review.remote_tags import find_remote_tags, remote_of
 from mreg.registry.review.replaying import COMPLETE, Replay, explain_lack, uncollected
 from mreg.registry.review.tag_audit import GivenTags, TagAudit

@@ -14,7 +14,7 @@ from mreg.core.layout import DVC_FILE, Layout, PathKind
 from mreg.core.names import ModelName, avoid_folder_clash, find_folder_clash
 from mreg.core.review.cases import Evidence
 from mreg.core.review.difference import Difference
-from mreg.core.review.review import Fault
+from mreg.core.review.reviewed import Fault
 from mreg.errors import DataError
 from mreg.registry.reading.seals import dvc_entry, pointer_path
 from mreg.stores.dvc_files.dvc_yaml import find_artifact

@@ -13,8 +13,8 @@ from mreg.core.history.timeline import Commit, FileChange, Timeline
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
 from mreg.core.review.difference import PLAIN, Difference, SettingsDifference
 from mreg.core.review.gates import Scan
-from mreg.core.review.review import Review
-from mreg.core.review.reviewing import review
+from mreg.core.review.review import review
+from mreg.core.review.reviewed import Review
 from mreg.core.settings.policy import Policy, parse_policy
 from mreg.errors import DataError, IncompleteHistoryError, NotFoundError, RefusedError, UsageError
 from mreg.registry.reading.evidence import StoredEvidence

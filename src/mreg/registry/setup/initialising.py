@@ -14,7 +14,7 @@ from mreg.core.layout import SETTINGS_FILE
 from mreg.core.names import StageName
 from mreg.core.results import Receipt
 from mreg.core.settings.policy import DEFAULT_BRANCH, Policy, StageRule
-from mreg.core.watching import Watcher
+from mreg.core.write_listener import Watcher
 from mreg.core.writing.plan import Document, Plan
 from mreg.errors import NotARegistryError, RefusedError, UsageError
 from mreg.registry.reading.reader import Reader, Settings

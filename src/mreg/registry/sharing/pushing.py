@@ -19,7 +19,7 @@ from mreg.core.history.record import Record
 from mreg.core.layout import Layout
 from mreg.core.nearness import find_near
 from mreg.core.review.gates import Scan
-from mreg.core.review.review import Fault
+from mreg.core.review.reviewed import Fault
 from mreg.core.sharing.joining import plan_join
 from mreg.core.sharing.joints import Join, Local
 from mreg.core.sharing.pushed import PushConflict, Pushed, PushedCommit, settle_all

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from mreg.core.history.record import Record
 from mreg.core.layout import Layout, PathKind
 from mreg.core.review.gates import Scan
-from mreg.core.review.review import Fault
+from mreg.core.review.reviewed import Fault
 from mreg.core.sharing.joining import is_of_registry
 from mreg.core.sharing.joints import Local
 from mreg.registry.reading.reader import Reader, Settings

@@ -24,9 +24,9 @@ from mreg.core.writing.registration import Content, check_new_model, plan_regist
 from mreg.errors import DataError, NotFoundError, StorageError, UnchangedArtifactError, UsageError
 from mreg.registry.reading.artifacts import open_stats, open_store
 from mreg.registry.reading.seals import dvc_entry, pointer_path
-from mreg.registry.storage.foreign import refuse_foreign_tag
 from mreg.registry.storage.provenance import Provenance, gather
 from mreg.registry.storage.resending import resend
+from mreg.registry.storage.taken_tags import refuse_foreign_tag
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
 from mreg.stores.artifacts.hashing import Progress

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from mreg.core.history.timeline import Commit, FileChange
-from mreg.core.watching import Watcher
+from mreg.core.write_listener import Watcher
 from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
 from mreg.stores.git.discovery import ID_BYTES, Place, discover, quarantine
 from mreg.stores.git.history.covering import cover, gather, only_below
