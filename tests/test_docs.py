@@ -409,6 +409,8 @@ def documents(mreg_here: Mreg, git: Git, repo: Path, tmp_path: Path, model_file:
     run("best", "churn", "--by", "auc:higher", "--where", "auc<=1", "--stage", "production")
     run("best", "churn", "--by", "auc:higher")
     run("pull", "churn@production", "-o", str(tmp_path / "pulled"))
+    mreg_here("pull", "churn@production", "--repo", str(repo), "-o", str(tmp_path / "served"), check=0)
+    run("cache")
     run.found.append(("pull --watch", watch_nothing(tmp_path)))
     run("sync", "--no-notify", code=ExitCode.NO)
     told = mreg_here("sync", "--resend", "HEAD", "--format", "json", check=ExitCode.NO)

@@ -1,6 +1,6 @@
 """A Git-native model registry: bytes go to DVC, facts to small YAML files, every change is one commit.
 
-The public API is ``Registry``, ``pull``, ``watch``, the values that they return, and ``mreg.errors``.
+The public API is ``Registry``, ``pull``, ``watch``, ``cache``, the values that they return, and ``mreg.errors``.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from mreg.core.review.audited import Audit, AuditFault, Report
     from mreg.core.review.reviewed import Review
     from mreg.core.settings.policy import OnReplace
+    from mreg.core.storage.cached import CacheReport
     from mreg.core.storage.soundness import Soundness
     from mreg.core.storage.swept import Sweep
     from mreg.core.versions.best import Choice
     from mreg.core.versions.compare import Comparison
     from mreg.registry.facade import Registry
     from mreg.registry.serving.serving import pull
+    from mreg.registry.serving.trimming import cache
     from mreg.registry.serving.watching import watch
 
 __version__ = "0.1.0"
@@ -31,6 +33,7 @@ __all__ = [
     "Audit",
     "AuditFault",
     "Bump",
+    "CacheReport",
     "Choice",
     "Comparison",
     "Dataset",
@@ -53,6 +56,7 @@ __all__ = [
     "VersionDetails",
     "VersionList",
     "__version__",
+    "cache",
     "pull",
     "watch",
 ]
@@ -68,10 +72,12 @@ _HOMES = {
     "mreg.core.history.record": ("Artifact", "Dataset", "Record"),
     "mreg.core.results": ("LinkMode", "ModelList", "Pulled", "Receipt", "SyncReport", "VersionDetails", "VersionList"),
     "mreg.core.review.reviewed": ("Review",),
+    "mreg.core.storage.cached": ("CacheReport",),
     "mreg.core.storage.soundness": ("Soundness",),
     "mreg.core.storage.swept": ("Sweep",),
     "mreg.registry.facade": ("Registry",),
     "mreg.registry.serving.serving": ("pull",),
+    "mreg.registry.serving.trimming": ("cache",),
     "mreg.registry.serving.watching": ("watch",),
 }
 

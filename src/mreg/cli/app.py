@@ -41,6 +41,7 @@ COMMANDS = (
     "verify",
     "fsck",
     "gc",
+    "cache",
     "doctor",
     "schema",
     "demo",

@@ -22,9 +22,11 @@ from mreg.core.review.audited import Audit
 from mreg.core.review.reviewed import Review
 from mreg.core.sharing.pushed import Pushed
 from mreg.core.sharing.settling import tell
+from mreg.core.storage.cached import CacheReport
 from mreg.core.storage.soundness import Soundness
 from mreg.core.storage.swept import Sweep
 from mreg.errors import MregError
+from mreg.render.cached import format_cache
 from mreg.render.markdown import escape
 from mreg.render.outputs import MAX_OUTPUT_BYTES, as_output, read_document, render_outputs
 from mreg.render.review import CHECK_MARK
@@ -250,6 +252,12 @@ def _of_sweep(result: Sweep) -> Iterator[Annotation]:
         yield Annotation(Level.NOTICE, "mreg gc", notice)
 
 
+def _of_cache(result: CacheReport) -> Iterator[Annotation]:
+    yield Annotation(Level.NOTICE, "mreg cache", format_cache(result))
+    for notice in result.notices:
+        yield Annotation(Level.WARNING, "mreg cache", notice)
+
+
 def _of_diagnosis(result: Diagnosis) -> Iterator[Annotation]:
     for check in result.checks:
         if not check.ok:
@@ -309,6 +317,7 @@ _REMARKS: dict[type, Callable[[Any], Iterator[Annotation]]] = {
     Audit: _of_audit,
     Soundness: _of_soundness,
     Sweep: _of_sweep,
+    CacheReport: _of_cache,
     ModelList: _of_reading,
     VersionList: _of_reading,
     History: _of_reading,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mreg.core.review.audited import Audit
     from mreg.core.review.reviewed import Review
     from mreg.core.sharing.pushed import Pushed
+    from mreg.core.storage.cached import CacheReport
     from mreg.core.storage.soundness import Soundness
     from mreg.core.storage.swept import Sweep
     from mreg.core.versions.best import Choice
@@ -291,6 +292,12 @@ def _sweep(result: Sweep) -> Document:
     return sweep_document(result)
 
 
+def _cache(result: CacheReport) -> Document:
+    from mreg.render.cached import cache_document  # noqa: PLC0415 - no other answer needs it
+
+    return cache_document(result)
+
+
 _DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "ModelList": _models,
     "VersionList": _versions,
@@ -308,5 +315,6 @@ _DOCUMENTS: dict[str, Callable[[Any], Document]] = {
     "Audit": _audit,
     "Soundness": _soundness,
     "Sweep": _sweep,
+    "CacheReport": _cache,
 }
 """By name: an answer does not wait for the modules that the others need."""

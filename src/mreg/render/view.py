@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mreg.core.review.audited import Audit, Report
     from mreg.core.review.reviewed import Review
     from mreg.core.sharing.pushed import Pushed
+    from mreg.core.storage.cached import CacheReport
     from mreg.core.storage.soundness import Soundness
     from mreg.core.storage.swept import Sweep
     from mreg.core.versions.best import Choice
@@ -35,7 +36,7 @@ __all__ = ["Result", "view"]
 
 Result: TypeAlias = (
     "ModelList | VersionList | VersionStream | VersionDetails | History | Comparison | Choice"
-    " | Receipt | Pulled | Pushed | SyncReport | Diagnosis | Review | Audit | Report | Soundness | Sweep"
+    " | Receipt | Pulled | Pushed | SyncReport | Diagnosis | Review | Audit | Report | Soundness | Sweep | CacheReport"
 )
 """All that the registry answers."""
 
@@ -57,6 +58,7 @@ _VIEWS = {
     "Report": ("audit", "view_report"),
     "Soundness": ("upkeep", "view_soundness"),
     "Sweep": ("upkeep", "view_sweep"),
+    "CacheReport": ("cached", "view_cache"),
 }
 """By name: an answer does not wait for the modules that the others need."""
 

@@ -4,7 +4,8 @@ Safe to delete at any moment, and never the source of truth; save for what keeps
 commit that was seen of each branch, and what each version was when it was first pulled.
 
 Layout: ``repos/<hash of the URL>/`` has a repository (``git-<n>``), ``state.json`` and a lock; ``files/md5/…`` is a
-cache in DVC's layout, shared by all registries; ``claims/`` what is being downloaded; ``stat/`` what was put in place.
+cache in DVC's layout, shared by all registries; ``claims/`` what is being downloaded; ``stat/`` what was put in place;
+``uses/`` who uses which bytes.
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ from mreg.stores.artifacts.stat_cache import StatCache
 from mreg.stores.claims import lock_file
 from mreg.stores.disk import disk_errors, scratch_folder
 from mreg.stores.git.remotes.shallow import BrokenCacheError, Remote, ShallowRepository
+from mreg.stores.git.runner import GitRunner
+from mreg.stores.uses import Uses
 
-__all__ = ["Failure", "Memory", "Pin", "RemoteCache", "ServingCache"]
+__all__ = ["Failure", "Memory", "Pin", "Pinned", "RemoteCache", "ServingCache"]
 
 _VARIABLE = "MREG_CACHE_DIR"
+_SIZE_VARIABLE, _SIZE_SETTING = "MREG_CACHE_SIZE", "mreg.cacheSize"
 _PRIVATE = 0o700
 _SCHEMA = 1
 
@@ -43,6 +47,16 @@ class Pin(Struct, frozen=True):
     """Object id of its record."""
     md5: str
     sha256: str
+
+
+class Pinned(Struct, frozen=True):
+    """A version that was pulled here once."""
+
+    repo: str
+    """The registry's URL, without a secret."""
+    model: str
+    version: str
+    md5: str
 
 
 class Failure(Struct, frozen=True):
@@ -167,7 +181,7 @@ class ServingCache:
         with _writing(root):
             root.parent.mkdir(parents=True, exist_ok=True)
         _make_private(root, is_root=True)
-        for name in ("repos", "files", "claims", "stat"):
+        for name in ("repos", "files", "claims", "stat", "uses"):
             _make_private(root / name)
         return cls(root)
 
@@ -180,6 +194,38 @@ class ServingCache:
     def stats(self) -> StatCache:
         """What is known of files that were put in place."""
         return StatCache(self.root / "stat")
+
+    @property
+    def uses(self) -> Uses:
+        """Who uses which bytes."""
+        return Uses(self.root / "uses")
+
+    @property
+    def disk_size(self) -> int:
+        """Bytes of the file system that it is on."""
+        with _writing(self.root):
+            found = os.statvfs(self.root)
+        return found.f_frsize * found.f_blocks
+
+    def asked_size(self) -> tuple[str, str]:
+        """Returns how large it may become, as somebody wrote it, and where; empty texts where nobody did."""
+        if text := os.environ.get(_SIZE_VARIABLE):
+            return text, _SIZE_VARIABLE
+        done = GitRunner(self.root).complete("config", "--get", _SIZE_SETTING)
+        text = done.stdout.decode("utf-8", "replace").removesuffix("\n")
+        return (text, _SIZE_SETTING) if text else ("", "")
+
+    def pinned(self) -> Iterator[Pinned]:
+        """Yields every version that was pulled here once, in the order of their names."""
+        for place in sorted((self.root / "repos").glob("*/state.json")):
+            try:
+                state = msgspec.json.decode(place.read_bytes())
+                pins = _parse_memory(state).pins
+                for name in sorted(pins):
+                    model, _, version = name.rpartition("@")
+                    yield Pinned(str(state["url"]), model, version, pins[name].md5)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                continue  # it is made anew by the next look
 
     def of(self, remote: Remote) -> RemoteCache:
         """Returns the place of one registry; its name tells nothing of the URL."""

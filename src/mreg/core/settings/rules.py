@@ -35,6 +35,7 @@ __all__ = [
     "format_duration",
     "parse_duration",
     "parse_gates",
+    "parse_size",
 ]
 
 Number = int | float
@@ -211,6 +212,12 @@ def format_duration(seconds: int) -> str:
     return " ".join(f"{count}{unit}" for count, unit in parts if count) or "0m"
 
 
+def parse_size(text: str) -> int | None:
+    """Returns the bytes of a size such as ``500 MB`` or ``2GiB``; ``None`` where it is none."""
+    match = re.fullmatch(_SIZE, text)
+    return int(_exact(match[1]) * _SIZE_UNITS[match[2] or ""]) if match else None
+
+
 def _exact(value: Number | str) -> Fraction:
     from fractions import Fraction  # noqa: PLC0415 - few settings have such a gate
 
@@ -286,10 +293,10 @@ def _parse_formats(fields: Fields) -> FormatGate:
 def _parse_size(fields: Fields) -> SizeGate:
     value = fields.value("max_size")
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    match = re.fullmatch(_SIZE, text)
-    if match is None:
+    size = parse_size(text)
+    if size is None:
         raise fields.error("max_size", f"{value!r} is not a size", hint="max_size: 500 MB, or a number of bytes")
-    return SizeGate(int(_exact(match[1]) * _SIZE_UNITS[match[2] or ""]))
+    return SizeGate(size)
 
 
 def _parse_pickle(fields: Fields) -> PickleGate:

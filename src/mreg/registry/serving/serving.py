@@ -6,27 +6,37 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from msgspec.structs import replace
 
-from mreg.core.names import parse_selector
+from mreg.core.names import LATEST, Selector, parse_selector
 from mreg.core.results import LinkMode, Pulled
-from mreg.errors import UsageError
+from mreg.errors import StorageError, UsageError
 from mreg.registry.arguments import as_choice, as_location, as_path, as_text
 from mreg.registry.serving.pulling import Pulling, Source
 from mreg.registry.serving.remote_view import RemoteView, Resolved
+from mreg.registry.serving.trimming import is_due, make_room, stay_below
 from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.dvc import ServedStore
 from mreg.stores.git.remotes.shallow import Remote
 from mreg.stores.serving import ServingCache
+from mreg.stores.uses import Last, Slot
 
 __all__ = ["Resolved", "Serving", "locate_repo", "pull"]
 
+T = TypeVar("T")
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_LOOK_SIZE = 16 << 20
+"""More than a look fetches."""
 _BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//))[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 
 
@@ -87,7 +97,8 @@ class Serving:
         self._root = _find_root(path) if path else None
         self._cache = ServingCache.find()
         cache = self._cache.of(self.remote)
-        self._view = RemoteView(cache, self.remote, branch=branch or "", allow_older=allow_older)
+        self._branch = branch or ""
+        self._view = RemoteView(cache, self.remote, branch=self._branch, allow_older=allow_older)
 
     def resolve(self, selector: str) -> Resolved:
         """Asks the registry what a selector names now; one connection where nothing changed.
@@ -98,7 +109,9 @@ class Serving:
             DataError: A file there cannot be read, or a record was changed.
             OutsideError: The registry does not answer.
         """
-        return self._view.look(parse_selector(selector))
+        chosen = parse_selector(selector)
+        self._cache.uses.touch(self._slot(chosen))
+        return self._with_room(_LOOK_SIZE, lambda: self._view.look(chosen))
 
     def recall(self, selector: str, *, commit: str = "") -> Resolved | None:
         """Returns what a selector named when this machine last asked; ``None`` where that is not known.
@@ -108,6 +121,10 @@ class Serving:
             commit: Which of the registry commits that were seen; by default the newest.
         """
         return self._view.recall(parse_selector(selector), commit)
+
+    def last(self, selector: str) -> Last | None:
+        """Returns what was last put in place on this machine for a selector, whatever the path; if that is known."""
+        return self._cache.uses.last(self._slot(parse_selector(selector)))
 
     def place(
         self,
@@ -127,15 +144,41 @@ class Serving:
         inside = ((cache, "it belongs to mreg's serving cache"),)
         source = Source(store, self._cache.stats, (cache, *([self._root] if self._root else [])), inside)
         pulling = Pulling(resolved.selector, resolved.wanted, source, how, force, progress)
-        pulled = pulling.run(target, as_path(into, "into"))
+        folder, artifact = as_path(into, "into"), resolved.wanted.record.artifact
+        with self._cache.uses.using(artifact.md5):
+            # Once for the cache, and once for where it goes, which may be the same disk.
+            pulled = self._with_room(2 * artifact.size, lambda: pulling.run(target, folder))
+            self._note(resolved, pulled)
+        notices = stay_below(self._cache) if store.has_grown or is_due(self._cache) else ()
         return replace(
             pulled,
+            notices=(*pulled.notices, *notices),
             commit=resolved.commit,
             committed_at=resolved.committed_at,
             branch=resolved.branch,
             repo=label,
             stages=resolved.stages,
         )
+
+    def _note(self, resolved: Resolved, pulled: Pulled) -> None:
+        """Keeps what was put in place from being taken out of the cache."""
+        md5, uses = resolved.wanted.record.artifact.md5, self._cache.uses
+        uses.note(Last(self._slot(resolved.selector), str(resolved.version), resolved.commit, md5))
+        files = resolved.wanted.files
+        uses.note_link(pulled.path / files[0].path if files else pulled.path, md5)
+
+    def _slot(self, selector: Selector) -> Slot:
+        stage = LATEST if selector.is_latest else selector.stage or ""
+        return Slot(self.remote.label, self._branch, selector.model, stage)
+
+    def _with_room(self, size: int, action: Callable[[], T]) -> T:
+        """Does something; where the disk is full, once more when the cache has deleted what need not stay."""
+        try:
+            return action()
+        except StorageError as error:
+            if error.details.get("errno") not in _FULL or not make_room(self._cache, size):
+                raise
+        return action()
 
 
 def locate_repo(repo: str, directory: Path) -> str:

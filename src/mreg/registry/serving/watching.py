@@ -32,6 +32,7 @@ from mreg.stores.git.remotes.pushing import find_remote
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.marks import Mark, Marks
 from mreg.stores.serving import ServingCache
+from mreg.stores.uses import Last
 
 __all__ = ["EVERY_S", "HOOK_TIMEOUT_S", "find_repo", "watch"]
 
@@ -133,20 +134,23 @@ class _Source(Struct, frozen=True):
         return pulled
 
     def recall(self) -> Iterator[Resolved]:
-        """Yields what this machine knew last, and what was in place last; asks nobody."""
-        known, mark = self.serving.recall(str(self.selector)), self.marks.load()
+        """Yields what this machine knew last, what was in place here last, or elsewhere on it; asks nobody."""
+        known = self.serving.recall(str(self.selector))
         if known:
             yield known
-        if mark is None:
-            return
-        then = self.serving.recall(str(self.selector), commit=mark.commit)
-        if then is None:  # that commit was dropped from the cache; the record may have stayed as it was
+        for then in (self.marks.load(), self.serving.last(str(self.selector))):
+            found = self._recall(then) if then else None
+            if found:
+                yield found
+
+    def _recall(self, then: Mark | Last) -> Resolved | None:
+        found = self.serving.recall(str(self.selector), commit=then.commit)
+        if found is None:  # that commit was dropped from the cache; the record may have stayed as it was
             with suppress(MregError):
-                exact = Selector(self.selector.model, parse_version(mark.version))
+                exact = Selector(self.selector.model, parse_version(then.version))
                 now = self.serving.recall(str(exact))
-                then = replace(now, commit=mark.commit, committed_at=None) if now else None
-        if then:
-            yield then
+                return replace(now, selector=self.selector, commit=then.commit, committed_at=None) if now else None
+        return found
 
     def _end_when_stopped(self, done: int, total: int) -> None:
         if self.stop.is_set():

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mreg.errors import StorageError
-from mreg.stores.artifacts.hashing import Meter
+from mreg.stores.artifacts.hashing import Meter, Progress
 from mreg.stores.claims import claim
 from mreg.stores.dvc.config import Sections, find_relative_remote
 from mreg.stores.dvc.store import DvcStore
@@ -36,6 +36,13 @@ class ServedStore(DvcStore):
         self._served = cache
         self._relative = None if root else config_text
         self._label = label
+        self.has_grown = False
+        """True once something was downloaded."""
+
+    def download(self, md5: str, *, size: int = 0, jobs: int | None = None, progress: Progress | None = None) -> None:
+        """Brings an artifact from the default remote into the cache, as every store does."""
+        self.has_grown = True
+        super().download(md5, size=size, jobs=jobs, progress=progress)
 
     def _sections(self) -> Sections:
         return {**super()._sections(), "cache": {"dir": str(self._served)}}
