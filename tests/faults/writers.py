@@ -221,15 +221,15 @@ class _Writer:
         from mreg import Registry  # noqa: PLC0415
         from mreg.errors import MregError  # noqa: PLC0415
 
-        watcher, begun = _Watcher(), Deed(todo.mark, todo.args)
+        listener, begun = _Listener(), Deed(todo.mark, todo.args)
         try:
             registry = Registry.open(self._order.clone)
-            registry.watch(watcher)
+            registry.report_to(listener)
             receipt = getattr(registry, todo.action)(*todo.words, **todo.keywords(), push=self._order.push)
         except MregError as error:
-            return replace(begun, code=error.code, attempts=watcher.attempts, message=error.message)
+            return replace(begun, code=error.code, attempts=listener.attempts, message=error.message)
         code = "landed" if receipt.commit else "nothing-to-do"
-        return replace(begun, code=code, commit=receipt.commit or "", tags=receipt.tags, attempts=watcher.attempts)
+        return replace(begun, code=code, commit=receipt.commit or "", tags=receipt.tags, attempts=listener.attempts)
 
     def _command(self, todo: _Operation) -> Deed:
         out, err = os.memfd_create("out"), os.memfd_create("err")
@@ -269,7 +269,7 @@ def _become_command(args: list[str]) -> None:
         os._exit(code if isinstance(code, int) else 0)
 
 
-class _Watcher:
+class _Listener:
     attempts = 0
 
     def waiting(self, pid: int | None) -> None:

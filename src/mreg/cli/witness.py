@@ -45,7 +45,7 @@ class Witness:
             is_repeatable: The command goes on where it was, if it is run again; what landed already does not matter.
         """
         self._registry, self._is_repeatable = registry, is_repeatable
-        registry.watch(self)
+        registry.report_to(self)
 
     def waiting(self, pid: int | None) -> None:
         """Says whom the command waits for."""

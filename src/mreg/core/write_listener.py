@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Watcher"]
+__all__ = ["WriteListener"]
 
 
-class Watcher(Protocol):
+class WriteListener(Protocol):
     """Is told by writers; the command line says it to its user."""
 
     def waiting(self, pid: int | None) -> None:

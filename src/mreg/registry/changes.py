@@ -16,7 +16,7 @@ from mreg.core.names import (
 from mreg.core.results import Receipt
 from mreg.core.settings.policy import OnReplace
 from mreg.core.text import check_text
-from mreg.core.write_listener import Watcher
+from mreg.core.write_listener import WriteListener
 from mreg.core.writing.plan import Plan
 from mreg.core.writing.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
 from mreg.errors import NamingError
@@ -32,12 +32,12 @@ __all__ = ["Changes", "parse_target"]
 class Changes(Deliveries):
     """The writers of stages, marks and approvals; each decides again where someone was faster."""
 
-    def watch(self, watcher: Watcher) -> None:
+    def report_to(self, listener: WriteListener) -> None:
         """Has somebody told what the writers go through from now on."""
-        self._repo.watcher = watcher
+        self._repo.listener = listener
 
     def find_landed(self, branch: str, commit: str, remote: str) -> Landed:
-        """Returns what became of a commit that was about to land, as a watcher was told; nothing is fetched."""
+        """Returns what became of a commit that was about to land, as a listener was told; nothing is fetched."""
         return find_landed(self._repo, branch, commit, remote)
 
     def promote(  # noqa: PLR0913 - every part of the statement

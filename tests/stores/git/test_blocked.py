@@ -329,7 +329,7 @@ class TestRebase:
 class TestWaiting:
     """A writer waits for another, and says so."""
 
-    class Watcher:
+    class Listener:
         def __init__(self) -> None:
             self.told: list[int | None] = []
 
@@ -346,32 +346,32 @@ class TestWaiting:
         monkeypatch.setattr(publishing, "LOCK_TIMEOUT_S", 0.5)
         monkeypatch.setattr(pending, "_SILENT_S", 0.1)
         repo = GitRepository(registry)
-        repo.watcher = watcher = self.Watcher()
+        repo.listener = listener = self.Listener()
         with Publisher(GitRepository(registry)).locked():
             with pytest.raises(ConflictError) as caught, Publisher(repo).locked():
                 pass
             assert pending.find_writer(repo.state_dir / "lock") == os.getpid()
-        assert watcher.told == [os.getpid()]
+        assert listener.told == [os.getpid()]
         assert caught.value.details["pid"] == os.getpid()
 
     def test_nobody_is_named_who_writes_no_more(self, registry: Path) -> None:
         repo = GitRepository(registry)
         assert pending.find_writer(repo.state_dir / "lock") is None
-        repo.watcher = watcher = self.Watcher()
+        repo.listener = listener = self.Listener()
         for _ in range(2):
             with Publisher(repo).locked():
                 pass
         assert pending.find_writer(repo.state_dir / "lock") is None
-        assert watcher.told == []
+        assert listener.told == []
 
     def test_process_that_has_not_said_is_none(self, registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(publishing, "LOCK_TIMEOUT_S", 0.3)
         monkeypatch.setattr(pending, "_SILENT_S", 0.1)
         repo = GitRepository(registry)
-        repo.watcher = watcher = self.Watcher()
+        repo.listener = listener = self.Listener()
         with Publisher(GitRepository(registry)).locked():
             (repo.state_dir / "lock").write_text("")
             with pytest.raises(ConflictError), Publisher(repo).locked():
                 pass
             assert pending.find_writer(repo.state_dir / "lock") == 0
-        assert watcher.told == [None]
+        assert listener.told == [None]

@@ -85,7 +85,7 @@ def init(
         branch=branch,
         hosting=open_hosting(hosts, source),
         dry_run=dry_run,
-        watcher=context.find_root().obj,
+        listener=context.find_root().obj,
     )
     show_result(context, receipt, output)
 

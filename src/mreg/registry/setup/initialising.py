@@ -14,7 +14,7 @@ from mreg.core.layout import SETTINGS_FILE
 from mreg.core.names import StageName
 from mreg.core.results import Receipt
 from mreg.core.settings.policy import DEFAULT_BRANCH, Policy, StageRule
-from mreg.core.write_listener import Watcher
+from mreg.core.write_listener import WriteListener
 from mreg.core.writing.plan import Document, Plan
 from mreg.errors import NotARegistryError, RefusedError, UsageError
 from mreg.registry.reading.reader import Reader, Settings
@@ -48,7 +48,7 @@ def initialise(  # noqa: PLR0913 - every choice of `mreg init`
     branch: str | None = None,
     hosting: Hosting | None = None,
     dry_run: bool = False,
-    watcher: Watcher | None = None,
+    listener: WriteListener | None = None,
 ) -> Receipt:
     """Makes a registry of the repository around a directory; what is there already stays.
 
@@ -60,7 +60,7 @@ def initialise(  # noqa: PLR0913 - every choice of `mreg init`
         branch: The registry branch of a new registry; by default the one that is checked out.
         hosting: For which Git hosts to write workflows, if any.
         dry_run: Decide only.
-        watcher: Is told whom it waits for.
+        listener: Is told whom it waits for.
 
     Raises:
         NotARegistryError: This is no Git repository.
@@ -68,7 +68,7 @@ def initialise(  # noqa: PLR0913 - every choice of `mreg init`
         UsageError: The registry is there, on another branch; or the remote or an option of it must not be committed.
     """
     repo = GitRepository(path)
-    repo.watcher = watcher
+    repo.listener = listener
     target = Storage.parse(remote, remote_options or {}, path)
     if dry_run:
         start, plan, adoption = _decide(repo, target, branch, hosting, adopting=adopting)

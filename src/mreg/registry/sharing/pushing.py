@@ -36,9 +36,9 @@ from mreg.registry.writing.upstream import Upstream
 from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.git.branches import branch_names
 from mreg.stores.git.remotes.divergence import find_lost, find_movers, lacking_commits
-from mreg.stores.git.writing.publishing import Publisher, RefMovedError, RefUpdate
 from mreg.stores.git.remotes.pushing import is_ancestor
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.writing.publishing import Publisher, RefMovedError, RefUpdate
 
 __all__ = ["Pushing"]
 
@@ -264,8 +264,8 @@ class Pushing(Struct, frozen=True):
             updates.insert(0, RefUpdate(f"refs/heads/{branch}", tip, ends.local))
         if tip != ends.upstream.tip and (ends.locals or ends.upstream.tip is None):
             pushed.insert(0, RefUpdate(f"refs/heads/{branch}", tip, ends.upstream.tip))
-        if self.repo.watcher and pushed:
-            self.repo.watcher.landing(branch, tip, ends.upstream.remote)
+        if self.repo.listener and pushed:
+            self.repo.listener.landing(branch, tip, ends.upstream.remote)
         push = partial(ends.upstream.push, pushed)
         try:
             if updates:

@@ -92,8 +92,8 @@ class Writer:
         publisher = Publisher(self._repo)
         with publisher.locked():
             for number in attempts():
-                if number == TELLING and self._repo.watcher:
-                    self._repo.watcher.outrun(base.branch)
+                if number == TELLING and self._repo.listener:
+                    self._repo.listener.outrun(base.branch)
                 settings = Reader(self._repo).settings()
                 upstream = self._follow(publisher, settings, model, branch, is_first=number == 1)
                 base = self._base(branch, upstream, settings=None if upstream else settings)
@@ -194,8 +194,8 @@ class Writer:
         if upstream is not None:
             self._upload(base, upstream)
             push = partial(upstream.push, [*updates, *self._unpushed(base, view, upstream)])
-        if self._repo.watcher:
-            self._repo.watcher.landing(base.branch, commit, upstream.remote if upstream else "")
+        if self._repo.listener:
+            self._repo.listener.landing(base.branch, commit, upstream.remote if upstream else "")
         publisher.publish(updates, paths=tuple(files), reason=f"mreg: {plan.subject}", push=push)
         names = tuple(update.ref.removeprefix("refs/tags/") for update in updates[1:])
         remote = upstream.remote if upstream else ""

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from mreg.core.history.timeline import Commit, FileChange
-from mreg.core.write_listener import Watcher
+from mreg.core.write_listener import WriteListener
 from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
 from mreg.stores.git.discovery import ID_BYTES, Place, discover, quarantine
 from mreg.stores.git.history.covering import cover, gather, only_below
@@ -58,7 +58,7 @@ class GitRepository:
         options = [f"--git-dir={self.git_dir}"] + ([f"--work-tree={self.worktree}"] if self.worktree else [])
         self.runner = GitRunner(self.worktree or self.git_dir, options=options, env=quarantine(self.common_dir))
         self._looks = Looks(self.runner, self.common_dir)
-        self.watcher: Watcher | None = None
+        self.listener: WriteListener | None = None
         """Is told what writers go through."""
 
     @property

@@ -69,8 +69,8 @@ class Publisher:
             ConflictError: Another process held the lock for a minute.
             StorageError: The repository cannot be written to.
         """
-        watcher = self._repo.watcher
-        on_wait = watcher.waiting if watcher else None
+        listener = self._repo.listener
+        on_wait = listener.waiting if listener else None
         with write_lock(self._repo.state_dir / "lock", timeout_s=LOCK_TIMEOUT_S, on_wait=on_wait) as descriptor:
             self._repo.runner.keep_open = (descriptor,)
             try:
