@@ -89,9 +89,12 @@ def test_github_error_however_the_format_is_asked_for(words: tuple[str, ...], ch
     assert (result.out, result.err.startswith("::error title=mreg%3A not-found::")) == ("", True)
 
 
-def test_github_outside_of_a_step_writes_the_log_alone(churn: Path, mreg_here: Mreg) -> None:
+def test_github_outside_of_a_step_writes_the_log_and_says_so(churn: Path, mreg_here: Mreg) -> None:
     result = mreg_here("sync", "--format", "github", check=0)
-    assert (result.out, result.err) == ("::notice title=mreg sync::no tag is missing\n", "")
+    assert result.out == "::notice title=mreg sync::no tag is missing\n"
+    assert result.err.startswith("note: no step of GitHub Actions")
+    result = mreg_here("show", "churn", "--format", "github", check=0)
+    assert (result.out, result.err.count("--format markdown")) == ("", 1)
 
 
 def test_github_with_an_unwritable_output_says_so(churn: Path, mreg_here: Mreg, tmp_path: Path) -> None:

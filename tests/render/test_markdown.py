@@ -130,5 +130,5 @@ def test_render_markdown_show_is_a_list_and_tables() -> None:
     text = render_markdown(make_bare_details())
     assert text == (
         "**churn v1.0.0**\n\n- stages: -\n- tag: -\n- commit: -\n- adopted from: `churn@v1.0.0`\n\n"
-        "### artifact\n\n- path: `model`\n- size: 10 B (10 bytes)\n- files: 2\n- format: -\n- sha256: -\n- md5: -"
+        "### artifact\n\n- path: `model`\n- size: 10 B\n- files: 2\n- format: -\n- sha256: -\n- md5: -"
     )

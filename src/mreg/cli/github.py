@@ -15,6 +15,8 @@ from mreg.render.view import Result
 
 __all__ = ["show_error_step", "show_step"]
 
+_OUTPUTS, _SUMMARY = "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"
+
 
 def show_step(result: Result, policy: Policy) -> None:
     """Writes what was done to the log, on stdout, and to the files of the step."""
@@ -22,6 +24,11 @@ def show_step(result: Result, policy: Policy) -> None:
     _write_files(step)
     if step.log:
         sys.stdout.write(step.log + "\n")
+    if not os.environ.get(_OUTPUTS) and not os.environ.get(_SUMMARY):
+        # Not the summary itself: where a log is looked through for commands, text out of a registry is to give none.
+        sys.stderr.write(
+            f"note: no step of GitHub Actions: {_OUTPUTS} and {_SUMMARY} name no file; see --format markdown\n"
+        )
 
 
 def show_error_step(error: MregError, *, is_check: bool) -> None:
@@ -34,7 +41,7 @@ def show_error_step(error: MregError, *, is_check: bool) -> None:
 
 def _write_files(step: Step) -> None:
     """Appends to the files that the runner names; where it names none, this is no step."""
-    for variable, text in (("GITHUB_OUTPUT", step.outputs), ("GITHUB_STEP_SUMMARY", step.summary + "\n\n")):
+    for variable, text in ((_OUTPUTS, step.outputs), (_SUMMARY, step.summary + "\n\n")):
         path = os.environ.get(variable)
         if path:
             with Path(path).open("ab") as file:

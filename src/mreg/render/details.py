@@ -60,7 +60,8 @@ def _archived(mark: ArchivedMark) -> str:
 
 def _artifact(artifact: Artifact) -> Iterator[tuple[str, Cell]]:
     yield "path", Cell.code(artifact.path)
-    yield "size", Cell(f"{format_bytes(artifact.size)} ({artifact.size} bytes)")
+    size = format_bytes(artifact.size)
+    yield "size", Cell(size if size.endswith(" B") else f"{size} ({artifact.size} bytes)")
     if artifact.files is not None:
         yield "files", Cell(str(artifact.files))
     for name, text in (("format", artifact.format), ("sha256", artifact.sha256), ("md5", artifact.md5)):

@@ -91,7 +91,10 @@ def review_index(reader: Reader, *, scan: Scanner | None = None) -> Review:
     """
     repo = reader.repo
     if repo.worktree is None:
-        raise UsageError("nothing is staged in a bare repository", hint="mreg check --base main --head BRANCH")
+        raise UsageError(
+            "nothing is staged in a bare repository",
+            hint="git branch   # shows the branches; then: mreg check --head NAME",
+        )
     settings = reader.settings()
     head, merged = repo.resolve(["HEAD^{commit}", "MERGE_HEAD^{commit}"])
     if head is None:

@@ -19,7 +19,7 @@ from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.setup.gitignore import ignore_text
 from mreg.registry.setup.mending import mend_file, mend_history, mend_tag
-from mreg.registry.setup.remote_checks import examine_remote
+from mreg.registry.setup.remote_checks import count_there, examine_remote
 from mreg.registry.writing.ahead import Ahead, find_ahead
 from mreg.registry.writing.surveying import survey
 from mreg.registry.writing.tagging import Tagger
@@ -189,7 +189,7 @@ def _tags(repo: GitRepository, settings: Settings) -> Iterator[Check]:
         message = f"{count} of commits that origin/{ahead.branch} has and {ahead.branch} lacks, first {plan.ahead[0]}"
         yield Check("tags", ok=True, message=message)
     if not plan.missing and not plan.findings and not plan.ahead:
-        yield Check("tags", ok=True, message=f"all {plan.present} are there")
+        yield Check("tags", ok=True, message=count_there(plan.present))
 
 
 def _tag_faults(repo: GitRepository, findings: Sequence[Finding], branch: str, ahead: Ahead | None) -> Iterator[Check]:

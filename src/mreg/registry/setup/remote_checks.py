@@ -15,7 +15,7 @@ from mreg.stores.git.remotes.refs import RemoteRefs, list_remote
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.writing.publishing import RefMovedError, RefUpdate
 
-__all__ = ["examine_remote"]
+__all__ = ["count_there", "examine_remote"]
 
 _TAGS = "refs/tags/"
 
@@ -64,7 +64,14 @@ def _tags(repo: GitRepository, settings: Settings, remote: str, there: RemoteRef
     if other:
         message = f"{other[0]} of {remote} is not the one that is here"
         return Check(name, ok=False, message=message, fix="mreg verify --remote   # shows which of them is right")
-    return Check(name, ok=True, message=f"all {len(names)} are there")
+    return Check(name, ok=True, message=count_there(len(names)))
+
+
+def count_there(number: int) -> str:
+    """Returns in words that as many things are there as should be."""
+    if number == 1:
+        return "the only one is there"
+    return f"all {number} are there" if number else "there are none yet"
 
 
 def _rights(repo: GitRepository, settings: Settings, remote: str, there: str | None) -> Check:
