@@ -16,16 +16,17 @@ def cache(
     context: typer.Context,
     size: Annotated[
         str | None,
-        typer.Option("--size", metavar="SIZE", help="How large it may be: 5GB, 10% of the disk, unlimited, 0."),
+        typer.Option("--size", metavar="SIZE", help="How large it may be: 5GB, 10% (of the disk), 0, unlimited."),
     ] = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Do it; without it, only show what would go.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete; without it, only show what would go.")] = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Show what this machine keeps of versions pulled with --repo or --watch, and delete what was not used lately.
+    """Show what this machine keeps of pulled versions, and trim it.
 
-    Pulls do the same by themselves once the cache has grown beyond its limit: git config mreg.cacheSize, or a tenth of
-    the disk. What was placed last for each stage stays whatever the limit, and so does what is in use. No clone is
-    needed, and no registry changes: what was deleted is downloaded again when it is pulled.
+    This is the cache of pulls with --repo or --watch. They trim it by themselves once it exceeds its limit: git config
+    mreg.cacheSize, or a tenth of the disk. What was used least recently goes first; what was placed last for each stage
+    stays whatever the limit, and so does what is in use. No clone is needed, and no registry changes: what was deleted
+    is downloaded again when it is pulled.
 
     \b
     mreg cache
