@@ -124,3 +124,51 @@ def test_killed_command_is_mended_by_the_next(churn: Path, tmp_path: Path, mreg_
     assert "was killed while it wrote" in mreg_here("doctor", check=1).out
     mreg_here("sync", check=0)
     mreg_here("doctor", check=0)
+
+
+def begin(what: str, git: Git, repo: Path) -> None:
+    """Begins something of Git's that a conflict stops."""
+    git("switch", "--quiet", "--create", "side", "HEAD~")
+    (repo / "notes.txt").write_text("side")
+    git("add", "notes.txt")
+    git("commit", "--quiet", "--message=Side")
+    patch = git("format-patch", "--stdout", "-1")
+    git("switch", "--quiet", "main")
+    (repo / "notes.txt").write_text("main")
+    git("add", "notes.txt")
+    git("commit", "--quiet", "--message=Main")
+    words = {
+        "merge": ("merge", "side"),
+        "rebase": ("rebase", "side"),
+        "cherry-pick": ("cherry-pick", "side"),
+        "revert": ("revert", "--no-edit", "side"),
+        "am": ("am", "--3way"),
+        "bisect": ("bisect", "start"),
+        "": ("read-tree", "-m", "HEAD~", "HEAD", "side"),
+    }[what]
+    subprocess.run(["git", *words], input=patch + "\n", text=True, cwd=repo, check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("what", ["merge", "rebase", "cherry-pick", "am", "revert", ""])
+def test_what_git_has_begun_is_told_with_the_command_that_ends_it(
+    what: str, churn: Path, git: Git, mreg_here: Mreg
+) -> None:
+    assert "no merge or rebase is under way" in mreg_here("doctor", check=0).out
+    begin(what, git, churn)
+    (check,) = (each for each in json.loads(mreg_here("doctor", "-f", "json", check=1).out)["checks"] if not each["ok"])
+    begun = f"git {what} is under way, with" if what else "there are"
+    assert (check["name"], check["message"]) == ("worktree", f"{begun} conflicts in 1 file, first notes.txt")
+    assert check["fix"].startswith("git status   # shows them; settle each, then: ")
+    if what:
+        assert check["fix"].endswith(f"git {what} --continue; or give it up: git {what} --abort")
+        git(what, "--abort")
+        mreg_here("doctor", check=0)
+
+
+def test_merge_that_waits_for_its_commit_and_a_bisect(churn: Path, git: Git, mreg_here: Mreg) -> None:
+    git("switch", "--quiet", "--create", "side", "HEAD~")
+    git("merge", "--quiet", "--no-commit", "--no-ff", "main")
+    assert "git merge --continue   # or give it up: git merge --abort" in mreg_here("doctor", check=1).out
+    git("merge", "--abort")
+    git("bisect", "start")
+    assert "git bisect is under way" in mreg_here("doctor", check=0).out

@@ -18,12 +18,13 @@ from mreg.errors import MregError
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.setup.gitignore import ignore_text
-from mreg.registry.setup.mending import mend_file, mend_history, mend_tag
+from mreg.registry.setup.mending import mend_file, mend_history, mend_tag, mend_under_way
 from mreg.registry.setup.remote_checks import count_there, examine_remote
 from mreg.registry.writing.ahead import Ahead, find_ahead
 from mreg.registry.writing.surveying import survey
 from mreg.registry.writing.tagging import Tagger
 from mreg.stores.git.repository import GitRepository
+from mreg.stores.git.under_way import find_under_way
 from mreg.stores.git.writing.pending import find_writer
 from mreg.stores.git.writing.publishing import Publisher
 from mreg.stores.git.writing.worktrees import find_held
@@ -45,6 +46,8 @@ def examine(path: Path, *, remote: bool = False) -> Diagnosis:
         repo = GitRepository(path)
         checks += [_attempt("identity", _identity, repo), _attempt("complete history", _complete, repo)]
         checks.append(_attempt("unfinished work", _unfinished, repo))
+        if repo.worktree:
+            checks.append(_attempt("worktree", _worktree, repo))
         settings = Reader(repo).settings()
     except MregError as error:
         return Diagnosis((*checks, Check("registry", ok=False, message=error.message, fix=error.hint)))
@@ -109,6 +112,16 @@ def _unfinished(repo: GitRepository) -> Check:
         message = f"a mreg command was killed, and left {held[0]}, which keeps git out"
         return Check(name, ok=False, message=message, fix="mreg sync")
     return Check(name, ok=True, message="none")
+
+
+def _worktree(repo: GitRepository) -> Check:
+    found = find_under_way(repo)
+    message = f"git {found.command} is under way" if found.command else "no merge or rebase is under way"
+    if found.conflicts:
+        message = f"{message}, with conflicts" if found.command else "there are conflicts"
+        message += f" in {_amount(len(found.conflicts), 'file')}, first {found.conflicts[0]}"
+    is_harmless = found.command in {"", "bisect"} and not found.conflicts
+    return Check("worktree", ok=is_harmless, message=message, fix=mend_under_way(found))
 
 
 def _registry(settings: Settings, repo: GitRepository) -> Check:

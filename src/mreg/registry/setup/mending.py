@@ -12,8 +12,9 @@ from mreg.core.history.state import RegistryState
 from mreg.core.history.timeline import Finding, Standing
 from mreg.core.layout import Layout, PathKind, pathspec
 from mreg.registry.reading.seals import Key
+from mreg.stores.git.under_way import UnderWay
 
-__all__ = ["mend_file", "mend_history", "mend_tag"]
+__all__ = ["mend_file", "mend_history", "mend_tag", "mend_under_way"]
 
 _TAGS = "refs/tags/"
 _PAST = "nothing: it is right again, and the history cannot be mended"
@@ -74,3 +75,14 @@ def mend_tag(finding: Finding, name: str, *, remote: str) -> str:
     if finding.code == "taken-tag":
         return f"{delete} && mreg sync   # only if nobody needs it: git show {ref}"
     return f"{delete}   # only if nobody needs it: git show {ref}"
+
+
+def mend_under_way(found: UnderWay) -> str:
+    """Returns what ends something that Git has begun; what a shell takes first throws nothing away."""
+    shown = "git status   # shows them; settle each, then: "
+    if found.command == "bisect":
+        return "git bisect reset   # ends it"
+    if not found.command:
+        return f"{shown}git add FILE" if found.conflicts else ""
+    on, off = f"git {found.command} --continue", f"or give it up: git {found.command} --abort"
+    return f"{shown}{on}; {off}" if found.conflicts else f"{on}   # {off}"
