@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from datetime import date
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -147,11 +147,6 @@ def test_read_measures_toml_times_and_yaml_dates_are_text(tmp_path: Path) -> Non
         ("m.json", '{"a": {"b": 1}, "a.b": 2}', "m.json: 'a.b' is there twice"),
         ("m.yaml", "a: 1\na: 2\n", "m.yaml:2: key 'a' is there twice"),
         ("m.toml", "a = 1\na = 2\n", "m.toml: Cannot overwrite a value (at line 2"),
-        ("m.json", '{"a": NaN}', "m.json: 'a' is not a finite number"),
-        ("m.json", '{"a": -Infinity}', "m.json: 'a' is not a finite number"),
-        ("m.json", '{"a": 1e999}', "m.json: 'a' is not a finite number"),
-        ("m.yaml", "a: .nan\n", "m.yaml: 'a' is not a finite number"),
-        ("m.toml", "a = [inf]\n", "m.toml: 'a' is not a finite number"),
         ("m.json", '{"a": 1,\n b}', "m.json:2: Expecting property name"),
         ("m.json", f'{{"a": {"9" * 5000}}}', "m.json: a number in it has too many digits"),
         ("m.yaml", "a: b: c\n", "m.yaml:1: mapping values are not allowed"),
@@ -173,6 +168,26 @@ def test_read_measures_unfit_file_is_refused_with_a_hint(tmp_path: Path, name: s
         read_measures(Path(name), "metrics")
     assert caught.value.message.startswith(message)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "value"),
+    [
+        ("m.json", '{"a": NaN}', "nan"),
+        ("m.json", '{"a": -Infinity}', "-inf"),
+        ("m.json", '{"a": 1e999}', "inf"),
+        ("m.yaml", "a: .nan\n", "nan"),
+        ("m.toml", "a = inf\n", "inf"),
+    ],
+)
+def test_read_measures_number_that_is_not_finite_is_text_and_no_metric(
+    tmp_path: Path, name: str, content: str, value: str
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    found = read_measures(Path(name), "params")
+    assert found == {"a": value}
+    with pytest.raises(UsageError, match=f"metric 'a' is {value}, which is not a finite number"):
+        as_metrics(found, name)
 
 
 @pytest.mark.parametrize("data", [b"{}\0", b"\x80\x04\x95", '{"a": 1}'.encode("utf-16")])
@@ -254,6 +269,29 @@ class Kind(str, Enum):
     GBM = "gbm"
 
 
+class Grade(Enum):
+    GOOD = 0.75
+
+
+class Box:
+    """A scalar as PyTorch and JAX have them."""
+
+    def __init__(self, value: float, *shape: int) -> None:
+        self.shape, self.ndim, self._value = shape, len(shape), value
+
+    def item(self) -> float:
+        return self._value
+
+
+class Tensor:
+    """A scalar as TensorFlow has it."""
+
+    ndim = 0
+
+    def __float__(self) -> float:
+        return 0.5
+
+
 @pytest.mark.parametrize(
     ("value", "number"),
     [
@@ -266,8 +304,13 @@ class Kind(str, Enum):
         (np.int64(7), 7),
         (np.uint8(7), 7),
         (np.array(0.25), 0.25),
+        (np.array([[0.25]]), 0.25),
+        (Box(0.25), 0.25),
+        (Tensor(), 0.5),
         (Level.HIGH, 3),
+        (Grade.GOOD, 0.75),
         (Fraction(1, 4), 0.25),
+        (Decimal("0.25"), 0.25),
     ],
 )
 def test_as_metrics_any_finite_number_becomes_a_plain_one(value: object, number: float) -> None:
@@ -288,7 +331,11 @@ def test_as_metrics_any_finite_number_becomes_a_plain_one(value: object, number:
         ("0.9", "metrics: metric 'auc' is text: '0.9', and a metric is a number"),
         (None, "metrics: metric 'auc' is empty, and a metric is a number"),
         ({}, "metrics: metric 'auc' is a mapping: {}, and a metric is a number"),
-        (np.array([0.5]), "metrics: metric 'auc' is ndarray: array([0.5]), and a metric is a number"),
+        (np.array([0.5, 1]), "metrics: metric 'auc' is ndarray: array([0.5, 1. ]), and a metric is a number"),
+        (np.array([]), "metrics: metric 'auc' is ndarray: array([], dtype=float64), and a metric is a number"),
+        (np.ma.masked, "metrics: metric 'auc' is empty, and a metric is a number"),
+        (Decimal("sNaN"), "metrics: metric 'auc' is not a finite number"),
+        (Path("x"), "metrics: metric 'auc' is text: 'x', and a metric is a number"),
         (list(range(100)), "metrics: metric 'auc' is a list: [0, 1, 2,"),
         (1j, "metrics: metric 'auc' is complex: 1j"),
         (np.datetime64("2026-10-01"), "metrics: metric 'auc' is text: '2026-10-01'"),
@@ -298,7 +345,7 @@ def test_as_metrics_other_value_is_refused_by_name(value: object, message: str) 
     with pytest.raises(UsageError) as caught:
         as_metrics({"ok": 1, "auc": value}, "metrics")
     assert caught.value.message.startswith(message)
-    assert caught.value.hint == "leave it out, or keep it as text: --param 'auc=…'"
+    assert caught.value.hint == "leave it out, or keep it among the parameters: params={'auc': …}"
     assert caught.value.details == {"where": "metrics", "key": "auc"}
 
 
@@ -333,6 +380,16 @@ def test_as_params_plain_data_is_kept_and_subclasses_become_plain() -> None:
             "day": date(2026, 10, 1),
             "prompt": " two\nlines ",
             "huge": 10**300,
+            "grade": Grade.GOOD,
+            "folder": Path("a") / "b",
+            "share": Decimal("0.5"),
+            "missing": math.nan,
+            "bounds": [-math.inf, np.float32("inf")],
+            "alphas": np.array([[1, 2.5]]),
+            "scale": Box(2.0),
+            "columns": {"b", "a"},
+            "layers": range(2),
+            "queue": deque([1]),
         },
         "params",
     )
@@ -349,6 +406,16 @@ def test_as_params_plain_data_is_kept_and_subclasses_become_plain() -> None:
             "day": "2026-10-01",
             "prompt": " two\nlines ",
             "huge": 10**300,
+            "grade": 0.75,
+            "folder": "a/b",
+            "share": 0.5,
+            "missing": "nan",
+            "bounds": ["-inf", "inf"],
+            "alphas": [[1.0, 2.5]],
+            "scale": 2.0,
+            "columns": ["a", "b"],
+            "layers": [0, 1],
+            "queue": [1],
         }
     )
 
@@ -356,23 +423,29 @@ def test_as_params_plain_data_is_kept_and_subclasses_become_plain() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        math.nan,
-        [math.inf],
-        np.float64("inf"),
-        {1, 2},
         b"x",
+        [bytearray(b"x")],
+        memoryview(b"x"),
         object(),
-        np.arange(3),
-        Decimal(1),
+        Box(0.5, 2),
         1j,
-        [Path("x")],
+        {1j},
         as_params,
+        10**400,
     ],
 )
 def test_as_params_other_value_is_refused_by_name(value: object) -> None:
-    with pytest.raises(UsageError, match=r"^params: 'missing' is ") as caught:
+    with pytest.raises(UsageError, match=r"^params: 'missing' (is|has) ") as caught:
         as_params({"missing": value}, "params")
     assert caught.value.details == {"where": "params", "key": "missing"}
+
+
+@pytest.mark.parametrize(
+    "value", [[0.5] * 10_001, [[0.5] * 101] * 100, np.zeros(10_001), np.broadcast_to(np.zeros(1), (10**12,))]
+)
+def test_as_params_weights_for_parameters_are_refused(value: object) -> None:
+    with pytest.raises(UsageError, match="'w' brings it to more than 10000 values"):
+        as_params({"w": value}, "params")
 
 
 def test_as_params_endless_list_is_refused() -> None:

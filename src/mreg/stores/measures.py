@@ -2,7 +2,8 @@
 
 Rules:
     * Names are 1 to 100 letters, digits, ``_ - . / @ %`` and inner spaces; nested names are joined by dots.
-    * A metric is a finite number; a parameter is plain data.  Scalars of numpy count as what they hold.
+    * A metric is a finite number; a parameter is plain data, in which a number that is not finite is text.
+    * Scalars and arrays of libraries count as what they hold, see ``boxes``.
     * Nothing is dropped or guessed: what does not fit is an error that names it.
 """
 
@@ -12,9 +13,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, time
-from numbers import Integral, Real
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +21,7 @@ from mreg.core.fields import Plain, Scalar
 from mreg.core.text import check_text, check_value
 from mreg.errors import DataError, UsageError
 from mreg.stores import yaml
+from mreg.stores.boxes import as_items, as_only, as_scalar, count_items
 from mreg.stores.disk import disk_errors
 
 if sys.version_info >= (3, 11):
@@ -93,7 +93,7 @@ def read_measures(path: Path, what: str) -> dict[str, Plain]:
         raise _refusal(where, _NO_MAPPING.format(_describe(document)), "write name: value, one a line")
     if not document:
         raise _refusal(where, f"it holds no {what}", "write name: value, one a line")
-    return {name: _as_plain(value, where, name) for name, value in flatten(document, where).items()}
+    return _as_plains(flatten(document, where), where)
 
 
 def flatten(values: Mapping[str, object], where: str = "") -> dict[str, object]:
@@ -104,7 +104,7 @@ def flatten(values: Mapping[str, object], where: str = "") -> dict[str, object]:
             or 10 000 values.
     """
     if not isinstance(values, Mapping):  # the Python API takes what it is given
-        raise _refusal(where, _NO_MAPPING.format(_describe(values)), "{'name': value}")
+        raise _refusal(where, _NO_MAPPING.format(_describe(values)), "{'name': value}, dict(…) or vars(…)")
     flat: dict[str, object] = {}
     _flatten_into(flat, values, (), where)
     return flat
@@ -114,7 +114,7 @@ def as_metrics(values: Mapping[str, object], where: str) -> dict[str, int | floa
     """Returns metrics as a record holds them; nested ones are flattened.
 
     Args:
-        values: What was given; numbers may be numpy's.
+        values: What was given; a number may be NumPy's, or the only one of an array.
         where: Where it came from, for messages: ``--metric``, a file.
 
     Raises:
@@ -124,12 +124,12 @@ def as_metrics(values: Mapping[str, object], where: str) -> dict[str, int | floa
 
 
 def as_params(values: Mapping[str, object], where: str) -> dict[str, Plain]:
-    """Returns parameters as a record holds them; nested ones are flattened, tuples become lists.
+    """Returns parameters as a record holds them; nested ones are flattened, sequences, sets and arrays become lists.
 
     Raises:
         UsageError: A name lies outside the grammar, or a value is not plain, finite and fit for a record.
     """
-    return {name: _as_plain(value, where, name) for name, value in flatten(values, where).items()}
+    return _as_plains(flatten(values, where), where)
 
 
 def _parse_scalar(text: str) -> Scalar:
@@ -233,8 +233,9 @@ def _key_text(key: object, where: str) -> str:
 
 def _as_number(value: object, where: str, name: str) -> int | float:
     _check_name(name, where)
-    found = _as_scalar(value)
-    hint = f"leave it out, or keep it as text: --param '{name}=…'"
+    found = as_only(value)
+    place = f"params={{'{name}': …}}" if where == "metrics" else f"--param '{name}=…'"
+    hint = f"leave it out, or keep it among the parameters: {place}"
     if isinstance(found, str) and _NOT_FINITE.fullmatch(found):
         raise _refusal(where, f"metric {name!r} is {found}, which is not a finite number", hint, key=name)
     if not isinstance(found, int | float) or isinstance(found, bool):
@@ -244,42 +245,36 @@ def _as_number(value: object, where: str, name: str) -> int | float:
     return found
 
 
-def _as_plain(value: object, where: str, name: str, depth: int = 0) -> Plain:
-    if depth == 0:
+def _as_plains(values: Mapping[str, object], where: str) -> dict[str, Plain]:
+    room = iter(range(MAX_VALUES))
+    for name in values:
         _check_name(name, where)
-    found = _as_scalar(value)
+    return {name: _as_plain(value, where, name, room) for name, value in values.items()}
+
+
+def _as_plain(value: object, where: str, name: str, room: Iterator[int], depth: int = 0) -> Plain:
+    found = as_scalar(value)
+    if next(room, None) is None or (count_items(found) or 0) > MAX_VALUES:
+        raise _refusal(where, f"{name!r} brings it to more than {MAX_VALUES} values", _FEWER, key=name)
+    if isinstance(found, float) and not math.isfinite(found):
+        return str(found)  # such as the `missing` of XGBoost: text, as where it is typed
     if isinstance(found, str):
         check_value(name, found, where)
-    elif isinstance(found, int | float) and not _is_finite(found):
-        raise _refusal(where, f"{name!r} is not a finite number", "write it as text, in quotes", key=name)
+    elif isinstance(found, int) and not _is_finite(found):
+        raise _refusal(where, f"{name!r} has too many digits", "write it as text, in quotes", key=name)
     if found is None or isinstance(found, str | int | float):
         return found
     if depth == MAX_DEPTH:
         raise _refusal(where, f"{name!r} has more than {MAX_DEPTH} levels", _FEWER, key=name)
-    if isinstance(found, list | tuple):
-        return [_as_plain(item, where, name, depth + 1) for item in found]
     if isinstance(found, Mapping):
         inner = {_key_text(key, where): item for key, item in found.items()}
         check_text("\n".join(inner), f"name in {where}")
-        return {key: _as_plain(item, where, f"{name}.{key}", depth + 1) for key, item in inner.items()}
-    hint = "give an array as array.tolist(), anything else as str(value)"
+        return {key: _as_plain(item, where, f"{name}.{key}", room, depth + 1) for key, item in inner.items()}
+    items = as_items(found)
+    if items is not None:
+        return [_as_plain(item, where, name, room, depth + 1) for item in items]
+    hint = "leave it out, or give what tells it as text: str(value)"
     raise _refusal(where, f"{name!r} is {_describe(found)}, which YAML does not hold", hint, key=name)
-
-
-def _as_scalar(value: object) -> object:
-    """Returns the plain value of a scalar of numpy or a subclass of a plain type; anything else as it is."""
-    item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "ndim", None) == 0:
-        value = item()
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        return float(value)
-    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def _is_finite(number: float) -> bool:
