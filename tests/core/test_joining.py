@@ -506,6 +506,9 @@ def test_describe_offers_a_rollback_and_the_release_of_a_hold() -> None:
     sides.here.commit({stage: '{"version": "v1.0.0"}'}, trailers=(("Mreg-Action", "rollback"),))
     assert told(sides)[0][3] == "mreg rollback churn production --to v1.0.0 --reason Change --push"
     sides = Sides(sides.there, copy.deepcopy(base.here), base.shared)
+    sides.here.edit({"version": "v1.0.0", "hold": True}, PRODUCTION)
+    assert told(sides)[0][3] == "mreg rollback churn production --to v1.0.0 --reason 'By hand' --push"
+    sides = Sides(sides.there, copy.deepcopy(base.here), base.shared)
     sides.here.edit({"version": "v2.0.0"}, PRODUCTION)
     again = "mreg hold churn production --off --reason 'By hand' --push"
     assert told(sides)[0][1:] == ("released", "v2.0.0 → nothing", again)

@@ -343,8 +343,12 @@ def test_rollback_after_clear_puts_back_what_was_cleared() -> None:
     registry.clear()
     plan = registry.rollback()
     assert plan.changes == (PlannedChange(PRODUCTION, PROMOTE, None, V2),)
+    assert plan.notices == (
+        "production was cleared, so v2.0.0 enters it again as a promotion, and the gates of one are asked",
+    )
     assert registry.state().entries[PRODUCTION].hold
-    assert registry.rollback().version == V1
+    again = registry.rollback()
+    assert (again.version, again.notices) == (V1, ())
 
 
 def test_rollback_after_a_hand_edit_and_a_git_revert_knows_both() -> None:

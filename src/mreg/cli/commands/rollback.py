@@ -48,6 +48,7 @@ def rollback(
     """Put back a stage's last good version, and hold the stage.
 
     Two rollbacks in a row go back two versions. The hold stops automatic promotions until the next mreg promote.
+    In a stage that was cleared, what it held last comes back: that is a promotion again, and its gates are asked.
 
     \b
     mreg rollback churn production --reason 'error rate doubled'

@@ -125,7 +125,7 @@ def _stage_again(clash: Clash, before: StageEntry | None, after: StageEntry | No
         return f"mreg hold {place}{'' if after and after.hold else ' --off'} {rest}"
     if version is None:
         return f"mreg clear {place} {rest}"
-    if _is_rollback(clash.ours):
+    if (after and after.hold) or _is_rollback(clash.ours):  # of a stage that was cleared, the tree alone tells
         return f"mreg rollback {place} --to {version} {rest}"
     return f"mreg promote {clash.model}@{version} {clash.stage} {rest}"
 

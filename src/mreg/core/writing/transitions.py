@@ -3,7 +3,8 @@
 Rules:
     * A plan says what would be done; whether it may be is for the gates (``core.gates``).
     * The version that a promotion replaces is archived only if no other stage holds it.
-    * A rollback sets a hold, takes its target out of the archive if a stage put it there, and asks no metric.
+    * A rollback sets a hold, takes its target out of the archive if a stage put it there, and asks no metric.  That of
+      a stage which was cleared is a promotion, as anyone who reads the tree sees it, and says so.
     * A promotion releases the hold, also that of the version which the stage holds already; the stage file then goes
       on to say why that version came.
     * A version whose bytes were given up goes nowhere, and stays archived.
@@ -100,6 +101,9 @@ def plan_rollback(
         return Plan(state.model, target, stage, notices=(f"{state.model} {target} is in {stage} already",))
     change = PlannedChange(stage, lane.would(target), source, target)
     plan = _move(policy.layout, state, change, statement, hold=True)
+    if change.action is Action.PROMOTE:
+        notice = f"{stage} was cleared, so {target} enters it again as a promotion, and the gates of one are asked"
+        plan = replace(plan, notices=(notice,))
     if ARCHIVED in state.unreadable:
         notice = f"nobody knows whether {target} is archived: {state.unreadable[ARCHIVED].message}"
         return replace(plan, notices=(*plan.notices, notice))
