@@ -45,17 +45,14 @@ LINK = re.compile(r"\][(\[:]")
 
 def test_notice_of_a_promotion_says_who_what_why_and_where() -> None:
     jane = Actor("jane@example.com", Person("jane", ("jane@example.com",)), is_proven=True)
-    notice = write_notice(
-        MOVE, actor=jane, approvers=[Actor("ann@example.com")], commit_url="https://git.example.com/c/7437"
-    )
+    notice = write_notice(MOVE, actor=jane)
     assert notice.title == "churn v3.0.0 is in production"
     assert notice.body.splitlines() == [
         "production: v2.0.0 → v3.0.0",
         "by: jane <jane@example.com> (proven)",
-        "approved by: ann@example.com (claimed)",
+        "approved by: ann@example.com (claimed), bo@example.com (claimed)",
         "at: 2026-11-20T09:12:00Z",
         "commit: 7437c4c411dd392e0299896a07db26ed2778c0c0, by Jane Doe <jane@example.com>",
-        "see: https://git.example.com/c/7437",
         "why:",
         "> AUC 0.913 against 0.902",
     ]
@@ -92,11 +89,6 @@ def test_notice_of_names_that_nobody_proved_says_claimed() -> None:
 def test_notice_titles_and_moves(change: dict[str, object], title: str, move: str) -> None:
     notice = write_notice(replace(MOVE, **change))
     assert (notice.title, notice.body.splitlines()[0]) == (title, move)
-
-
-def test_notice_links_only_to_web_addresses() -> None:
-    body = write_notice(MOVE, commit_url="javascript:alert(1)", compare_url="https://x.example/ https://y").body
-    assert "see:" not in body
 
 
 def test_notice_approvers_are_left_out_where_there_are_none() -> None:
@@ -202,5 +194,5 @@ def test_notice_document_is_the_documented_one() -> None:
 
 def test_notice_text_is_the_documented_one() -> None:
     examples = re.findall(r"^```text\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    notice = write_notice(MOVE, commit_url=f"https://git.example.com/acme/churn/commit/{MOVE.commit}")
+    notice = write_notice(MOVE)
     assert f"{notice.title}\n{notice.body}\n" in examples

@@ -33,7 +33,6 @@ _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of how Persian, Indic scripts and emoji are written."""
 _BREAKS = re.compile(r"\r\n|[\n\v\f\r\x85\u2028\u2029]")
-_URL = re.compile(r"https?://[!-~]+")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 """All that Slack asks to be escaped; with it go its links and mentions, which stand between angle brackets."""
 _ACTIVE = re.compile(r"[@\]]")
@@ -68,31 +67,20 @@ def is_told(sink: Sink, transition: Transition) -> bool:
     )
 
 
-def write_notice(
-    transition: Transition,
-    *,
-    actor: Actor | None = None,
-    approvers: Sequence[Actor] = (),
-    commit_url: str = "",
-    compare_url: str = "",
-) -> Notice:
+def write_notice(transition: Transition, *, actor: Actor | None = None) -> Notice:
     """Returns what is said of a transition.
 
     Args:
+        transition: What happened.
         actor: Who made it, by the rules in force; ``None`` for whom the transition names, as a claim.
-        approvers: Who is known to have approved it; empty for whom the transition names, as a claim.
-        commit_url: Where the commit can be seen; left out where it is no web address.
-        compare_url: Where the two versions can be compared; likewise.
     """
     who = actor or Actor(transition.by)
-    agreed = approvers or [Actor(name) for name in transition.approved_by]
     facts = [
         *_format_move(transition),
         f"by: {_line(str(who))}",
-        *_format_approvers(agreed),
+        *_format_approvers([Actor(name) for name in transition.approved_by]),
         f"at: {format_moment(transition.at.astimezone(timezone.utc))}",
         f"commit: {_line(transition.commit)}, by {_line(f'{transition.author} <{transition.email}>')}",
-        *(f"see: {url}" for url in (commit_url, compare_url) if _URL.fullmatch(url)),
         # Last, so that nothing of ours stands below a text that somebody else wrote.
         *_format_reason(transition.reason),
     ]
