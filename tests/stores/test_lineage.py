@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mreg.core.history.record import Dataset
 from mreg.errors import DataError, StorageError
-from mreg.stores.dvc_files.lineage import Dependency, Tracked, find_tracked
+from mreg.stores.dvc_files.lineage import Tracked, find_tracked
 from tests.conftest import PATH
 
 PIPELINE = """\
@@ -131,26 +131,18 @@ def digest(text: str) -> str:
     return md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-A_CSV = Dependency("data/a.csv", digest("1,2\n"))
+A_CSV = digest("1,2\n")
 
 
 def test_find_tracked_output_of_a_stage_knows_all_of_it(reproduced: Path) -> None:
     tracked = find_tracked(reproduced, reproduced / "model.pkl")
     assert tracked
-    assert tracked.dependencies[0] == Dependency("conf.yaml", digest("depth: 3\nlr: 0.5\n"))
-    assert tracked.dependencies[1] == A_CSV
-    assert [each.path for each in tracked.dependencies] == ["conf.yaml", "data/a.csv", "src", "train.py"]
-    assert tracked.dependencies[2].md5.endswith(".dir")
     assert tracked == Tracked(
         path=reproduced / "model.pkl",
-        md5=digest("1,2\n"),
+        md5=A_CSV,
         size=4,
         files=None,
         stage="train",
-        command=(
-            "cp data/a.csv model.pkl && "
-            'printf \'{"auc":0.9,"test":{"n":3,"ok":true,"nan":NaN,"name":"x","list":[1]}}\' > metrics.json'
-        ),
         params={
             "params.lr": 1e-05,
             "train.layers": [1, 2],
@@ -160,17 +152,16 @@ def test_find_tracked_output_of_a_stage_knows_all_of_it(reproduced: Path) -> Non
             "conf.lr": 0.5,
         },
         metrics={"metrics.auc": 0.9, "test.n": 3, "f1": 0.7, "all.auc": 0.8, "total": 7, "f2": 0.8},
-        dataset=Dataset(name="a", path="data/a.csv", md5=digest("1,2\n")),
-        dependencies=tracked.dependencies,
+        dataset=Dataset(name="a", path="data/a.csv", md5=A_CSV),
     )
 
 
 def test_find_tracked_foreach_stage_has_its_own_metrics(reproduced: Path) -> None:
     tracked = find_tracked(reproduced, reproduced / "models" / "us.pkl")
     assert tracked
-    assert (tracked.stage, tracked.md5, tracked.params) == ("fit@us", digest("1,2\n"), {})
+    assert (tracked.stage, tracked.md5, tracked.params) == ("fit@us", A_CSV, {})
     assert tracked.metrics == {"rmse": 0.5, "auc": 0.8, "total": 7}
-    assert (tracked.dataset, tracked.dependencies) == (None, ())
+    assert tracked.dataset is None
 
 
 def test_find_tracked_templated_working_directory_is_told_from_the_artifact(reproduced: Path) -> None:
@@ -179,7 +170,6 @@ def test_find_tracked_templated_working_directory_is_told_from_the_artifact(repr
     assert (tracked.stage, tracked.size, tracked.files) == ("inside@two", 2, 1)
     assert tracked.md5.endswith(".dir")
     assert tracked.metrics == {"n": 2, "auc": 0.8, "total": 7}
-    assert tracked.dependencies == (A_CSV, Dependency("more", digest("x")))
     assert tracked.dataset is None
 
 
@@ -225,7 +215,7 @@ def test_find_tracked_folders_that_only_dvc_can_tell_apart_give_none(tmp_path: P
 def test_find_tracked_matrix_stage_is_found(reproduced: Path) -> None:
     tracked = find_tracked(reproduced, reproduced / "a-2.bin")
     assert tracked
-    assert (tracked.stage, tracked.command) == ("grid@2-a", "echo 2 > a-2.bin")
+    assert tracked.stage == "grid@2-a"
 
 
 def test_find_tracked_name_that_yaml_quotes_and_folds_is_found(reproduced: Path) -> None:
@@ -245,8 +235,8 @@ def test_find_tracked_pipeline_of_another_folder_with_wdir_is_read(reproduced: P
     (root / "out" / "dvc.yaml").write_text(text.replace("wdir: ../out", "wdir: sub/.."), encoding="utf-8")
     tracked = find_tracked(root, root / "out" / "packed.bin")
     assert tracked
-    assert (tracked.stage, tracked.dependencies, tracked.metrics) == ("pack", (A_CSV,), {"auc": 0.5})
-    assert tracked.dataset == Dataset(name="a", path="data/a.csv", md5=A_CSV.md5)
+    assert (tracked.stage, tracked.metrics) == ("pack", {"auc": 0.5})
+    assert tracked.dataset == Dataset(name="a", path="data/a.csv", md5=A_CSV)
 
 
 @pytest.mark.parametrize("name", ["lone.bin", "lone.bin.dvc"])
@@ -277,7 +267,7 @@ def test_find_tracked_relative_paths_and_links_lead_there(
 
 
 def test_find_tracked_artifact_that_links_into_the_cache_is_found(tmp_path: Path) -> None:
-    write(tmp_path, "repo/model.pkl.dvc", f"outs:\n- md5: {A_CSV.md5}\n  size: 4\n  hash: md5\n  path: model.pkl\n")
+    write(tmp_path, "repo/model.pkl.dvc", f"outs:\n- md5: {A_CSV}\n  size: 4\n  hash: md5\n  path: model.pkl\n")
     write(tmp_path, "cache/object", "1,2\n")
     (tmp_path / "repo" / "model.pkl").symlink_to(tmp_path / "cache" / "object")
     tracked = find_tracked(tmp_path / "repo", tmp_path / "repo" / "model.pkl")
@@ -365,13 +355,11 @@ def test_find_tracked_stage_of_before_pipelines_is_read(tmp_path: Path) -> None:
         "",
         None,
         None,
-        command="python train.py",
         dataset=Dataset(name="data", path="data", md5=MD5),
-        dependencies=(Dependency("data", MD5), Dependency("train.py", "")),
     )
 
 
-def test_find_tracked_import_names_its_source_without_credentials(tmp_path: Path) -> None:
+def test_find_tracked_source_of_an_import_is_no_dataset(tmp_path: Path) -> None:
     text = f"""\
         frozen: true
         deps:
@@ -381,7 +369,6 @@ def test_find_tracked_import_names_its_source_without_credentials(tmp_path: Path
         - {{md5: {MD5}, hash: md5, path: m.pkl}}
         """
     write(tmp_path, "m.pkl.dvc", text)
-    assert found(tmp_path).dependencies == (Dependency("https://host/m.pkl", ""),)
     assert found(tmp_path).dataset is None
 
 
@@ -546,9 +533,8 @@ def test_find_tracked_what_may_not_be_in_a_record_is_left_out(tmp_path: Path) ->
         """,
     )
     tracked = found(tmp_path)
-    assert tracked.command == ""
     assert tracked.params == {"ok": 1, "deep.1": "x"}
-    assert tracked.dependencies == (Dependency("a.csv", ""),)
+    assert tracked.dataset == Dataset(name="a", path="a.csv", md5="")
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,7 @@ from msgspec.structs import replace
 
 from mreg.core.fields import Fields, Plain
 from mreg.core.history.record import Dataset
-from mreg.core.text import check_text
-from mreg.errors import DataError, UsageError
+from mreg.errors import DataError
 from mreg.stores import yaml
 from mreg.stores.disk import disk_errors
 from mreg.stores.dvc_files.pipeline import (
@@ -33,7 +32,7 @@ from mreg.stores.dvc_files.pipeline import (
 )
 from mreg.stores.surroundings import strip_credentials
 
-__all__ = ["Dependency", "Tracked", "find_tracked"]
+__all__ = ["Tracked", "find_tracked"]
 
 T = TypeVar("T")
 _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
@@ -49,15 +48,6 @@ _LOOK_AT = 1000
 """Files of a folder that are enough to tell code from data."""
 
 
-class Dependency(Struct, frozen=True):
-    """What a stage read."""
-
-    path: str
-    """POSIX, relative to the repository's root; or a URL."""
-    md5: str
-    """As DVC wrote it; empty where it wrote none."""
-
-
 class Tracked(Struct, frozen=True):
     """An artifact that DVC tracks, and where it came from."""
 
@@ -71,12 +61,10 @@ class Tracked(Struct, frozen=True):
     """Number of files of a directory; ``None`` for a single file."""
     stage: str = ""
     """The pipeline's stage, ``train`` or ``train@0``; empty for a ``.dvc`` file."""
-    command: str = ""
     params: Mapping[str, Plain] = field(default_factory=dict)
     metrics: Mapping[str, int | float] = field(default_factory=dict)
     dataset: Dataset | None = None
     """The one dependency that is data, not code or settings; ``None`` where there is none, or more than one."""
-    dependencies: tuple[Dependency, ...] = ()
 
 
 class _Place(Struct, frozen=True):
@@ -206,26 +194,14 @@ def _describe(place: _Place, stage: Fields, out: Fields, artifact: Path) -> Trac
     md5 = "" if out.value("md5") is None else str(out.value("md5"))
     if md5 and not _MD5.fullmatch(md5):
         raise out.error("md5", f"{md5!r} is not an MD5 in lower-case hexadecimal")
-    command = _read_command(stage.value("cmd"))
-    dependencies = tuple(Dependency(place.name(path), md5) for path, md5 in _rows(stage.value("deps")))
     return Tracked(
         path=artifact,
         md5=md5 if out.value("hash") == "md5" else "",
         size=out.integer("size"),
         files=out.integer("nfiles"),
-        command=command,
         params=join_params(stage.value("params")),
-        dataset=_find_dataset(place.root, dependencies) if command else None,
-        dependencies=dependencies,
+        dataset=_find_dataset(place, _rows(stage.value("deps"))) if stage.value("cmd") else None,
     )
-
-
-def _read_command(value: object) -> str:
-    command = " && ".join(map(str, value)) if isinstance(value, list) else str(value or "")
-    try:
-        return check_text(command, "command")
-    except UsageError:
-        return ""
 
 
 def _section(stages: Fields, name: str) -> Mapping[str, object]:
@@ -240,11 +216,13 @@ def _rows(entries: object) -> list[tuple[str, str]]:
     return [(path, md5 if _MD5.fullmatch(md5) else "") for path, md5 in found if isinstance(path, str)]
 
 
-def _find_dataset(root: Path, dependencies: Sequence[Dependency]) -> Dataset | None:
-    data = [each for each in dependencies if not _is_code(root / each.path)]
+def _find_dataset(place: _Place, dependencies: Sequence[tuple[str, str]]) -> Dataset | None:
+    named = [(place.name(path), md5) for path, md5 in dependencies]
+    data = [(path, md5) for path, md5 in named if not _is_code(place.root / path)]
     if len(data) != 1:
         return None
-    return Dataset(name=PurePosixPath(data[0].path).stem, path=data[0].path, md5=data[0].md5)
+    [(path, md5)] = data
+    return Dataset(name=PurePosixPath(path).stem, path=path, md5=md5)
 
 
 def _is_code(path: Path) -> bool:
