@@ -59,12 +59,11 @@ Classifier = Callable[[IO[bytes], str], Iterable["_Import"]]
 """Gives what the pickle at a file's position asks for."""
 
 
-def scan_pickles(source: Path | Mapping[str, Path], artifact_format: str = "") -> Scan:
+def scan_pickles(source: Path | Mapping[str, Path]) -> Scan:
     """Returns what picklescan finds in an artifact.
 
     Args:
         source: The file or the directory; or where the bytes of each file are, by its path in the artifact.
-        artifact_format: The format that is said to be there, besides those that the bytes show.
 
     Returns:
         Not clean where something was found or could not be read, and where no scanner is installed.
@@ -80,7 +79,7 @@ def scan_pickles(source: Path | Mapping[str, Path], artifact_format: str = "") -
     search = _Search(classify)
     for name, path in sorted(files.items()):
         search.take(name, path)
-    search.judge_formats(artifact_format)
+    search.judge_formats()
     findings = [*search.dangers, *search.faults]
     message = _join(findings) if findings else _describe(search.unlisted)
     return Scan(tool, is_clean=not findings, message=message)
@@ -141,9 +140,9 @@ class _Search(Struct):
         with self._noting(name), path.open("rb") as file:
             self._look(name, file)
 
-    def judge_formats(self, told: str) -> None:
+    def judge_formats(self) -> None:
         """Notes which formats nobody has read, and that there should have been a pickle where there was none."""
-        parts = sorted({*told.split("+"), *recognise_directory(self.formats).split("+")} - {""})
+        parts = sorted({*recognise_directory(self.formats).split("+")} - {""})
         for part in parts:
             reason = unsafe_reason(part)
             if reason and part not in _READABLE and "pickle" not in part:
