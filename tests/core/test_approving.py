@@ -105,7 +105,7 @@ def test_approve_plan_counts_once_it_is_committed(clerk: Clerk) -> None:
     plan = clerk.plan()
     approval = parse_approval(Fields(next(iter(plan.documents.values())), where="x"))
     assert [clerk.court.plant(replace(approval, signature=""))] == list(plan.documents)
-    assert clerk.court.move(V2).allowed
+    assert not clerk.court.move(V2).refusals
 
 
 def test_approve_of_what_is_there_already_is_refused(clerk: Clerk) -> None:

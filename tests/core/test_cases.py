@@ -30,7 +30,7 @@ def court() -> Court:
     """One approval is asked for, and version 1 is in production."""
     made = Court.of(ONE)
     made.approve(V1)
-    assert made.move(V1).allowed
+    assert not made.move(V1).refusals
     return made
 
 
@@ -39,7 +39,7 @@ def signed() -> Court:
     """The same, and all is signed."""
     made = Court.of(SIGNED)
     made.approve(V1, is_signed=True)
-    assert made.move(V1, is_signed=True).allowed
+    assert not made.move(V1, is_signed=True).refusals
     return made
 
 
@@ -103,7 +103,7 @@ def test_case_of_a_version_that_its_stage_archived_takes_it_back_and_promotes_it
     court.registry.promote(V2, on_replace=OnReplace.ARCHIVE)
     assert court.registry.state().archived[V1].replaced_in == PRODUCTION
     assert refused(court.move(V1, stage=STAGING)) == ["archived"]
-    assert court.move(V1).allowed
+    assert not court.move(V1).refusals
     assert court.cases[0].action is Action.ROLLBACK
 
 
@@ -188,7 +188,7 @@ def test_soak_is_measured_by_the_committers_clocks(jump: timedelta, is_enough: b
     court = Court.of(make_rule(SoakGate(STAGING, 3600)))
     court.move(V1, stage=STAGING)
     court.registry.now += jump  # and each commit takes a minute
-    assert court.move(V1).allowed is is_enough
+    assert bool(court.move(V1).refusals) is not is_enough
 
 
 # Who made it.
@@ -255,8 +255,8 @@ def spent_statement(court: Court) -> StageEntry:
     """Promotes version 2 in all honesty, rolls it back, and returns what the stage file said of it."""
     court.approve(V2, is_signed=True)
     entry = court.signed(court.entry(V2), "ada")
-    assert court.land(entry).allowed
-    assert court.move(V1, is_signed=True).allowed
+    assert not court.land(entry).refusals
+    assert not court.move(V1, is_signed=True).refusals
     return entry
 
 
@@ -291,7 +291,7 @@ def test_signature_of_the_first_promotion_does_not_roll_back_to_it(signed: Court
     assert first
     assert first.replaces is None
     signed.approve(V2, is_signed=True)
-    assert signed.move(V2, is_signed=True).allowed
+    assert not signed.move(V2, is_signed=True).refusals
     for change in ({"has_replaces": False}, {"has_replaces": False, "hold": True}):
         judgement = signed.land(replace(first, **change), email=email_of("eve"))
         assert signed.cases[0].action is Action.ROLLBACK
@@ -310,7 +310,7 @@ def test_signature_in_other_words_counts_once(signed: Court) -> None:
 def test_statement_of_the_next_change_counts_after_all_that(signed: Court) -> None:
     spent_statement(signed)
     signed.approve(V2, is_signed=True)
-    assert signed.move(V2, is_signed=True).allowed
+    assert not signed.move(V2, is_signed=True).refusals
 
 
 # Which approvals are fresh.
@@ -321,7 +321,7 @@ def test_approval_counts_in_the_commit_that_brings_it_too(court: Court) -> None:
     path = court.registry.layout.approval(CHURN, V2, PRODUCTION, approval_id(approval))
     files = {path: json.dumps(format_approval(approval)), court.path: json.dumps(format_stage(court.entry(V2)))}
     judgement = court.judge(files, email=email_of("bo"))
-    assert judgement.allowed
+    assert not judgement.refusals
     assert judgement.tally.votes == {"bo": path}
 
 
@@ -336,7 +336,7 @@ def test_approval_of_a_promotion_that_came_before_it_is_too_late(court: Court) -
 def test_approval_given_before_the_stage_moved_is_spent_also_where_it_moved_back(court: Court) -> None:
     court.approve(V2)
     court.approve(V3)
-    assert court.move(V3).allowed
+    assert not court.move(V3).refusals
     judgement = court.move(V2)
     assert codes(judgement) == ["approval-replayed"]
     court.move(V1)
@@ -348,7 +348,7 @@ def test_approval_that_lands_with_another_change_of_the_stage_is_spent_by_it(cou
     early = replace(court.approval(V3), replaces=V2)
     path = court.registry.layout.approval(CHURN, V3, PRODUCTION, approval_id(early))
     files = {path: json.dumps(format_approval(early)), court.path: json.dumps(format_stage(court.entry(V2)))}
-    assert court.judge(files, email=email_of("bo")).allowed
+    assert not court.judge(files, email=email_of("bo")).refusals
     assert codes(court.move(V3)) == ["approval-replayed"]
 
 
@@ -364,27 +364,27 @@ def test_approval_given_after_the_stage_moved_and_for_what_it_held_before_is_sta
 
 def test_approval_is_spent_by_the_promotion_and_a_rollback_brings_none_back(court: Court) -> None:
     court.approve(V2)
-    assert court.move(V2).allowed
+    assert not court.move(V2).refusals
     assert court.move(V1).findings == ()  # a rollback needs none
     judgement = court.move(V2)
     assert (refused(judgement), codes(judgement)) == (["approvals"], ["approval-replayed"])
     court.move(V1)
     court.approve(V2)
-    assert court.move(V2).allowed
+    assert not court.move(V2).refusals
 
 
 def test_approval_moves_nothing_where_another_stage_moves(court: Court) -> None:
     court.approve(V2)
     court.move(V3, stage=STAGING)
     court.judge({court.registry.layout.stage(CHURN, STAGING): None})
-    assert court.move(V2).allowed
+    assert not court.move(V2).refusals
 
 
 def spent_approval(court: Court, *, is_signed: bool = False) -> str:
     """Approves, promotes and rolls back version 2; returns the path of the approval."""
     path = court.approve(V2, is_signed=is_signed)
-    assert court.move(V2, is_signed=is_signed).allowed
-    assert court.move(V1, is_signed=is_signed).allowed
+    assert not court.move(V2, is_signed=is_signed).refusals
+    assert not court.move(V1, is_signed=is_signed).refusals
     return path
 
 
@@ -440,7 +440,7 @@ def test_approval_that_is_there_twice_is_one(court: Court) -> None:
     path = court.approve(V2)
     court.registry.commit({path.replace(".yaml", "-2.yaml"): court.registry.tree[path]}, email=email_of("bo"))
     judgement = court.move(V2)
-    assert judgement.allowed
+    assert not judgement.refusals
     assert [actor.person for actor in judgement.tally.approvers] == [BO]
 
 
@@ -457,7 +457,7 @@ def test_approval_that_cannot_be_read_stops_nothing_else(court: Court) -> None:
     document = {**json.loads(court.registry.tree[path]), "replaces": ["v1.0.0"]}
     court.registry.commit({bad: json.dumps(document), bad.replace("bad", "worse"): '"text"'})
     judgement = court.move(V2)
-    assert judgement.allowed
+    assert not judgement.refusals
     assert codes(judgement) == ["approval-unreadable", "approval-unreadable"]
 
 
@@ -467,7 +467,7 @@ def test_approval_that_could_not_be_read_and_is_withdrawn_is_forgotten(court: Co
     court.registry.commit({bad: "{}"})
     court.registry.commit({bad: None})
     judgement = court.move(V2)
-    assert (judgement.allowed, codes(judgement)) == (True, [])
+    assert (judgement.refusals, codes(judgement)) == ((), [])
 
 
 @given(st.lists(st.tuples(small_versions, st.sampled_from(["bo", "cy", ""])), max_size=8))
@@ -484,7 +484,7 @@ def test_promotion_is_allowed_just_where_someone_approved_it_since_the_last_chan
         elif version != current:
             is_approved = (version, current) in given_now
             judgement = court.move(version)
-            assert judgement.allowed is (is_approved or court.cases[0].action is Action.ROLLBACK)
+            assert bool(judgement.refusals) is not (is_approved or court.cases[0].action is Action.ROLLBACK)
             given_now.clear()
 
 
@@ -493,4 +493,4 @@ def test_pickle_that_nobody_scans_is_unproven_and_stops_nothing() -> None:
     court.registry.facts[CHURN, V1] = make_record(V1, format="pickle")
     judgement = court.move(V1)
     assert said(judgement, "pickle").outcome is Outcome.UNPROVEN
-    assert judgement.allowed
+    assert not judgement.refusals

@@ -88,7 +88,7 @@ def test_required_text_missing_is_refused(data: dict[str, object]) -> None:
 
 def test_integer_whole_numbers_are_read() -> None:
     read = fields(a=0, b=None, c=7)
-    assert (read.integer("a"), read.integer("b", 5), read.integer("x"), read.required_integer("c")) == (0, 5, None, 7)
+    assert (read.integer("a"), read.integer("x"), read.required_integer("c")) == (0, None, 7)
 
 
 @pytest.mark.parametrize("value", [1.0, True, "1", -1, [1]])
@@ -105,7 +105,7 @@ def test_required_integer_missing_is_refused() -> None:
 def test_boolean_values_are_read() -> None:
     assert fields(a=True).boolean("a") is True
     assert fields().boolean("a") is False
-    assert fields(a=None).boolean("a", True) is True
+    assert fields(a=None).boolean("a") is False
 
 
 def test_texts_list_is_read() -> None:

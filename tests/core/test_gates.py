@@ -67,7 +67,7 @@ def test_judge_asks_nothing_of_an_undeclared_stage_or_the_archive() -> None:
     assert judge(case_of(rule, stage=StageName("shadow"), **everyone)) == Judgement(())
     assert judge(case_of(rule, stage=ARCHIVED, action=Action.ARCHIVE, **everyone)) == Judgement(())
     declared = replace(make_policy(rule), stages={ARCHIVED: rule})
-    assert judge(case_of(rule, stage=ARCHIVED, policy=declared, **everyone)).allowed
+    assert not judge(case_of(rule, stage=ARCHIVED, policy=declared, **everyone)).refusals
 
 
 STRICT = make_rule(
@@ -106,7 +106,7 @@ def test_judge_asks_others_only_who_for_a_signature_and_whether_it_is_archived(a
 
 def test_judge_of_a_stage_without_rules_finds_nothing() -> None:
     assert judge(case_of(StageRule())) == Judgement(())
-    assert judge(case_of(StageRule())).allowed
+    assert not judge(case_of(StageRule())).refusals
 
 
 def test_judge_is_pure() -> None:
@@ -117,8 +117,8 @@ def test_judge_is_pure() -> None:
 def test_judgement_refuses_what_fails_and_nothing_else() -> None:
     findings = tuple(GateFinding(outcome.value, "", outcome, "") for outcome in Outcome)
     assert refused(Judgement(findings)) == ["fail"]
-    assert not Judgement(findings).allowed
-    assert Judgement((findings[0], findings[2])).allowed
+    assert Judgement(findings).refusals
+    assert not Judgement((findings[0], findings[2])).refusals
 
 
 # Who, and signatures.
@@ -435,7 +435,7 @@ def test_pickle_that_nobody_scanned_is_unproven_and_no_pickle_passes() -> None:
     for name, outcome in (("pickle", UNPROVEN), ("onnx", PASS)):
         judgement = judge(case_of(make_rule(PickleGate(PickleMode.SCAN)), record=make_record(V2, format=name)))
         assert said(judgement, "pickle").outcome is outcome
-        assert judgement.allowed
+        assert not judgement.refusals
 
 
 def test_pickle_scan_does_not_loosen_what_is_forbidden() -> None:
@@ -516,7 +516,7 @@ def test_approvals_by_anyone_are_asked_for_in_other_words() -> None:
     plain = StageRule(approvals=replace(make_rule(approvals=1).approvals, by=(), not_author=False))
     finding = said(judge(case_of(plain)), "approvals")
     assert (finding.gate, finding.measured, finding.why) == ("approved by 1 person", "nobody", "1 more needed")
-    assert judge(case_of(plain, votes=(vote("eve"),))).allowed
+    assert not judge(case_of(plain, votes=(vote("eve"),))).refusals
 
 
 def test_approvals_where_none_are_asked_for_are_tallied_and_stop_nothing() -> None:
@@ -537,7 +537,7 @@ def test_approvals_of_a_version_without_a_record_bind_no_bytes() -> None:
 
 def test_approvals_are_all_told_and_no_more_than_asked_for_are_needed() -> None:
     judgement = judge(case_of(make_rule(approvals=1), votes=(vote("cy"), vote("bo", "b"))))
-    assert judgement.allowed
+    assert not judgement.refusals
     assert judgement.tally.votes == {"bo": "b", "cy": "a"}
     assert [actor.person for actor in judgement.tally.approvers] == [BO, CY]
 
@@ -561,10 +561,10 @@ def test_judge_answers_each_gate_once_and_in_order(kinds: list[object], has_reco
     judgement = judge(case_of(make_rule(*(gates[kind] for kind in kinds)), record=record))
     expected = ["pickle" if isinstance(kind, PickleMode) else kind for kind in kinds]
     assert [finding.rule for finding in judgement.findings] == ([] if has_record else ["record"]) + expected
-    assert has_record or not judgement.allowed
+    assert has_record or judgement.refusals
 
 
 def test_policy_of_a_case_is_the_only_one_asked() -> None:
     case = case_of(make_rule(MetricGate("auc", min=0.9)))
-    assert not judge(case).allowed
-    assert judge(replace(case, policy=Policy())).allowed
+    assert judge(case).refusals
+    assert not judge(replace(case, policy=Policy())).refusals

@@ -100,11 +100,11 @@ class Fields:
             raise self.error(key, "this is needed, and it is missing")
         return text
 
-    def integer(self, key: str, default: int | None = None) -> int | None:
-        """Returns a whole number that is not negative, or the default where the key is missing."""
+    def integer(self, key: str) -> int | None:
+        """Returns a whole number that is not negative, or ``None`` where the key is missing."""
         value = self.value(key)
         if value is None:
-            return default
+            return None
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self.error(key, f"a whole number, 0 or more, is needed here, and this is {_describe(value)}")
         return value
@@ -116,11 +116,11 @@ class Fields:
             raise self.error(key, "this is needed, and it is missing")
         return number
 
-    def boolean(self, key: str, default: bool = False) -> bool:
-        """Returns true or false."""
+    def boolean(self, key: str) -> bool:
+        """Returns true or false; false where the key is missing."""
         value = self.value(key)
         if value is None:
-            return default
+            return False
         if not isinstance(value, bool):
             raise self.error(key, f"true or false is needed here, and this is {_describe(value)}")
         return value

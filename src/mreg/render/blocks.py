@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from mreg.render.page import Block, Cell, Facts, Grid, Line, Row, Tone
 from mreg.render.text import clean
 
-__all__ = ["escape", "format_block", "format_cell", "format_head", "format_row", "iter_block"]
+__all__ = ["escape", "format_block", "format_head", "format_row", "iter_block"]
 
 _SPECIAL = re.compile(
     r"[\\`*\[\]~|<>&$@#]"
@@ -53,13 +53,13 @@ def format_block(block: Block) -> str:
 def iter_block(block: Block) -> Iterator[str]:
     """Yields the same line by line."""
     if isinstance(block, Line):
-        yield format_cell(block.cell)
+        yield _format_cell(block.cell)
         return
     if block.title:
         yield f"### {escape(block.title)}"
         yield ""
     if isinstance(block, Facts):
-        yield from (f"- {escape(name)}: {format_cell(cell)}" for name, cell in block.rows)
+        yield from (f"- {escape(name)}: {_format_cell(cell)}" for name, cell in block.rows)
     else:
         yield from format_head(block)
         yield from map(format_row, block.rows)
@@ -72,10 +72,10 @@ def format_head(grid: Grid) -> list[str]:
 
 def format_row(row: Row) -> str:
     """Returns one row of a table."""
-    return f"| {' | '.join(map(format_cell, row))} |"
+    return f"| {' | '.join(map(_format_cell, row))} |"
 
 
-def format_cell(cell: Cell) -> str:
+def _format_cell(cell: Cell) -> str:
     """Returns one piece of text."""
     text = clean(cell.text)
     if not text:

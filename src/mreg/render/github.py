@@ -40,7 +40,6 @@ __all__ = [
     "Level",
     "Step",
     "annotate",
-    "annotate_error",
     "render_annotations",
     "render_error_step",
     "render_step",
@@ -114,7 +113,7 @@ def render_error_step(error: MregError, *, is_check: bool = False) -> Step:
     """
     outputs = {"ok": False, "changed": False, "report": json.loads(render_error(error, as_json=True))}
     mark = f"{CHECK_MARK}\n" if is_check else ""
-    return _step(annotate_error(error), outputs, mark + _error_markdown(error))
+    return _step(_annotate_error(error), outputs, mark + _error_markdown(error))
 
 
 def annotate(result: Result) -> tuple[Annotation, ...]:
@@ -123,7 +122,7 @@ def annotate(result: Result) -> tuple[Annotation, ...]:
     return tuple(remarks(result)) if remarks else ()
 
 
-def annotate_error(error: MregError) -> tuple[Annotation, ...]:
+def _annotate_error(error: MregError) -> tuple[Annotation, ...]:
     """Returns what to remark on a command that failed: the error, and every finding that refused it."""
     hint = f"\nhint: {error.hint}" if error.hint else ""
     findings = (

@@ -18,7 +18,6 @@ from mreg.render.text import NOTHING, format_bytes, format_moment, order_stages,
 
 __all__ = [
     "findings_grid",
-    "stage_cell",
     "stages_cell",
     "transitions_grid",
     "view_history",
@@ -45,14 +44,14 @@ def _model_row(model: ModelSummary, stages: Sequence[StageName]) -> Row:
     held = (
         _UNREADABLE
         if stage in model.unreadable
-        else stage_cell(stage, model.stages.get(stage), is_held=stage in model.holds)
+        else _stage_cell(stage, model.stages.get(stage), is_held=stage in model.holds)
         for stage in stages
     )
     archived = _UNREADABLE if ARCHIVED in model.unreadable else Cell(str(model.archived))
     return (Cell(model.model), _version(model.latest), Cell(str(model.versions)), *held, archived)
 
 
-def stage_cell(stage: StageName, version: Version | None, *, is_held: bool = False) -> Cell:
+def _stage_cell(stage: StageName, version: Version | None, *, is_held: bool = False) -> Cell:
     """Returns the version in a stage, and whether the stage is held."""
     hold = " (hold)" if is_held else ""
     return Cell(f"{version or NOTHING}{hold}", Tone.STRONG if version and stage == _FRONT else Tone.PLAIN)

@@ -13,7 +13,7 @@ from mreg.render.listing import findings_grid, transitions_grid
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_bytes, short_oid
 
-__all__ = ["gates_grid", "sets_hold", "view_diagnosis", "view_pulled", "view_receipt", "view_sync"]
+__all__ = ["sets_hold", "view_diagnosis", "view_pulled", "view_receipt", "view_sync"]
 
 
 def view_receipt(result: Receipt, policy: Policy) -> Page:
@@ -23,7 +23,7 @@ def view_receipt(result: Receipt, policy: Policy) -> Page:
     return (
         Line(Cell(head, Tone.STRONG)),
         Facts("", tuple(_receipt(result, policy))),
-        gates_grid("gates", result.findings),
+        _gates_grid(result.findings),
     )
 
 
@@ -54,7 +54,7 @@ def _receipt(result: Receipt, policy: Policy) -> Iterator[tuple[str, Cell]]:
         yield "next", Cell.command(step)
 
 
-def gates_grid(title: str, findings: Iterable[GateFinding]) -> Grid:
+def _gates_grid(findings: Iterable[GateFinding]) -> Grid:
     """Returns one row a gate: what is asked, its answer, what was found, why."""
     tones = {Outcome.PASS: Tone.GOOD, Outcome.FAIL: Tone.BAD, Outcome.UNPROVEN: Tone.PLAIN}
     rows = tuple(
@@ -66,7 +66,7 @@ def gates_grid(title: str, findings: Iterable[GateFinding]) -> Grid:
         )
         for each in findings
     )
-    return Grid(title, ("gate", "answer", "found", "why"), rows)
+    return Grid("gates", ("gate", "answer", "found", "why"), rows)
 
 
 def sets_hold(plan: Plan) -> bool:

@@ -18,7 +18,7 @@ from mreg.core.settings.people import Actor
 from mreg.core.settings.policy import ApprovalRule
 from mreg.render.documents import Document, metric_document, record_document, section_document, transition_document
 
-__all__ = ["actor_document", "review_document"]
+__all__ = ["review_document"]
 
 
 def review_document(result: Review) -> Document:
@@ -40,7 +40,7 @@ def review_document(result: Review) -> Document:
     }
 
 
-def actor_document(actor: Actor) -> Document:
+def _actor_document(actor: Actor) -> Document:
     """Returns who did something, and what that is worth."""
     return {
         "email": actor.email,
@@ -58,13 +58,13 @@ def _change(result: Review, each: ReviewedChange) -> Document:
         "file": each.path,
         "line": each.line,
         "allowed": result.is_allowed(each),
-        "actor": actor_document(each.actor),
+        "actor": _actor_document(each.actor),
         "record": record_document(each.record) if each.record else None,
         "metrics": {name: metric_document(metric) for name, metric in compared.items()},
         "findings": _findings(each.judgement.findings),
         "approvals": {
             **_rule(each.approvals),
-            "approvers": list(map(actor_document, tally.approvers)),
+            "approvers": list(map(_actor_document, tally.approvers)),
             "missing": each.lacking,
             "not_counted": [{"code": code, "place": path, "message": why} for code, path, why in tally.faults],
         },
@@ -89,7 +89,7 @@ def _settings(each: SettingsReview) -> Document:
     return {
         "file": each.path,
         "changes": [{"key": change.key, "old": change.old, "new": change.new} for change in each.changes],
-        "actors": list(map(actor_document, each.actors)),
+        "actors": list(map(_actor_document, each.actors)),
         "findings": _findings(each.findings),
     }
 
@@ -100,7 +100,7 @@ def _approval(each: GivenApproval) -> Document:
         "version": each.version,
         "stage": each.stage,
         "file": each.path,
-        "actor": actor_document(each.actor) if each.actor else {},
+        "actor": _actor_document(each.actor) if each.actor else {},
         "reason": each.reason or None,
         "counts": not each.code,
         "code": each.code or None,
@@ -114,7 +114,7 @@ def _hold(each: HoldChange) -> Document:
         "stage": each.stage,
         "file": each.path,
         "set": each.is_set,
-        "actor": actor_document(each.actor),
+        "actor": _actor_document(each.actor),
         "findings": _findings(each.findings),
     }
 

@@ -116,11 +116,6 @@ class Judgement(Struct, frozen=True):
     tally: Tally = field(default_factory=Tally)
 
     @property
-    def allowed(self) -> bool:
-        """True where nothing says no."""
-        return not self.refusals
-
-    @property
     def refusals(self) -> tuple[GateFinding, ...]:
         """The findings that say no."""
         return tuple(finding for finding in self.findings if finding.outcome is Outcome.FAIL)

@@ -206,7 +206,7 @@ class _Joiner(Struct):
                 continue
             place = self.layout.locate(change.path)
             if place and place.kind is PathKind.STAGE and place.stage == ARCHIVED and now != change.old:
-                clashes += self._join_marks(local, change, place.model, files)
+                clashes += self._join_marks(local, change, files)
             elif now == change.old:
                 files[change.path] = change.new
             else:
@@ -242,9 +242,7 @@ class _Joiner(Struct):
             version = entry.version if entry else None
         return self.gone.get((place.model, version)) if version else None
 
-    def _join_marks(
-        self, local: Local, change: FileChange, model: ModelName, files: dict[str, str | None]
-    ) -> Iterator[Clash]:
+    def _join_marks(self, local: Local, change: FileChange, files: dict[str, str | None]) -> Iterator[Clash]:
         before, after, now = (
             self.contents.marks(change.path, oid) for oid in (change.old, change.new, self.tree.get(change.path))
         )

@@ -6,7 +6,7 @@ Rules:
     * The newest N versions of a model are kept by number, at least one; those given up already do not count.
     * What is younger than D is kept.  A commit cannot be older than those before it, so the latest time that was
       written up to it counts; one that lies in the future tells nothing, and its version counts as young.
-    * Time in which nothing is committed counts as ``IDLE`` at most, and as half of D: now, after the last commit, and
+    * Time in which nothing is committed counts as ``_IDLE`` at most, and as half of D: now, after the last commit, and
       between two commits where it is years.  So a clock that is years ahead, of whoever asks or of a commit, makes
       nothing old that is young.
     * What cannot be read is not decided on: a model whose stages cannot be read in some commit is kept whole, and so is
@@ -28,10 +28,10 @@ from mreg.core.names import ModelName, Version
 from mreg.core.settings.retention import Retention
 from mreg.core.settings.rules import format_duration
 
-__all__ = ["IDLE", "Key", "Verdict", "judge_versions"]
+__all__ = ["Key", "Verdict", "judge_versions"]
 
 Key = tuple[ModelName, Version]
-IDLE = timedelta(days=30)
+_IDLE = timedelta(days=30)
 """So long a registry may rest before its versions stop to grow older."""
 _YEARS = timedelta(days=365)
 """A rest between two commits that is longer may be that of a clock."""
@@ -148,7 +148,7 @@ def _newest(versions: Iterable[Version], retention: Retention) -> dict[Version, 
 def _ages(commits: Sequence[Commit], retention: Retention, now: datetime) -> dict[str, timedelta | None]:
     """Returns the age of each commit, as little as it may be; ``None`` where nobody knows."""
     within = retention.within_s
-    rest = IDLE if within is None else min(IDLE, timedelta(seconds=within) / 2)
+    rest = _IDLE if within is None else min(_IDLE, timedelta(seconds=within) / 2)
     latest, elapsed = None, timedelta()
     marks: dict[str, timedelta | None] = {}
     for commit in commits:

@@ -113,7 +113,7 @@ class Pushing(Struct, frozen=True):
             ends = self._fetch()
             draft = self._draft(publisher, ends)
             tags = self._retag(publisher, ends, draft) if not (draft.conflicts or draft.complaints) else None
-            return self._report(ends, draft, tags, 0)
+            return self._report(ends, draft, tags)
         kept = [each for each in self._fetch().locals if not self._is_dropped(each.oid)]
         size, notices = upload_new(self.repo, kept, self.progress)
         publisher = Publisher(self.repo)
@@ -275,9 +275,9 @@ class Pushing(Struct, frozen=True):
                 push()
         except PushRefusedError as error:
             raise _offer_branch(error, ends) from error
-        return self._report(ends, draft, tags, 0)
+        return self._report(ends, draft, tags)
 
-    def _report(self, ends: _Ends, draft: _Draft, tags: Retagging | None, uploaded: int) -> Pushed:
+    def _report(self, ends: _Ends, draft: _Draft, tags: Retagging | None) -> Pushed:
         landed = draft.built.landed
         is_clear = not (draft.conflicts or draft.complaints)
         commits = [
@@ -294,7 +294,6 @@ class Pushing(Struct, frozen=True):
             commits=tuple(commits),
             tags=tuple(names),
             replaced=tags.replaced if tags else (),
-            uploaded=uploaded,
             conflicts=draft.conflicts,
             settle=draft.settle,
             complaints=draft.complaints,

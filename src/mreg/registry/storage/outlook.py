@@ -13,7 +13,6 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mreg.core.history.record import Artifact, ArtifactFile
-from mreg.core.settings.policy import Policy
 from mreg.core.settings.retention import Retention
 from mreg.core.storage.dropping import Needs, find_garbage
 from mreg.core.storage.objects import StoredObject, VersionBytes
@@ -33,7 +32,6 @@ __all__ = ["Outlook", "look_out", "time_now"]
 class Outlook(Struct, frozen=True):
     """What would go at one moment."""
 
-    policy: Policy
     retention: Retention
     verdicts: tuple[Verdict, ...]
     claims: Claims
@@ -118,7 +116,7 @@ class _Survey(Struct):
             if artifact.md5 in claims.md5s
         } | claims.versions
         verdicts = judge_versions(timeline, commits, layout, retention, now=time_now(self.repo), shielded=shielded)
-        outlook = Outlook(policy, retention, verdicts, claims, {})
+        outlook = Outlook(retention, verdicts, claims, {})
         if all(verdict.is_kept for verdict in verdicts):
             return outlook
         files = read_file_lists(self.repo, layout, artifacts, file_list_oids(commits, layout))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from mreg.core.history.manifest import Manifest, StageEntry
 from mreg.core.history.record import Record
@@ -37,7 +37,6 @@ class Bench(Struct):
     tip: str
     signing: Signing
     scan: Callable[[Record], Scan | None] | None = None
-    _files: dict[str, bytes] = field(default_factory=dict)
 
     def judge(
         self, timeline: Timeline, plan: Plan, files: Mapping[str, bytes | None], who: tuple[Identity, Identity]

@@ -40,13 +40,13 @@ class Upstream(Struct, frozen=True):
     """False for the branch of a pull request."""
 
     @classmethod
-    def fetch(cls, repo: GitRepository, branch: str, models: Iterable[ModelName] = ()) -> Upstream:
-        """Fetches the registry branch, and the tags of some models.
+    def fetch(cls, repo: GitRepository, branch: str) -> Upstream:
+        """Fetches the registry branch.
 
         Raises:
             OutsideError: There is no remote, or it does not answer.
         """
-        upstream, _ = cls.fetch_both(repo, branch, None, models)
+        upstream, _ = cls.fetch_both(repo, branch, None)
         return upstream
 
     @classmethod

@@ -113,7 +113,7 @@ def survey_artifact(source: Path, cache_root: Path) -> Survey:
     if fault:
         raise _refused(root, fault, _NAME)
     if os.path.islink(root) and not os.path.exists(root):  # noqa: PTH110, PTH114 - a path as text
-        raise _missing(root, "the link leads nowhere")
+        raise _missing(root)
     with disk_errors("read", root):
         place = os.path.realpath(root, strict=True)
         found = os.stat(place)  # noqa: PTH116 - a path as text
@@ -162,9 +162,9 @@ def _follow(entry: os.DirEntry[str], path: str, havens: tuple[str, str]) -> Sour
     return SourceFile(path, place, Stamp.of(found))
 
 
-def _missing(place: str, why: str) -> NotFoundError:
+def _missing(place: str) -> NotFoundError:
     hint = f"ls -l {shlex.quote(place)}   # shows where it leads"
-    return NotFoundError(f"{place!r} cannot be read: {why}", hint=hint, details={"path": place})
+    return NotFoundError(f"{place!r} cannot be read: the link leads nowhere", hint=hint, details={"path": place})
 
 
 def _refused(place: str, why: str, hint: str = _COPY) -> UsageError:

@@ -39,16 +39,16 @@ class ServedStore(DvcStore):
         self.has_grown = False
         """True once something was downloaded."""
 
-    def download(self, md5: str, *, size: int = 0, jobs: int | None = None, progress: Progress | None = None) -> None:
+    def download(self, md5: str, *, size: int = 0, progress: Progress | None = None) -> None:
         """Brings an artifact from the default remote into the cache, as every store does."""
         self.has_grown = True
-        super().download(md5, size=size, jobs=jobs, progress=progress)
+        super().download(md5, size=size, progress=progress)
 
     def _sections(self) -> Sections:
         return {**super()._sections(), "cache": {"dir": str(self._served)}}
 
     @contextmanager
-    def _traffic(self, jobs: int | None, *, is_written: bool) -> Iterator[Traffic | None]:
+    def _traffic(self, *, is_written: bool, jobs: int | None = None) -> Iterator[Traffic | None]:
         found = find_relative_remote(self._relative) if self._relative else None
         if found:
             raise StorageError(
@@ -57,7 +57,7 @@ class ServedStore(DvcStore):
                 hint=f"dvc remote modify {shlex.quote(found[0])} url s3://bucket/path   # in a clone, and commit that",
                 details={"remote": found[0], "url": found[1]},
             )
-        with super()._traffic(jobs, is_written=is_written) as traffic:
+        with super()._traffic(is_written=is_written, jobs=jobs) as traffic:
             if traffic is None:
                 yield None
                 return

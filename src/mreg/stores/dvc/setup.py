@@ -15,9 +15,9 @@ from mreg.stores.dvc.options import check_options, check_url, scheme_of
 if TYPE_CHECKING:
     from configobj import ConfigObj
 
-__all__ = ["REMOTE_NAME", "dvc_files", "read_options"]
+__all__ = ["dvc_files", "read_options"]
 
-REMOTE_NAME = "storage"
+_REMOTE_NAME = "storage"
 """What mreg calls the remote that it adds."""
 _URL = re.compile(r"\w+://")
 _CONFIG = ".dvc/config"
@@ -61,7 +61,7 @@ def dvc_files(
 
 
 def _set_remote(text: str, remote_url: str | None, root: Path, options: Mapping[str, str]) -> str:
-    name = REMOTE_NAME if remote_url is not None else _default_remote(text)
+    name = _REMOTE_NAME if remote_url is not None else _default_remote(text)
     old = read_options(text, name)
     url = _written_url(remote_url, root) if remote_url is not None else old.get("url", "")
     check_options(options, scheme_of(url), name)

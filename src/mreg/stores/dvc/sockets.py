@@ -13,14 +13,14 @@ import socket
 import time
 from collections.abc import Callable
 
-__all__ = ["SocketWatch", "watch_sockets"]
+__all__ = ["watch_sockets"]
 
 _STEP_S = 0.2
 _NETWORK = {socket.AF_INET, socket.AF_INET6}
 _Events = list[tuple[selectors.SelectorKey, int]]
 
 
-class SocketWatch:
+class _SocketWatch:
     """Stands in for ``select`` of an event loop's selector, and keeps the time of the last event."""
 
     def __init__(self, select: Callable[[float | None], _Events], own: int) -> None:
@@ -56,7 +56,7 @@ def _is_network(descriptor: int) -> bool:
         return False
 
 
-def watch_sockets() -> SocketWatch | None:
+def watch_sockets() -> _SocketWatch | None:
     """Returns the watch over the event loop of fsspec; ``None`` where that loop has no selector (uvloop)."""
     from fsspec.asyn import get_loop  # noqa: PLC0415 - comes with DVC
 
@@ -64,7 +64,7 @@ def watch_sockets() -> SocketWatch | None:
     selector, own = getattr(loop, "_selector", None), getattr(loop, "_ssock", None)
     if selector is None or own is None:
         return None
-    if not isinstance(selector.select, SocketWatch):
-        selector.select = SocketWatch(selector.select, own.fileno())
-    watch: SocketWatch = selector.select
+    if not isinstance(selector.select, _SocketWatch):
+        selector.select = _SocketWatch(selector.select, own.fileno())
+    watch: _SocketWatch = selector.select
     return watch

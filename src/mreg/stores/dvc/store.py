@@ -118,26 +118,25 @@ class DvcStore:
             return place
         patience_s = min(self._stall_s, _ASK_S)
         asking = DvcStore(self._dvc_dir, self._root, self._config_text, stall_s=patience_s)
-        with asking._traffic(1, is_written=False) as traffic, TemporaryDirectory() as folder:
+        with asking._traffic(is_written=False, jobs=1) as traffic, TemporaryDirectory() as folder:
             if traffic is not None:
                 traffic.ask(Path(folder))
         return place
 
-    def upload(self, md5: str, *, jobs: int | None = None, progress: Progress | None = None) -> Uploaded:
+    def upload(self, md5: str, *, progress: Progress | None = None) -> Uploaded:
         """Brings an artifact from the cache to the default remote; what is there and whole is left alone.
 
         The files of a directory go before its list.  All that was sent is looked up again.
 
         Args:
             md5: DVC's name of the artifact; ends in ``.dir`` for a directory.
-            jobs: How many objects at a time.
 
         Raises:
             NotFoundError: An object is not in the cache.
             CorruptArtifactError: An object in the cache has changed.
             StorageError: The remote refuses, does not answer, or does not hold what it was sent.
         """
-        with self._traffic(jobs, is_written=True) as traffic:
+        with self._traffic(is_written=True) as traffic:
             if traffic is None:
                 return Uploaded("")
             sizes = _sizes([*_members(md5, traffic.cache), md5], traffic.cache)
@@ -146,20 +145,19 @@ class DvcStore:
             sent = traffic.send(files, meter) | traffic.send({md5: sizes[md5]}, meter)
             return Uploaded(traffic.place.name, len(sent), sum(sizes[each] for each in sent))
 
-    def download(self, md5: str, *, size: int = 0, jobs: int | None = None, progress: Progress | None = None) -> None:
+    def download(self, md5: str, *, size: int = 0, progress: Progress | None = None) -> None:
         """Brings an artifact from the default remote into the cache; what the cache holds is left alone.
 
         Args:
             md5: DVC's name of the artifact; ends in ``.dir`` for a directory.
             size: All its bytes, for ``progress``.
-            jobs: How many objects at a time.
 
         Raises:
             NotFoundError: There is no default remote, or an object is not there.
             CorruptArtifactError: The bytes of an object are not those that its name promises; the cache has not got it.
             StorageError: The remote refuses or does not answer, or the disk is full.
         """
-        with self._traffic(jobs, is_written=False) as traffic:
+        with self._traffic(is_written=False) as traffic:
             if traffic is None:
                 raise NotFoundError(
                     f"object {md5} is not in the DVC cache, and no default DVC remote is set",
@@ -182,7 +180,7 @@ class DvcStore:
             CorruptArtifactError: An object in the cache has changed.
             StorageError: There is no default remote; or it refuses, or does not answer.
         """
-        with self._traffic(None, is_written=True) as traffic:
+        with self._traffic(is_written=True) as traffic:
             if traffic is None:
                 raise StorageError("no default DVC remote is set", hint="mreg init --remote s3://bucket/path")
             sizes = _sizes(sorted(set(md5s)), traffic.cache)
@@ -199,7 +197,7 @@ class DvcStore:
             CorruptArtifactError: The bytes of an object are not those that its name promises.
             StorageError: There is no default remote; or it refuses, or does not answer.
         """
-        with self._traffic(None, is_written=False) as traffic:
+        with self._traffic(is_written=False) as traffic:
             if traffic is None:
                 raise StorageError("no default DVC remote is set", hint="mreg init --remote s3://bucket/path")
             with traffic.cache.scratch() as scratch:
@@ -233,7 +231,7 @@ class DvcStore:
         return load_sections(self._dvc_dir, self._root, self._config_text)
 
     @contextmanager
-    def _traffic(self, jobs: int | None, *, is_written: bool) -> Iterator[Traffic | None]:
+    def _traffic(self, *, is_written: bool, jobs: int | None = None) -> Iterator[Traffic | None]:
         sections = self._sections()
         place = _default_place(sections)
         if place is None:

@@ -16,9 +16,9 @@ from mreg.errors import OutsideError, UsageError
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.runner import Completed, failure
 
-__all__ = ["TIMEOUT_S", "ask", "confirm_missing", "is_forbidden", "parse_seconds", "unreachable", "words_of"]
+__all__ = ["ask", "confirm_missing", "is_forbidden", "parse_seconds", "unreachable", "words_of"]
 
-TIMEOUT_S = 120.0
+_TIMEOUT_S = 120.0
 SILENCE_S = 60
 """A server may take its time over a push; the few bytes that Git sends meanwhile to say so count."""
 _LOW_SPEED = ("http.lowSpeedLimit", "http.lowSpeedTime")
@@ -44,7 +44,7 @@ def ask(
         UsageError: ``mreg.timeout`` is no number of seconds.
     """
     asked, *low_speed = repo.config(_SETTING, *_LOW_SPEED)
-    timeout_s = parse_seconds(_SETTING, asked, TIMEOUT_S)
+    timeout_s = parse_seconds(_SETTING, asked, _TIMEOUT_S)
     pinned = () if any(low_speed) else ("-c", f"{_LOW_SPEED[0]}=1", "-c", f"{_LOW_SPEED[1]}={SILENCE_S}")
     try:
         done = repo.runner.complete(*pinned, *args, stdin=stdin, env=env, timeout_s=timeout_s)
