@@ -22,7 +22,7 @@ from mreg.core.sharing.joining import plan_join
 from mreg.core.sharing.joints import Clash, Join, Local, Matter, Way
 from mreg.core.sharing.pushed import Pushed, settle_all
 from mreg.core.sharing.renumbering import Renamed, rename_in, renumber
-from mreg.core.sharing.settling import conflict_of, describe, refusal_of, tell
+from mreg.core.sharing.settling import conflict_of, describe, refusal_of, tell, tell_same
 from mreg.errors import DataError
 from tests.core.simulator import CHURN, PRODUCTION, STAGING, V1, V2, V3, V4, Simulator, oid_of, simulate
 
@@ -187,6 +187,79 @@ def test_plan_join_of_what_landed_already_says_nothing_again() -> None:
     edit(sides.there, V1, PRODUCTION)
     join = sides.join()
     assert (ways(join), join.joints) == ([Way.LANDED], ())
+
+
+def act(side: Simulator, document: dict[str, Plain], marks: Mapping[Version, ArchivedMark] | None = None) -> Commit:
+    """Makes a transition as mreg does, with what it replaces, and the mark of that."""
+    files = {LAYOUT.stage(CHURN, PRODUCTION): json.dumps(document)}
+    if marks:
+        files[ARCHIVE] = json.dumps(format_archived(marks))
+    return side.commit(files)
+
+
+@pytest.mark.parametrize("is_archived", [False, True])
+def test_plan_join_of_the_same_transition_lets_theirs_stand(is_archived: bool) -> None:
+    base = Sides.part(V1, V2)
+    act(base.there, {"version": "v1.0.0"})
+    sides = Sides(base.there, copy.deepcopy(base.there), len(base.there.commits))
+    for side, who in ((sides.there, "bo"), (sides.here, "ada")):
+        mark = ArchivedMark("replaced by v2.0.0 in production", by=who, replaced_in=PRODUCTION)
+        act(side, {"version": "v2.0.0", "replaces": "v1.0.0", "reason": who}, {V1: mark} if is_archived else None)
+    edit(sides.here, V1, STAGING)
+    join = sides.join()
+    assert (ways(join), clashes(join)) == ([Way.LANDED, Way.REMADE], [])
+    (same,) = join.same
+    told = tell_same(same, sides.blobs, sides.there.commits[-1], "origin/main")
+    assert told.startswith("churn production: origin/main has v1.0.0 → v2.0.0 already by ")
+    assert told.endswith("; it was not made again, and left out what was said here: ada")
+
+
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [
+        ({"version": "v2.0.0", "replaces": "v1.0.0", "hold": True}, {}),  # what is said there stops more
+        ({"version": "v2.0.0", "replaces": "v3.0.0"}, {}),  # it went another way
+        ({"version": "v2.0.0"}, {}),  # nobody knows which
+        ({"version": "v3.0.0", "replaces": "v1.0.0"}, {}),
+        ({"version": "v1.0.0", "reason": "theirs"}, {"version": "v1.0.0", "reason": "mine"}),  # no transition
+    ],
+)
+def test_plan_join_of_a_transition_that_differs_is_a_conflict(there: dict[str, Plain], here: dict[str, Plain]) -> None:
+    base = Sides.part(V1, V2)
+    act(base.there, {"version": "v1.0.0"})
+    sides = Sides(base.there, copy.deepcopy(base.there), len(base.there.commits))
+    act(sides.there, there)
+    act(sides.here, here or {"version": "v2.0.0", "replaces": "v1.0.0"})
+    join = sides.join()
+    assert (ways(join), clashes(join)) == ([Way.CONFLICT], [(Matter.STAGE, LAYOUT.stage(CHURN, PRODUCTION))])
+
+
+def test_plan_join_of_the_same_transition_from_a_file_that_cannot_be_read_is_a_conflict() -> None:
+    base = Sides.part(V1, V2)
+    base.there.commit({LAYOUT.stage(CHURN, PRODUCTION): '{"version": "v1.0.0", "version": {}}'})
+    sides = Sides(base.there, copy.deepcopy(base.there), len(base.there.commits))
+    for side, who in ((sides.there, "bo"), (sides.here, "ada")):
+        act(side, {"version": "v2.0.0", "replaces": "none", "by": who})
+    assert ways(sides.join()) == [Way.CONFLICT]
+
+
+def test_tell_same_without_a_reason_and_a_known_commit_says_what_is_known() -> None:
+    sides = Sides.part(V1)
+    for side, who in ((sides.there, "bo"), (sides.here, "ada")):
+        act(side, {"version": "v1.0.0", "replaces": "none", "by": who})
+    (same,) = sides.join().same
+    told = tell_same(same, sides.blobs, None, "origin/main")
+    assert told == "churn production: origin/main has nothing → v1.0.0 already; it was not made again"
+
+
+def test_plan_join_of_what_was_made_on_the_same_transition_is_a_conflict() -> None:
+    base = Sides.part(V1, V2)
+    act(base.there, {"version": "v1.0.0"})
+    sides = Sides(base.there, copy.deepcopy(base.there), len(base.there.commits))
+    for side, who in ((sides.there, "bo"), (sides.here, "ada")):
+        act(side, {"version": "v2.0.0", "replaces": "v1.0.0", "reason": who})
+    act(sides.here, {"version": "v1.0.0", "replaces": "v2.0.0"})
+    assert ways(sides.join()) == [Way.LANDED, Way.CONFLICT]
 
 
 def test_plan_join_of_a_revert_joins() -> None:

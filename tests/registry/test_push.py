@@ -299,6 +299,26 @@ def test_push_of_what_landed_by_a_squash_says_nothing_again(team: Team) -> None:
     check(team, bo)
 
 
+def test_push_of_the_same_transition_is_done_already_and_says_so(team: Team) -> None:
+    ada, bo = team.clone("ada"), team.clone("bo")
+    promote(ada, 1, "production")
+    push(ada)
+    team.git("pull", "--quiet", cwd=bo)
+    theirs = promote(ada, 2, "production", reason="fewer false alarms")
+    push(ada)
+    promote(bo, 2, "production", reason="AUC")
+    promote(bo, 3)
+    for is_dry in (True, False):
+        pushed = Registry.open(bo).push(dry_run=is_dry)
+        assert ways(pushed) == [Way.LANDED, Way.REMADE]
+        (note,) = pushed.notices
+        assert note.startswith("churn production: origin/main has v1.0.0 → v2.0.0 already by ")
+        assert note.endswith(f" in {theirs[:12]}; it was not made again, and left out what was said here: AUC")
+    assert team.tags() == team.tags(bo) == ["churn#production#1", "churn#production#2", "churn#staging#3"]
+    assert "fewer false alarms" in (bo / PRODUCTION).read_text()
+    check(team, bo)
+
+
 def test_push_of_an_older_number_leaves_the_newest_its_pointer(team: Team) -> None:
     ada, bo = team.clone("ada"), team.clone("bo")
     (team.folder / "five.bin").write_text("five")

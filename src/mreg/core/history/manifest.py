@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mreg.core.fields import Fields, Plain, format_moment
 from mreg.core.names import StageName, Version, parse_stage_name, parse_version
@@ -102,6 +103,10 @@ class ArchivedMark(Struct, frozen=True):
     """The stage that archived it by taking another version; ``None`` where a person did."""
     deletion: Deletion | None = None
     """``None`` where the version's bytes are kept."""
+
+    def is_of_same_move(self, other: ArchivedMark) -> bool:
+        """Returns whether a stage made both marks by taking the same version, whoever saw to it, and when."""
+        return self.replaced_in is not None and self == replace(other, by=self.by, at=self.at)
 
 
 class Manifest(Struct, frozen=True):

@@ -7,7 +7,9 @@ Rules:
       DVC's pointer and its entry in ``dvc.yaml`` follow the newest version.
     * A commit that changes other files too, or that a record names as its code, keeps its id: a merge brings it, whose
       first parent is the base.
-    * What the base says already is not said again: a squash merge of the same brought it.
+    * What the base says already is not said again: a squash merge of the same brought it.  So with a stage that both
+      sides took from one version to the same other: what was said there of it stands, and whoever pushes is told.  What
+      was made on top of it here is a conflict all the same, since it was not made on what was said there.
     * Nobody's change is given up by itself.  What builds on a change that is left out does not stay without it: a
       version's number may mean other bytes there.
 """
@@ -21,7 +23,7 @@ from msgspec import Struct, field
 from mreg.core.history.timeline import Commit, FileChange
 from mreg.core.layout import DVC_FILE, SETTINGS_FILE, Layout, PathKind, Place
 from mreg.core.names import ARCHIVED, ModelName, Version
-from mreg.core.sharing.joints import Clash, Contents, Join, Joint, Local, Matter, Way
+from mreg.core.sharing.joints import Clash, Contents, Join, Joint, Local, Matter, Way, is_same_move
 
 __all__ = ["is_of_registry", "plan_join"]
 
@@ -63,6 +65,7 @@ class _Joiner(Struct):
     joints: list[Joint] = field(default_factory=list)
     ways: dict[str, Way] = field(default_factory=dict)
     clashes: list[Clash] = field(default_factory=list)
+    same: list[Clash] = field(default_factory=list)
     loose: dict[str, None] = field(default_factory=dict)
     is_new: bool = False
     run_: list[Local] = field(default_factory=list)
@@ -85,7 +88,7 @@ class _Joiner(Struct):
                 self._remake(local)
         self._flush()
         self.ways.update(dict.fromkeys(self.loose, Way.CONFLICT))
-        return Join(tuple(self.joints), self.ways, tuple(self.clashes), tuple(self.loose))
+        return Join(tuple(self.joints), self.ways, tuple(self.clashes), tuple(self.loose), tuple(self.same))
 
     def _keep(self, local: Local) -> None:
         for change in local.commit.changes:
@@ -200,6 +203,7 @@ class _Joiner(Struct):
             return {}
         files: dict[str, str | None] = {}
         clashes: list[Clash] = []
+        same: list[Clash] = []
         for change in ours:
             now = self.tree.get(change.path)
             if now == change.new:
@@ -210,12 +214,14 @@ class _Joiner(Struct):
             elif now == change.old:
                 files[change.path] = change.new
             else:
-                clashes.append(self._clash(local, change))
+                is_same = _matter_of(change.path, place) is Matter.STAGE and is_same_move(change, now, self.contents)
+                (same if is_same else clashes).append(self._clash(local, change))
         if clashes:
             self.clashes += _without_lists(clashes)
             self.loose[local.oid] = None
             self._leave_out(local, ours)
             return {}
+        self.same += same
         for path, oid in files.items():
             _put(self.tree, path, oid)
         return files | self._follow_newest(local.commit, files)
@@ -252,7 +258,7 @@ class _Joiner(Struct):
         joined = dict(now)
         for version in sorted({*before, *after}):
             was, wanted, there = before.get(version), after.get(version), now.get(version)
-            if wanted in (was, there):
+            if wanted in (was, there) or (wanted and there and wanted.is_of_same_move(there)):
                 continue
             if there != was:
                 yield self._clash(local, change, version=version)

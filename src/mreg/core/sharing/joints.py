@@ -12,10 +12,10 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from mreg.core.history.manifest import ArchivedMark, StageEntry
-from mreg.core.history.timeline import Commit
+from mreg.core.history.timeline import Commit, FileChange
 from mreg.core.names import ModelName, StageName, Version
 
-__all__ = ["Clash", "Contents", "Join", "Joint", "Local", "Matter", "Way"]
+__all__ = ["Clash", "Contents", "Join", "Joint", "Local", "Matter", "Way", "is_same_move"]
 
 
 class Contents(Protocol):
@@ -143,3 +143,21 @@ class Join(Struct, frozen=True):
     clashes: tuple[Clash, ...] = ()
     loose: tuple[str, ...] = ()
     """The commits that are to be left out, so that the others can land."""
+    same: tuple[Clash, ...] = ()
+    """What both sides did alike, and was not done again."""
+
+
+def is_same_move(change: FileChange, there: str | None, contents: Contents) -> bool:
+    """Returns whether a change here took a stage from one version to another, and the remote did just that.
+
+    Args:
+        change: What was done here.
+        there: Blob that the remote has.
+        contents: Reads blobs.
+    """
+    before, ours, theirs = (contents.entry(change.path, oid) for oid in (change.old, change.new, there))
+    if ours is None or theirs is None or (change.old and before is None):
+        return False
+    source = before.version if before else None
+    says_same = (ours.version, ours.hold, source) == (theirs.version, theirs.hold, theirs.replaces)
+    return says_same and ours.version != source and theirs.has_replaces

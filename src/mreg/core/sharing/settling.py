@@ -18,7 +18,7 @@ from mreg.core.sharing.joints import Clash, Contents, Matter
 from mreg.core.sharing.pushed import PushConflict
 from mreg.errors import ConflictError, RefusedError
 
-__all__ = ["conflict_of", "describe", "refusal_of", "tell"]
+__all__ = ["conflict_of", "describe", "refusal_of", "tell", "tell_same"]
 
 _REASON = "why"
 
@@ -52,6 +52,21 @@ def describe(
         version=clash.version,
         stage=clash.stage,
     )
+
+
+def tell_same(clash: Clash, contents: Contents, theirs: Commit | None, name: str) -> str:
+    """Returns in one line what both sides did alike, and what was said of it here.
+
+    Args:
+        clash: What both sides did.
+        contents: Reads blobs.
+        theirs: The commit there that did it.
+        name: The remote's branch.
+    """
+    _, says = _sides(clash, contents)
+    entry = contents.entry(clash.path, clash.new)
+    reason = f", and left out what was said here: {entry.reason}" if entry and entry.reason else ""
+    return f"{_what(clash)}: {name} has {says} already{_who(theirs)}; it was not made again{reason}"
 
 
 def _what(clash: Clash) -> str:

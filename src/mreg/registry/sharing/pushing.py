@@ -24,7 +24,7 @@ from mreg.core.sharing.joining import plan_join
 from mreg.core.sharing.joints import Join, Local
 from mreg.core.sharing.pushed import PushConflict, Pushed, PushedCommit, settle_all
 from mreg.core.sharing.renumbering import Renamed, renumber
-from mreg.core.sharing.settling import conflict_of, describe, refusal_of
+from mreg.core.sharing.settling import conflict_of, describe, refusal_of, tell_same
 from mreg.errors import ConflictError, IncompleteHistoryError, NotFoundError, PushRefusedError, UsageError
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.sharing.joining import Builder, Built, StoredContents
@@ -221,8 +221,9 @@ class Pushing(Struct, frozen=True):
             tell = partial(describe, contents=contents, settle=settle, merge=_merge(ends), branch=_other(ends))
             conflicts = [tell(each, theirs=movers.get(each.path)) for each in clashes]
             return _Draft(built, join, conflicts=tuple(conflicts), settle=settle)
+        same = self._tell_same(ends, join, contents)
         if not ends.is_registry:
-            return _Draft(built, join)
+            return _Draft(built, join, notices=same)
         settings = replace(ends.settings, policy=policy)
         complaints, wrong = judge_new(self.repo, settings, ends.locals, built, scan=self.scan)
         if complaints:
@@ -232,7 +233,12 @@ class Pushing(Struct, frozen=True):
             return _Draft(built, join, complaints=complaints, settle=self._settle(ends, drop))
         notices = find_idle_approvals(self.repo, ends.locals, ends.there, built.tip, layout) if ends.there else ()
         renamed = (f"{model} {old} is {new} now" for model, each in named.versions.items() for old, new in each.items())
-        return _Draft(built, join, notices=(*notices, *renamed))
+        return _Draft(built, join, notices=(*same, *notices, *renamed))
+
+    def _tell_same(self, ends: _Ends, join: Join, contents: StoredContents) -> tuple[str, ...]:
+        paths = sorted({each.path for each in join.same})
+        movers = find_movers(self.repo, ends.there or ends.here, ends.here, paths) if paths else {}
+        return tuple(tell_same(each, contents, movers.get(each.path), ends.name) for each in join.same)
 
     def _settle(self, ends: _Ends, drop: Collection[str]) -> str:
         return settle_all((each.oid for each in ends.locals if each.oid in drop), _other(ends), renumber=self.renumber)
