@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from tests.s3 import S3
@@ -62,6 +63,24 @@ _getaddrinfo = socket.getaddrinfo
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="the races and faults at full scale: minutes, not seconds")
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Says in which fields two values differ, as they show themselves in a line."""
+    if op != "==" or not isinstance(left, Struct) or type(left) is not type(right):
+        return None
+    return [f"{left!r} == {right!r}", *_tell_differences(left, right, type(left).__name__)]
+
+
+def _tell_differences(left: object, right: object, place: str) -> Iterator[str]:
+    if isinstance(left, Struct) and type(left) is type(right):
+        for name in left.__struct_fields__:
+            yield from _tell_differences(getattr(left, name), getattr(right, name), f"{place}.{name}")
+    elif isinstance(left, tuple) and isinstance(right, tuple) and len(left) == len(right):
+        for number, (mine, its) in enumerate(zip(left, right, strict=True)):
+            yield from _tell_differences(mine, its, f"{place}[{number}]")
+    elif left != right:
+        yield f"{place}: {left!r} != {right!r}"
 
 
 # The same examples every time, and no deadline on a busy machine.

@@ -7,14 +7,29 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # that of `typing`, whose import takes longer than all else that `mreg --version` does
 if TYPE_CHECKING:
+    from mreg import errors
     from mreg.core.following import News, NewsKind
     from mreg.core.history.record import Artifact, Dataset, Record
     from mreg.core.history.timeline import Action, Transition
     from mreg.core.names import Bump, Version
-    from mreg.core.results import LinkMode, ModelList, Pulled, Receipt, SyncReport, VersionDetails, VersionList
+    from mreg.core.results import (
+        History,
+        LinkMode,
+        ModelList,
+        ModelSummary,
+        Pulled,
+        Receipt,
+        SyncReport,
+        VersionDetails,
+        VersionList,
+        VersionStream,
+        VersionSummary,
+    )
     from mreg.core.review.audited import Audit, AuditFault, Report
+    from mreg.core.review.gates import GateFinding, Outcome
     from mreg.core.review.reviewed import Review
-    from mreg.core.settings.policy import OnReplace
+    from mreg.core.settings.policy import OnReplace, Policy
+    from mreg.core.sharing.pushed import Pushed
     from mreg.core.storage.cached import CacheReport
     from mreg.core.storage.soundness import Soundness
     from mreg.core.storage.swept import Sweep
@@ -37,12 +52,18 @@ __all__ = [
     "Choice",
     "Comparison",
     "Dataset",
+    "GateFinding",
+    "History",
     "LinkMode",
     "ModelList",
+    "ModelSummary",
     "News",
     "NewsKind",
     "OnReplace",
+    "Outcome",
+    "Policy",
     "Pulled",
+    "Pushed",
     "Receipt",
     "Record",
     "Registry",
@@ -55,8 +76,11 @@ __all__ = [
     "Version",
     "VersionDetails",
     "VersionList",
+    "VersionStream",
+    "VersionSummary",
     "__version__",
     "cache",
+    "errors",
     "pull",
     "watch",
 ]
@@ -68,9 +92,23 @@ _HOMES = {
     "mreg.core.following": ("News", "NewsKind"),
     "mreg.core.history.timeline": ("Action", "Transition"),
     "mreg.core.names": ("Bump", "Version"),
-    "mreg.core.settings.policy": ("OnReplace",),
+    "mreg.core.review.gates": ("GateFinding", "Outcome"),
+    "mreg.core.settings.policy": ("OnReplace", "Policy"),
+    "mreg.core.sharing.pushed": ("Pushed",),
     "mreg.core.history.record": ("Artifact", "Dataset", "Record"),
-    "mreg.core.results": ("LinkMode", "ModelList", "Pulled", "Receipt", "SyncReport", "VersionDetails", "VersionList"),
+    "mreg.core.results": (
+        "History",
+        "LinkMode",
+        "ModelList",
+        "ModelSummary",
+        "Pulled",
+        "Receipt",
+        "SyncReport",
+        "VersionDetails",
+        "VersionList",
+        "VersionStream",
+        "VersionSummary",
+    ),
     "mreg.core.review.reviewed": ("Review",),
     "mreg.core.storage.cached": ("CacheReport",),
     "mreg.core.storage.soundness": ("Soundness",),
@@ -86,6 +124,8 @@ def __getattr__(name: str) -> object:
     # `mreg --version`, and whoever wants the errors alone, need not wait for Git and YAML.
     from importlib import import_module  # noqa: PLC0415 - nor for that
 
+    if name == "errors":  # `import mreg` is enough for `except mreg.errors.RefusedError`
+        return import_module("mreg.errors")
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_module(module), name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from mreg.core.history.manifest import ArchivedMark
-from mreg.core.history.record import Record
+from mreg.core.history.record import Record, show_metrics
 from mreg.core.history.timeline import Finding, Transition
 from mreg.core.names import ModelName, StageName, Version
 from mreg.core.packed import Packed
@@ -55,6 +55,11 @@ class ModelSummary(Struct, frozen=True):
     unreadable: tuple[StageName, ...] = ()
     """Stages of which nobody knows what they hold, ``archived`` among them: their files cannot be read."""
 
+    def __repr__(self) -> str:
+        """Returns how many versions there are, and what the stages hold."""
+        held = "".join(f", {stage} {version}" for stage, version in self.stages.items() if version)
+        return f"<ModelSummary {self.model}: {_count(self.versions, 'version')}{held}>"
+
 
 class ModelList(Struct, frozen=True):
     """All models at one commit."""
@@ -63,6 +68,18 @@ class ModelList(Struct, frozen=True):
     """Sorted by name."""
     commit: str | None
     findings: tuple[Finding, ...] = ()
+
+    def __iter__(self) -> Iterator[ModelSummary]:
+        """Yields the models."""
+        return iter(self.models)
+
+    def __len__(self) -> int:
+        """Returns the number of models."""
+        return len(self.models)
+
+    def __repr__(self) -> str:
+        """Returns how many there are, and where that was read."""
+        return f"<ModelList: {_count(len(self), 'model')}{_at(self.commit)}>"
 
 
 class VersionSummary(Struct, frozen=True):
@@ -75,6 +92,10 @@ class VersionSummary(Struct, frozen=True):
     record: Record | None
     """``None`` where the record cannot be read."""
 
+    def __repr__(self) -> str:
+        """Returns where it is, and its first metrics."""
+        return f"<VersionSummary {_name(self.model, self.version, self.stages)}{show_metrics(self.record)}>"
+
 
 class VersionList(Struct, frozen=True):
     """All versions, of one model or of all, or those in one stage, at one commit."""
@@ -86,6 +107,19 @@ class VersionList(Struct, frozen=True):
     commit: str | None
     findings: tuple[Finding, ...] = ()
 
+    def __iter__(self) -> Iterator[VersionSummary]:
+        """Yields the versions."""
+        return iter(self.versions)
+
+    def __len__(self) -> int:
+        """Returns the number of versions."""
+        return len(self.versions)
+
+    def __repr__(self) -> str:
+        """Returns how many there are, and where that was read."""
+        of = f" of {self.model}" if self.model else ""
+        return f"<VersionList{of}: {_count(len(self), 'version')}{_at(self.commit)}>"
+
 
 class VersionStream(Struct, frozen=True):
     """The same, read as it is taken: the records of a large registry are never there as a whole."""
@@ -96,6 +130,10 @@ class VersionStream(Struct, frozen=True):
     commit: str | None
     findings: list[Finding]
     """Complete once all versions were taken."""
+
+    def __iter__(self) -> Iterator[VersionSummary]:
+        """Yields the versions that were not taken yet."""
+        return self.versions
 
     def pack(self) -> VersionList:
         """Returns what is left of it, to be read as often as one likes: many versions are kept packed."""
@@ -121,6 +159,11 @@ class VersionDetails(Struct, frozen=True):
     """Every change of a stage to or from this version, newest first."""
     notices: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Returns where it is, and its first metrics."""
+        name = _name(self.record.model, self.record.version, self.stages)
+        return f"<VersionDetails {name}{show_metrics(self.record)}>"
+
 
 class History(Struct, frozen=True):
     """Transitions, newest first."""
@@ -137,6 +180,10 @@ class History(Struct, frozen=True):
     def __len__(self) -> int:
         """Returns the number of transitions."""
         return len(self.transitions)
+
+    def __repr__(self) -> str:
+        """Returns how many there are."""
+        return f"<History: {_count(len(self), 'transition')}>"
 
 
 class Receipt(Struct, frozen=True):
@@ -169,6 +216,11 @@ class Receipt(Struct, frozen=True):
     def changed(self) -> bool:
         """True where the registry changed, or would."""
         return self.plan.changed or self.adopted > 0
+
+    def __repr__(self) -> str:
+        """Returns what was done, or would be."""
+        said = [self.plan.subject or "nothing to do", f"commit {self.commit[:12]}" if self.commit else "", *self.tags]
+        return f"<Receipt: {', '.join([*filter(None, said), *(['dry run'] if self.dry_run else [])])}>"
 
 
 class LinkMode(str, Enum):
@@ -207,8 +259,12 @@ class Pulled(Struct, frozen=True):
     committed_at: datetime | None = None
     """When the registry commit says that it was made; ``None`` where a clone was asked."""
 
+    def __repr__(self) -> str:
+        """Returns what is where."""
+        return f"<Pulled {_name(self.model, self.version, self.stages)}: {str(self.path)!r}>"
 
-class Notification(Struct, frozen=True):
+
+class Notification(Struct, frozen=True, repr_omit_defaults=True):
     """One sink that was told of one transition, or could not be."""
 
     sink: str
@@ -224,7 +280,7 @@ class Notification(Struct, frozen=True):
         return not self.error
 
 
-class SyncReport(Struct, frozen=True):
+class SyncReport(Struct, frozen=True, repr_omit_defaults=True):
     """The tags that the history calls for and this clone lacked."""
 
     created: tuple[str, ...]
@@ -256,7 +312,7 @@ class Check(Struct, frozen=True):
     """The command that mends it."""
 
 
-class Diagnosis(Struct, frozen=True):
+class Diagnosis(Struct, frozen=True, repr_omit_defaults=True):
     """All that ``doctor`` looked at."""
 
     checks: tuple[Check, ...] = field(default_factory=tuple)
@@ -265,3 +321,15 @@ class Diagnosis(Struct, frozen=True):
     def ok(self) -> bool:
         """True where nothing is wrong."""
         return all(check.ok for check in self.checks)
+
+
+def _name(model: ModelName, version: Version, stages: tuple[StageName, ...]) -> str:
+    return f"{model} {version}{' in ' + ', '.join(stages) if stages else ''}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _at(commit: str | None) -> str:
+    return f" at {commit[:12]}" if commit else ""

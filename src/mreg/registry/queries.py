@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import date
 from os import PathLike
@@ -36,8 +37,11 @@ QueriesT = TypeVar("QueriesT", bound="Queries")
 class Queries:
     """The readers of a registry: they look at the tip of the registry branch, or at what ``at`` names."""
 
-    def __init__(self, repo: GitRepository, *, is_snapshot: bool = False) -> None:
-        """Keeps the repository; use ``Registry.open``."""
+    def __init__(self, repo: object = None, *, is_snapshot: bool = False) -> None:
+        """Keeps the repository; a path is refused, as ``Registry.open`` takes it."""
+        if not isinstance(repo, GitRepository):
+            hint = f"Registry.open({str(repo or '.')!r}), or Registry.init(…)"
+            raise UsageError("a registry is opened, and not made by Registry(…)", hint=hint)
         self._repo = repo
         self._kept = Reader(repo) if is_snapshot else None
 
@@ -63,6 +67,10 @@ class Queries:
         queries = cls(GitRepository(as_path(path, "path")), is_snapshot=True)
         queries.settings()
         return queries
+
+    def __repr__(self) -> str:
+        """Returns where the registry is."""
+        return f"<{type(self).__name__} in {os.fspath(self._repo.worktree or self._repo.git_dir)!r}>"
 
     def settings(self) -> Settings:
         """Returns the registry branch, its tip and the policy there."""

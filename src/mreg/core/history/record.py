@@ -33,9 +33,12 @@ __all__ = [
     "Run",
     "format_record",
     "parse_record",
+    "show_metrics",
 ]
 
 SCHEMA = 1
+_SHOWN = 4
+"""Metrics that a record shows of itself."""
 _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -53,7 +56,7 @@ class ArtifactFile(Struct, frozen=True):
     """32 hex digits, DVC's name of the file; empty where only mreg's own list was read."""
 
 
-class Artifact(Struct, frozen=True):
+class Artifact(Struct, frozen=True, repr_omit_defaults=True):
     """A model's bytes: one file or one directory, by hash.
 
     For a directory ``sha256`` is the SHA-256 of the file list (``format_file_list``), ``md5`` is DVC's directory
@@ -77,7 +80,7 @@ class Artifact(Struct, frozen=True):
         return self.files is not None
 
 
-class Dataset(Struct, frozen=True):
+class Dataset(Struct, frozen=True, repr_omit_defaults=True):
     """What the version was trained on."""
 
     name: str = ""
@@ -86,7 +89,7 @@ class Dataset(Struct, frozen=True):
     md5: str = ""
 
 
-class Code(Struct, frozen=True):
+class Code(Struct, frozen=True, repr_omit_defaults=True):
     """The code that trained the version."""
 
     commit: str = ""
@@ -96,14 +99,14 @@ class Code(Struct, frozen=True):
     entrypoint: str = ""
 
 
-class Run(Struct, frozen=True):
+class Run(Struct, frozen=True, repr_omit_defaults=True):
     """The CI run or tracking run that trained the version."""
 
     tool: str = ""
     url: str = ""
 
 
-class Environment(Struct, frozen=True):
+class Environment(Struct, frozen=True, repr_omit_defaults=True):
     """The interpreter and the packages that a loader will want."""
 
     python: str = ""
@@ -127,6 +130,16 @@ class Record(Struct, frozen=True):
     metadata: Mapping[str, Plain] = field(default_factory=dict)
     adopted: Adopted | None = None
     """The tag of GTO that this version was read from; its bytes are where the tag's commit says."""
+
+    def __repr__(self) -> str:
+        """Returns which version it is of, and its first metrics."""
+        return f"<Record {self.model} {self.version}{show_metrics(self)}>"
+
+
+def show_metrics(record: Record | None) -> str:
+    """Returns the first metrics of a record, to stand behind its name."""
+    shown = [f"{name}={value}" for name, value in record.metrics.items()] if record else []
+    return f": {', '.join(shown[:_SHOWN])}{', …' if len(shown) > _SHOWN else ''}" if shown else ""
 
 
 def parse_record(fields: Fields) -> Record:

@@ -127,6 +127,11 @@ class Transition(Struct, frozen=True, gc=False):
     approvals: tuple[ApprovalFile, ...] = ()
     """The approvals of a promotion that were there and not spent; whether they count, gates tell."""
 
+    def __repr__(self) -> str:
+        """Returns what changed, by whom and why."""
+        move = f"{self.source or 'nothing'} → {self.target or 'nothing'}"
+        return f"<Transition {self.model} {self.stage}: {move} ({self.action.value}) by {self.by}: {self.reason!r}>"
+
 
 class Stay(Struct, frozen=True, gc=False):
     """A time that a version spent in a stage."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -54,7 +54,7 @@ class Trusted(Struct, frozen=True):
     """When all of the history was last judged."""
 
 
-class Audit(Struct, frozen=True):
+class Audit(Struct, frozen=True, repr_omit_defaults=True):
     """What an audit found."""
 
     tip: str
@@ -106,3 +106,15 @@ class Report(Struct, frozen=True):
     rows: Sequence[Judged]
     findings: tuple[Finding, ...] = ()
     """Files that cannot be read: their transitions are missing here."""
+
+    def __iter__(self) -> Iterator[Judged]:
+        """Yields the transitions."""
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        """Returns the number of transitions."""
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        """Returns how many there are."""
+        return f"<Report: {len(self)} transition{'' if len(self) == 1 else 's'}>"

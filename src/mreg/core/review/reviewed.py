@@ -171,6 +171,14 @@ class Review(Struct, frozen=True):
     """What no rule of a stage is about: files that nobody may change, that cannot be read, that do not belong there."""
     notices: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Returns what would change, and whether it may."""
+        said = [change.title for change in self.changes] + [
+            f"{each.model} {each.version}" for each in self.registrations
+        ]
+        verdict = "may land" if self.ok else f"may not land: {self.complaints[0].message}"
+        return f"<Review of {', '.join(said) or 'no version'}: {verdict}>"
+
     @property
     def ok(self) -> bool:
         """True where it may land."""

@@ -58,7 +58,7 @@ class OnReplace(str, Enum):
     ARCHIVE = "archive"
 
 
-class MetricRule(Struct, frozen=True):
+class MetricRule(Struct, frozen=True, repr_omit_defaults=True):
     """How a metric is read."""
 
     direction: Direction | None = None
@@ -76,7 +76,7 @@ class Signatures(str, Enum):
     REQUIRED = "required"
 
 
-class ApprovalRule(Struct, frozen=True):
+class ApprovalRule(Struct, frozen=True, repr_omit_defaults=True):
     """Who must agree before a version enters a stage."""
 
     count: int = 0
@@ -87,7 +87,7 @@ class ApprovalRule(Struct, frozen=True):
     """True where whoever proposes the promotion cannot approve it."""
 
 
-class StageRule(Struct, frozen=True):
+class StageRule(Struct, frozen=True, repr_omit_defaults=True):
     """What one stage asks for."""
 
     origin: tuple[StageName, ...] = ()
@@ -102,7 +102,7 @@ class StageRule(Struct, frozen=True):
     """True where ``sync`` promotes what passes the gates."""
 
 
-class Policy(Struct, frozen=True):
+class Policy(Struct, frozen=True, repr_omit_defaults=True):
     """All settings."""
 
     root: str = "registry"

@@ -44,7 +44,7 @@ class PushConflict(Struct, frozen=True):
     stage: StageName | None = None
 
 
-class Pushed(Struct, frozen=True):
+class Pushed(Struct, frozen=True, repr_omit_defaults=True):
     """What ``push`` did, or with ``dry_run`` would do."""
 
     branch: str

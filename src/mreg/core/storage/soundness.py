@@ -50,7 +50,7 @@ class VersionFault(Struct, frozen=True):
         return all(fault.has_copy for fault in self.faults)
 
 
-class Soundness(Struct, frozen=True):
+class Soundness(Struct, frozen=True, repr_omit_defaults=True):
     """Whether the bytes of versions are where they should be."""
 
     place: str

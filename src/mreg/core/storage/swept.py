@@ -28,7 +28,7 @@ class Swept(Struct, frozen=True):
     """Who gave the bytes up; ``None`` where nobody did so far, or where only this clone's copy goes."""
 
 
-class Sweep(Struct, frozen=True):
+class Sweep(Struct, frozen=True, repr_omit_defaults=True):
     """What went, or with ``dry_run`` would."""
 
     place: str

@@ -76,6 +76,10 @@ class Choice(Struct, frozen=True):
     against: Comparison | None = None
     """The chosen version against the holder; ``None`` where there is no other version to set it against."""
 
+    def __repr__(self) -> str:
+        """Returns which, and the first reason why."""
+        return f"<Choice {self.model} {self.version}: {self.reasons[0]}>"
+
     @property
     def tied(self) -> tuple[Version, ...]:
         """The versions that are equal in every metric, the chosen one first; empty where it is better than all."""

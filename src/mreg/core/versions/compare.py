@@ -75,6 +75,10 @@ class Comparison(Struct, frozen=True):
     """Whether all artifacts are the same; ``None`` where a record names no hash."""
     notices: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Returns what is compared."""
+        return f"<Comparison of {', '.join(self.versions)}>"
+
     @property
     def baseline(self) -> str:
         """The version that the others are measured against."""

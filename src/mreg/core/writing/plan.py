@@ -68,6 +68,10 @@ class Plan(Struct, frozen=True):
     keeps_statement: bool = False
     """True where the stage file goes on to say who put its version there: only a hold is set or released."""
 
+    def __repr__(self) -> str:
+        """Returns what would be committed."""
+        return f"<Plan: {self.subject or 'nothing to do'}>"
+
     @property
     def changed(self) -> bool:
         """True where there is something to commit."""
