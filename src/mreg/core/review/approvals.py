@@ -106,12 +106,7 @@ def encode_approval(approval: Approval) -> bytes:
     """Returns the bytes that the signature of an approval is made over."""
     return encode_statement(
         {
-            "model": approval.model,
-            "version": str(approval.version),
-            "stage": approval.stage,
-            "artifact": approval.artifact,
-            "replaces": str(approval.replaces or NO_VERSION),
-            "by": approval.by,
+            **_terms(approval),
             "at": format_moment(approval.at) if approval.at else "",
             "reason": approval.reason,
         },
@@ -148,14 +143,7 @@ def parse_approval(fields: Fields) -> Approval:
 
 def format_approval(approval: Approval) -> dict[str, Plain]:
     """Returns the document of an approval file, in the order of its keys."""
-    document: dict[str, Plain] = {
-        "model": approval.model,
-        "version": str(approval.version),
-        "stage": approval.stage,
-        "artifact": approval.artifact,
-        "replaces": str(approval.replaces or NO_VERSION),
-        "by": approval.by,
-    }
+    document: dict[str, Plain] = {**_terms(approval)}
     if approval.at:
         document["at"] = format_moment(approval.at)
     if approval.reason:
@@ -163,6 +151,18 @@ def format_approval(approval: Approval) -> dict[str, Plain]:
     if approval.signature:
         document["signature"] = approval.signature
     return document
+
+
+def _terms(approval: Approval) -> dict[str, str]:
+    """Returns who agrees to what, in the order in which it is signed and written."""
+    return {
+        "model": approval.model,
+        "version": str(approval.version),
+        "stage": approval.stage,
+        "artifact": approval.artifact,
+        "replaces": str(approval.replaces or NO_VERSION),
+        "by": approval.by,
+    }
 
 
 def count_votes(
