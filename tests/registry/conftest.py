@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mreg import Registry
+from tests.conftest import Git
 from tests.registry.victim import Victims
+from tests.registry.world import World, Worlds
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,23 @@ def kept(made: Path, repo: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[C
             shutil.copytree(repo, template, symlinks=True)
 
     return keep
+
+
+@pytest.fixture
+def registry(repo: Path, tmp_path: Path) -> Registry:
+    """A registry with nothing in it."""
+    return Registry.init(repo, remote=str(tmp_path / "remote"))
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
+    """The first world of a module is kept, and copied for each test."""
+    return Worlds(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def world(worlds: Worlds, repo: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> World:
+    return worlds.copy(repo, tmp_path, git, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -11,23 +11,12 @@ import pytest
 
 from mreg.core.settings.policy import OnReplace
 from mreg.errors import MregError
-from tests.conftest import Git
-from tests.registry.world import PEOPLE, World, Worlds
+from tests.registry.world import PEOPLE, World
 
 VERBS = 14
 WHO = (*PEOPLE, "eve")
 STAGES = ("staging", "production")
 VERSIONS = ("v1", "v2", "v3", "v4", "latest")
-
-
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    return Worlds(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture
-def world(worlds: Worlds, repo: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> World:
-    return worlds.copy(repo, tmp_path, git, monkeypatch)
 
 
 def draw_rules(chance: random.Random, stage: str) -> dict[str, object]:

@@ -16,19 +16,9 @@ from mreg.errors import IncompleteHistoryError, UsageError
 from mreg.stores.git.history.baseline import load_baseline, save_baseline
 from mreg.stores.git.repository import GitRepository
 from tests.conftest import Git
-from tests.registry.world import World, Worlds
+from tests.registry.world import World
 
 STAGED = "registry/churn/stages/staging.yaml"
-
-
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    return Worlds(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture
-def world(worlds: Worlds, repo: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> World:
-    return worlds.copy(repo, tmp_path, git, monkeypatch)
 
 
 def note(world: World) -> Path:

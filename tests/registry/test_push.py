@@ -723,11 +723,6 @@ def test_push_to_nobody_says_so(team: Team) -> None:
 # Signatures and approvals.
 
 
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    return Worlds(tmp_path_factory.mktemp("worlds"))
-
-
 def test_push_keeps_what_was_signed(
     worlds: Worlds, repo: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch
 ) -> None:

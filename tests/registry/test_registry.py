@@ -29,11 +29,6 @@ from tests.conftest import Git
 
 
 @pytest.fixture
-def registry(repo: Path, tmp_path: Path) -> Registry:
-    return Registry.init(repo, remote=str(tmp_path / "remote"))
-
-
-@pytest.fixture
 def two(made: Path, repo: Path, kept: Callable[[Callable[[], object]], None]) -> Registry:
     """Two versions of churn, neither in a stage."""
 

@@ -19,11 +19,6 @@ from tests.conftest import START, Git, Mreg
 
 
 @pytest.fixture
-def registry(repo: Path, tmp_path: Path) -> Registry:
-    return Registry.init(repo, remote=str(tmp_path / "remote"))
-
-
-@pytest.fixture
 def two(made: Path, repo: Path, kept: Callable[[Callable[[], object]], None]) -> Registry:
     """Two versions of churn, the first in production."""
 

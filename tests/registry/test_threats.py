@@ -14,22 +14,12 @@ from mreg.errors import IncompleteHistoryError, NotFoundError, OutsideError
 from mreg.registry.review.auditing import audit
 from mreg.stores import yaml
 from tests.conftest import Git
-from tests.registry.world import CHURN, LAYOUT, PRODUCTION, STAGING, World, Worlds
+from tests.registry.world import CHURN, LAYOUT, PRODUCTION, STAGING, World
 
 RECORD = "registry/churn/versions/v2.0.0.yaml"
 STAGE = "registry/churn/stages/production.yaml"
 STAGED = "registry/churn/stages/staging.yaml"
 TAG = "refs/tags/churn@v1.0.0"
-
-
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    return Worlds(tmp_path_factory.mktemp("world"))
-
-
-@pytest.fixture
-def world(worlds: Worlds, repo: Path, tmp_path: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> World:
-    return worlds.copy(repo, tmp_path, git, monkeypatch)
 
 
 def test_verify_clean_registry_has_no_fault(world: World) -> None:
