@@ -77,6 +77,23 @@ def test_gc_deletes_what_it_showed_and_says_so_to_everyone(stock: Stock, tmp_pat
     assert (again.versions, again.commits) == ((), ())
 
 
+def test_gc_shows_what_would_go_where_the_git_remote_does_not_answer(stock: Stock, git: Git) -> None:
+    ann = stock.ann
+    for content in (A, B, C):
+        ann.register("churn", content)
+    shown = sweep(ann, delete=False)
+    assert (names(shown), shown.notices) == (["churn@v1.0.0", "churn@v2.0.0"], ())
+    git("remote", "set-url", "origin", "/nowhere", cwd=ann.path)
+    for why in ("origin did not take part", "this clone has no remote"):
+        offline = ann.registry.gc(remote=True, keep_newest=1)
+        assert (names(offline), offline.size, offline.dry_run) == (names(shown), 2000, True)
+        assert offline.notices[0].startswith(f"as far as this clone knows, for the Git remote was not asked: {why}")
+        with pytest.raises(OutsideError, match=why):
+            ann.registry.gc(remote=True, keep_newest=1, delete=True)
+        if git("remote", cwd=ann.path):
+            git("remote", "remove", "origin", cwd=ann.path)
+
+
 def test_push_of_a_promotion_of_what_was_given_up_meanwhile_says_so_once(stock: Stock) -> None:
     ann = stock.ann
     for content in (A, B):
@@ -102,7 +119,7 @@ def test_gc_of_the_cache_deletes_what_can_be_had_again(stock: Stock, tmp_path: P
     found = ann.registry.gc(keep_newest=1, delete=True)
     assert names(found) == ["churn@v2.0.0"]  # the first has the bytes of other@v2
     assert found.commits == ()
-    assert "1 objects stay" in found.notices[0]
+    assert "1 object stays: " in found.notices[0]
     assert [object_path(ann.cache, md5).exists() for md5 in (a, b, c, only_here)] == [True, False, True, True]
     assert ann.registry.pull("churn@v2", tmp_path / "v2").path.read_bytes() == B
 

@@ -2,7 +2,8 @@
 
 Rules of the remote:
     * Everything is decided on what the Git remote has: it is fetched whole first, and asked again before each thousand
-      objects go; where anything moved, all is decided again.
+      objects go; where anything moved, all is decided again.  What only shows what would go makes do with what this
+      clone knows, where the Git remote does not answer, and says so.
     * The versions are given up by a commit that lands there before the first object goes, so a registration of the same
       bytes that lands later has seen it.
     * Only objects of versions that were given up there go; a run that was stopped is finished by the next one.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,7 +28,7 @@ from mreg.core.storage.objects import Found
 from mreg.core.storage.retention import judge_versions
 from mreg.core.storage.swept import Sweep, Swept
 from mreg.core.writing.plan import Plan
-from mreg.errors import ConflictError, DirtyFilesError, NotFoundError, UsageError
+from mreg.errors import ConflictError, DirtyFilesError, NotFoundError, OutsideError, UsageError
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader
 from mreg.registry.storage.claims import Refs
@@ -103,18 +105,19 @@ class Collecting(Struct, frozen=True):
         kept = {md5 for md5 in doubtful if md5 not in there or there[md5].size != found[md5].size}
         if not kept:
             return kept, []
-        where = f"{remote.place} lacks them" if remote else "no DVC remote is set"
-        return kept, [f"{len(kept)} objects stay: {where}, so this cache may be the only place that has them"]
+        what, them = ("1 object stays", "it") if len(kept) == 1 else (f"{len(kept)} objects stay", "them")
+        where = f"{remote.place} lacks {them}" if remote else "no DVC remote is set"
+        return kept, [f"{what}: {where}, so this cache may be the only place that has {them}"]
 
     # The remote.
 
     def _collect_remote(self) -> Sweep:
         shelf = self._remote_shelf()
         shelves = [open_store(self.repo).cache_shelf(), shelf]
-        tip, refs = self._fetch()
+        tip, refs, told = self._ask()
         outlook = self._look_out(tip, refs, shelves)
         found = shelf.look(item.md5 for items in outlook.garbage.values() for item in items)
-        report = self._report(shelf, outlook, found, remote=shelf.place.name)
+        report = self._report(shelf, outlook, found, remote=shelf.place.name, notices=told)
         if not self.delete or not outlook.dropped:
             return report
         if self.branch is None:
@@ -137,6 +140,20 @@ class Collecting(Struct, frozen=True):
         if shelf is None:
             raise NotFoundError("no default DVC remote is set", hint="mreg init --remote s3://bucket/path")
         return shelf
+
+    def _ask(self) -> tuple[str, Refs, tuple[str, ...]]:
+        """Returns what ``_fetch`` does; for a preview at worst what this clone knows, with a notice."""
+        try:
+            return (*self._fetch(), ())
+        except (OutsideError, NotFoundError) as error:
+            if self.delete:
+                raise
+            notice = f"as far as this clone knows, for the Git remote was not asked: {error.message}"
+            settings, refs = Reader(self.repo).settings(), self._local_refs()
+            there = ""
+            with suppress(OutsideError):
+                there = f"refs/remotes/{find_remote(self.repo, settings.branch)}/{settings.branch}"
+            return refs.get(there, settings.tip), refs, (notice,)
 
     def _fetch(self) -> tuple[str, Refs]:
         """Fetches all branches and tags, and returns the registry branch there, and what names anything."""
