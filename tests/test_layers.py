@@ -81,7 +81,6 @@ OUTSIDE = {
     "dvc_objects": {"mreg.stores.dvc"},
     "fsspec": {"mreg.stores.dvc"},
     "gcsfs": {"mreg.stores.dvc"},
-    "filelock": {"mreg.stores"},
     "git": {"mreg.stores.git.runner"},
     "msgspec": {"mreg"},
     "picklescan": {"mreg.stores.scanner"},
