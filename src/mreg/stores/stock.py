@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -125,6 +126,8 @@ def _find_young(stock: Stock) -> set[str]:
 def _add(stock: Stock, name: str, file: os.DirEntry[str]) -> None:
     with suppress(OSError):  # gone meanwhile
         found = file.stat(follow_symlinks=False)
+        if not stat.S_ISREG(found.st_mode):
+            return
         stock.sizes[name], stock.times[name] = found.st_size, found.st_mtime
         if found.st_nlink > 1:
             stock.linked.add(name)

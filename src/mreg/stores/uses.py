@@ -97,6 +97,7 @@ class Uses:
             self._save(self._file_of(last.slot), last)
         if before and before.md5 != last.md5:
             _touch(self._objects / before.md5)
+            _touch(self._objects / last.md5)
         self.touch(last.slot)
 
     def touch(self, slot: Slot) -> None:
