@@ -177,19 +177,9 @@ def _move_stage(
     if lane is None:
         lane = standing.lanes[key] = Lane()
     before, source = lane.entry, lane.current
-    # What no signature is made over, such as the hold, makes no statement new.
-    signed = encode_transition(*key, "", entry) if entry and entry.signature else None
-    known = len(lane.seen)
-    lane.entry = entry
-    if entry:
-        lane.seen.add(entry)
-    is_new = len(lane.seen) > known and signed not in lane.signed
-    if signed:
-        lane.signed.add(signed)
+    is_new = lane.hear(entry, encode_transition(*key, "", entry) if entry and entry.signature else None)
+    adopted = lane.adopt(entry.adopted) if entry else None
     target = entry.version if entry else None
-    adopted = entry.adopted if entry and entry.adopted and entry.adopted.tag not in lane.adopted else None
-    if adopted:
-        lane.adopted.add(adopted.tag)
     if target == source:
         if entry and adopted:
             moment = adopted.at or commit.time

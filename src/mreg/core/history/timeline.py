@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from mreg.core.history.manifest import ArchivedMark, StageEntry
+from mreg.core.history.manifest import Adopted, ArchivedMark, StageEntry
 from mreg.core.names import ModelName, StageName, Version
 
 __all__ = [
@@ -173,6 +173,29 @@ class Lane(Struct):
     """Of the commit that changed the stage last."""
     entered: datetime | None = None
     """When ``current`` came."""
+
+    def hear(self, entry: StageEntry | None, signed: bytes | None) -> bool:
+        """Takes what the stage file says from now on, and returns whether it never said that before.
+
+        Args:
+            entry: What it says.
+            signed: What the signature in it was made over.  The rest, such as the hold, makes no statement new.
+        """
+        known = len(self.seen)
+        self.entry = entry
+        if entry:
+            self.seen.add(entry)
+        is_new = len(self.seen) > known and signed not in self.signed
+        if signed:
+            self.signed.add(signed)
+        return is_new
+
+    def adopt(self, tag: Adopted | None) -> Adopted | None:
+        """Returns the tag of GTO that the stage file names, the first time that it does."""
+        if tag is None or tag.tag in self.adopted:
+            return None
+        self.adopted.add(tag.tag)
+        return tag
 
     def apply(self, target: Version | None) -> Action:
         """Moves the stage to ``target`` and says which action that is."""
