@@ -30,6 +30,7 @@ __all__ = [
     "Version",
     "avoid_folder_clash",
     "find_folder_clash",
+    "is_branch_name",
     "parse_model_name",
     "parse_selector",
     "parse_stage_name",
@@ -44,6 +45,7 @@ ARCHIVED = StageName("archived")
 """Not a stage: the mark that many versions can bear, kept beside the stages."""
 
 MAX_NAME_LENGTH = 100
+_BRANCH = re.compile(r"[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _SEGMENT = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 _RESERVED = frozenset(
     {LATEST, ARCHIVED, "none", "stages", "versions", "approvals", "artifact", "artifacts", "models", "stage"}
@@ -213,6 +215,19 @@ def parse_selector(text: str) -> Selector:
     if _LIKE_A_VERSION.fullmatch(rest):
         return Selector(model, version=parse_version(rest))
     return Selector(model, stage=parse_stage_name(rest))
+
+
+def is_branch_name(text: str) -> bool:
+    """Returns whether Git takes a text as the name of a branch, as ``git check-ref-format --branch`` tells."""
+    return (
+        _BRANCH.fullmatch(text) is not None
+        and not text.startswith("-")
+        and not text.endswith(".")
+        and ".." not in text
+        and "@{" not in text
+        and text not in {"@", "HEAD"}
+        and all(part and part[0] != "." and not part.endswith(".lock") for part in text.split("/"))
+    )
 
 
 def find_folder_clash(name: ModelName, others: Iterable[str]) -> str | None:

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 
 from mreg.core.fields import UPGRADE, Fields
 from mreg.core.layout import DVC_FILE, SETTINGS_FILE, Layout
-from mreg.core.names import ModelName, StageName, parse_stage_name
+from mreg.core.names import ModelName, StageName, is_branch_name, parse_stage_name
 from mreg.core.patterns import find_pattern_fault
 from mreg.core.settings.people import People, parse_people
 from mreg.core.settings.retention import Retention, parse_retention
@@ -39,7 +39,6 @@ SCHEMA = 1
 DEFAULT_BRANCH = "main"
 _DEFAULT_STAGES = (StageName("staging"), StageName("production"))
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_BRANCH = re.compile(r"[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _FORMAT = r"[,_]?(?:\.[0-9]{1,2})?[eEfFgG%]?"
 _AUTHOR = "author"
 
@@ -203,9 +202,7 @@ def _parse_root(fields: Fields) -> str:
 
 def _parse_branch(fields: Fields) -> str:
     branch = fields.text("branch", DEFAULT_BRANCH)
-    parts = branch.split("/")
-    bad = branch.startswith("-") or branch.endswith(".") or ".." in branch or "@{" in branch or branch in {"@", "HEAD"}
-    if bad or not _BRANCH.fullmatch(branch) or any(not p or p[0] == "." or p.endswith(".lock") for p in parts):
+    if not is_branch_name(branch):
         raise fields.error("branch", f"{branch!r} is not a branch name", hint="branch: main")
     return branch
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -17,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec.structs import replace
 
-from mreg.core.names import LATEST, Selector, parse_selector
+from mreg.core.names import LATEST, Selector, is_branch_name, parse_selector
 from mreg.core.results import LinkMode, Pulled
 from mreg.errors import StorageError, UsageError
 from mreg.registry.arguments import as_choice, as_location, as_path, as_text
@@ -37,7 +36,6 @@ T = TypeVar("T")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _LOOK_SIZE = 16 << 20
 """More than a look fetches."""
-_BRANCH = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//))[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 
 
 def pull(  # noqa: PLR0913 - what one pull is told
@@ -90,7 +88,7 @@ class Serving:
         text, branch = as_location(repo, "repo"), as_text(branch, "branch")
         if not text.strip():
             raise UsageError("the URL of the registry may not be empty", hint="--repo URL")
-        if branch is not None and not _BRANCH.fullmatch(branch):
+        if branch is not None and not is_branch_name(branch):
             raise UsageError(f"{branch!r} is not a branch name", hint="--branch main", details={"branch": branch})
         path = _find_path(text, Path())  # not its name: the working directory may be gone
         self.remote = Remote(os.fspath(path) if path else text)
