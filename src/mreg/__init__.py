@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # that of `typing`, whose import takes longer than all el
 if TYPE_CHECKING:
     from mreg import errors
     from mreg.core.following import News, NewsKind
-    from mreg.core.history.record import Artifact, Dataset, Record
+    from mreg.core.history.record import Artifact, Code, Dataset, Environment, Record, Run
     from mreg.core.history.timeline import Action, Transition
     from mreg.core.names import Bump, Version
     from mreg.core.results import (
@@ -50,8 +50,10 @@ __all__ = [
     "Bump",
     "CacheReport",
     "Choice",
+    "Code",
     "Comparison",
     "Dataset",
+    "Environment",
     "GateFinding",
     "History",
     "LinkMode",
@@ -69,6 +71,7 @@ __all__ = [
     "Registry",
     "Report",
     "Review",
+    "Run",
     "Soundness",
     "Sweep",
     "SyncReport",
@@ -95,7 +98,7 @@ _HOMES = {
     "mreg.core.review.gates": ("GateFinding", "Outcome"),
     "mreg.core.settings.policy": ("OnReplace", "Policy"),
     "mreg.core.sharing.pushed": ("Pushed",),
-    "mreg.core.history.record": ("Artifact", "Dataset", "Record"),
+    "mreg.core.history.record": ("Artifact", "Code", "Dataset", "Environment", "Record", "Run"),
     "mreg.core.results": (
         "History",
         "LinkMode",

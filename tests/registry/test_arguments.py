@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mreg
-from mreg import Dataset, Registry, Version
+from mreg import Code, Dataset, Environment, Registry, Run, Version
 from mreg.errors import NotFoundError, UsageError
 from tests.conftest import Git
 
@@ -107,6 +107,21 @@ def test_numbers_and_names_of_numpy_are_what_they_hold(registry: Registry) -> No
     assert registry.show(np.str_("churn@v1")).record.version == Version(1)
 
 
+def test_what_trained_a_version_may_be_said(registry: Registry, tmp_path: Path) -> None:
+    code, run = (
+        Code(commit="4f1c", repo="https://git.example.com/train.git"),
+        Run(tool="slurm", url="https://hpc.example.com/7"),
+    )
+    environment = Environment(python="3.12.1", packages={"torch": "2.9.0"})
+    registry.register("churn", tmp_path / "model.bin", code=code, run=run, environment=environment)
+    record = registry.show("churn").record
+    assert (record.code, record.run, record.environment) == (code, run, environment)
+    (tmp_path / "model.bin").write_bytes(b"of an unknown past")
+    registry.register("churn", tmp_path / "model.bin", code=Code(), environment=Environment())
+    record = registry.show("churn").record
+    assert (record.code, record.environment) == (None, None)
+
+
 def test_remote_may_be_a_path(repo: Path, tmp_path: Path) -> None:
     Registry.init(repo, remote=tmp_path / "remote")
     assert f"url = {tmp_path / 'remote'}" in (repo / ".dvc" / "config").read_text()
@@ -116,7 +131,13 @@ UNRECORDABLE: list[tuple[dict[str, Any], str]] = [
     ({"dataset": Dataset(name="https://u:p@h/x")}, "password in a URL"),
     ({"dataset": Dataset(name="a", version="b\nc")}, "one line"),
     ({"dataset": 5}, "dataset"),
-    ({"dataset": ("customers", "2026-10")}, "names no dataset"),
+    ({"dataset": ("customers", "2026-10")}, "is no Dataset"),
+    ({"dataset": Dataset(name=3)}, "Expected `str`, got `int`"),  # type: ignore[arg-type]
+    ({"code": "4f1c"}, "is no Code"),
+    ({"code": Code(commit="a\nb")}, "one line"),
+    ({"run": Run(url="https://ada:secret@ci.example.com/7")}, "password in a URL"),
+    ({"environment": {"python": "3.11"}}, "is no Environment"),
+    ({"environment": Environment(packages={"torch": "a\nb"})}, "one line"),
     ({"dataset": "customers@"}, "'customers@' has no version behind the @"),
     ({"dataset": "@2026-10"}, "'@2026-10' has no name before the @"),
     ({"dataset": "@"}, "no name before the @"),
@@ -139,6 +160,7 @@ UNRECORDABLE: list[tuple[dict[str, Any], str]] = [
 OF_OTHER_TYPES: list[Callable[[Any], object]] = [
     lambda _: Registry.open(None),  # type: ignore[arg-type]
     lambda _: Registry.open(""),
+    lambda _: Registry.open("https://git.example.com/models.git"),
     lambda _: Registry.snapshot(3),  # type: ignore[arg-type]
     lambda _: Registry.init(3),  # type: ignore[arg-type]
     lambda _: Registry.init(".", remote=3),  # type: ignore[arg-type]

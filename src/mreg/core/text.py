@@ -112,7 +112,11 @@ def check_value(name: str, text: str, where: str) -> None:
     Raises:
         UsageError: ``check_text`` refuses it, or it is named like a secret.
     """
-    check_text(text, f"value of {name!r} in {where}")
+    try:
+        check_text(text, f"value of {name!r} in {where}")
+    except UsageError as error:
+        details = {**error.details, "where": where, "key": name}
+        raise UsageError(error.message, hint=error.hint, details=details) from None
     last = re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
     if text and not text.startswith("$") and re.search(_TELLING, last):
         raise UsageError(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
 from os import PathLike
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec import ValidationError, convert
 from msgspec.structs import asdict
 
-from mreg.core.history.record import Dataset
+from mreg.core.history.record import Code, Dataset, Environment, Run
 from mreg.core.names import Version, parse_version
 from mreg.core.text import check_line
 from mreg.errors import UsageError
@@ -27,6 +28,7 @@ __all__ = [
     "as_location",
     "as_moment",
     "as_path",
+    "as_section",
     "as_text",
     "as_texts",
     "as_version",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 EnumT = TypeVar("EnumT", bound=Enum)
+SectionT = TypeVar("SectionT", Dataset, Code, Run, Environment)
 
 
 def as_choice(value: EnumT | str, kind: type[EnumT], what: str) -> EnumT:
@@ -161,16 +164,8 @@ def as_dataset(value: str | Dataset | None) -> Dataset | None:
     Raises:
         UsageError: It is no line of text, holds what no record may, or lacks what stands on one side of the ``@``.
     """
-    if value is None:
-        return None
-    if isinstance(value, Dataset):
-        for name, text in asdict(value).items():
-            if text != "":
-                check_line(text, f"{name} of the dataset")
-        return value
     if not isinstance(value, str):
-        hint = "'customers@2026-10', or mreg.Dataset(name='customers', version='2026-10')"
-        raise UsageError(f"{value!r} names no dataset", hint=hint, details={"dataset": str(value)})
+        return as_section(value, Dataset, "dataset")
     name, at, version = check_line(value, "dataset").rpartition("@")
     if not at:
         return Dataset(name=value)
@@ -183,6 +178,33 @@ def as_dataset(value: str | Dataset | None) -> Dataset | None:
     return Dataset(name=name, version=version)
 
 
+def as_section(value: SectionT | None, kind: type[SectionT], what: str) -> SectionT | None:
+    """Returns a part of a record as the caller fills it in.
+
+    Raises:
+        UsageError: It is of another type, or holds what no record may.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, kind):
+        hint = f"mreg.{kind.__name__}({', '.join(f'{name}=…' for name in kind.__struct_fields__)})"
+        raise UsageError(f"{what}: {value!r} is no {kind.__name__}", hint=hint, details={"what": what})
+    try:
+        convert(asdict(value), kind)
+    except ValidationError as error:
+        raise UsageError(f"{what}: {error}", hint="str(…)", details={"what": what}) from None
+    for name, text in _texts_of(value):
+        if text:
+            check_line(text, f"{name} of the {what}")
+    return value
+
+
+def _texts_of(section: Dataset | Code | Run | Environment) -> Iterator[tuple[str, str]]:
+    for name, held in asdict(section).items():
+        texts = [*held, *held.values()] if isinstance(held, Mapping) else [held]
+        yield from ((name, text) for text in texts if isinstance(text, str))
+
+
 def as_path(value: str | PathLike[str], what: str) -> Path:
     """Returns a path.
 
@@ -193,6 +215,9 @@ def as_path(value: str | PathLike[str], what: str) -> Path:
         path = Path(value)
     except TypeError:
         raise UsageError(f"{what}: {value!r} is no path", hint="a text, or a pathlib.Path") from None
+    if "://" in str(value):
+        hint = "clone it, or fetch it first; mreg.pull(…, repo=URL) serves without a clone"
+        raise UsageError(f"{what}: {str(value)!r} is a URL, and a path is needed", hint=hint, details={"what": what})
     if value == "":  # a variable that is not set, and not the folder that pathlib takes it for
         raise UsageError(f"{what}: the path is empty", hint="'.' is the folder where you are")
     return path

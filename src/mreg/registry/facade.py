@@ -14,7 +14,7 @@ from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from mreg.core.history.record import Dataset
+from mreg.core.history.record import Code, Dataset, Environment, Run
 from mreg.core.names import Bump, Version, parse_model_name
 from mreg.core.results import Receipt, SyncReport
 from mreg.core.sharing.pushed import Pushed
@@ -27,6 +27,7 @@ from mreg.registry.arguments import (
     as_location,
     as_moment,
     as_path,
+    as_section,
     as_text,
     as_texts,
     as_version,
@@ -90,6 +91,9 @@ class Registry(Upkeep):
         notes: str = "",
         metadata: Mapping[str, object] | None = None,
         trained_at: datetime | str | None = None,
+        code: Code | None = None,
+        run: Run | None = None,
+        environment: Environment | None = None,
         format: str = "",
         version: str | Version | None = None,
         bump: Bump | str = Bump.MAJOR,
@@ -108,12 +112,15 @@ class Registry(Upkeep):
         Args:
             model: The model; it need not exist yet.
             path: One file or one directory, in or outside the repository, or a ``.dvc`` file.
-            metrics: Finite numbers.
-            params: Plain data.
+            metrics: Finite numbers; NumPy's and tensors of one element too.
+            params: Plain data; arrays and sets as lists, paths and enums as what they hold.
             dataset: What it was trained on, ``name@version``.
             notes: Free text.
             metadata: Plain data of your own.
             trained_at: When it was trained; by default when the artifact was last written.
+            code: What trained it; by default the commit of this repository.
+            run: The job that trained it; by default the CI job that this process is part of.
+            environment: What it was trained with; by default this Python and its packages.
             format: By default recognised from the bytes.
             version: By default the next one.
             bump: Which part of the newest version the next one raises.
@@ -148,6 +155,9 @@ class Registry(Upkeep):
             notes=check_text(notes, "notes"),
             metadata=as_params(metadata or {}, "metadata"),
             trained_at=as_moment(trained_at, "trained_at"),
+            code=as_section(code, Code, "code"),
+            run=as_section(run, Run, "run"),
+            environment=as_section(environment, Environment, "environment"),
             format=check_line(format, "format") if format != "" else "",
         )
         registering = Registering(

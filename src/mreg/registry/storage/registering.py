@@ -7,13 +7,14 @@ import stat
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mreg.core.fields import Plain
 from mreg.core.history.filelist import format_file_list
-from mreg.core.history.record import Artifact, Dataset, Record
+from mreg.core.history.record import Artifact, Code, Dataset, Environment, Record, Run
 from mreg.core.history.timeline import Lane
 from mreg.core.layout import DVC_FILE
 from mreg.core.names import Bump, ModelName, StageName, Version
@@ -39,6 +40,7 @@ from mreg.stores.git.repository import GitRepository
 
 __all__ = ["Facts", "Registering"]
 
+OriginT = TypeVar("OriginT", Code, Run, Environment)
 
 _NAME_BYTES = 251
 """What a file system takes as a name, less the ``.dvc`` of its pointer."""
@@ -54,6 +56,9 @@ class Facts(Struct, frozen=True):
     metadata: Mapping[str, Plain] = field(default_factory=dict)
     trained_at: datetime | None = None
     format: str = ""
+    code: Code | None = None
+    run: Run | None = None
+    environment: Environment | None = None
 
 
 class Registering(Struct, frozen=True):
@@ -210,13 +215,18 @@ class _Plans(Struct):
             metrics={**(tracked.metrics if tracked else {}), **facts.metrics},
             params={**(tracked.params if tracked else {}), **facts.params},
             dataset=facts.dataset or (tracked.dataset if tracked else None),
-            code=known.code,
-            run=known.run,
+            code=_prefer(facts.code, known.code),
+            run=_prefer(facts.run, known.run),
             trained_at=facts.trained_at or known.trained_at,
-            environment=known.environment,
+            environment=_prefer(facts.environment, known.environment),
             notes=facts.notes,
             metadata=facts.metadata,
         )
+
+
+def _prefer(said: OriginT | None, known: OriginT | None) -> OriginT | None:
+    """Returns what the caller says, nothing where that is empty, and what is known where he says nothing."""
+    return known if said is None else said if said != type(said)() else None
 
 
 def _expect(found: Survey | Tracked) -> Ingested:
