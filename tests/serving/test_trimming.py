@@ -18,7 +18,7 @@ import pytest
 import mreg
 from mreg.core.names import Version
 from mreg.core.storage.trimming import Kept
-from mreg.errors import OlderStateError, StorageError, UsageError
+from mreg.errors import DataError, OlderStateError, StorageError, UsageError
 from tests.conftest import Git, Mreg
 from tests.serving.conftest import Far
 from tests.serving.watches import following
@@ -183,15 +183,20 @@ def test_cache_leaves_what_a_link_leads_to(shelf: Far, link: str) -> None:
 def test_cache_never_deletes_what_was_seen(far: Far, git: Git) -> None:
     before = far.tip
     pull(far, "churn@v1")
-    far.promote("churn@v3")
+    now = far.promote("churn@v3")
     pull(far, "churn@production")
-    mreg.cache(size="0", delete=True)
+    assert mreg.cache(size="0", delete=True).freed == 0
+    pull(far, "churn@v2")
+    assert mreg.cache(size="0", delete=True).freed == SIZE
     git("update-ref", "refs/heads/main", before, cwd=far.bare)
     with pytest.raises(OlderStateError):
         pull(far, "churn@production")
+    git("update-ref", "refs/heads/main", now, cwd=far.bare)
     record = "registry/churn/versions/v1.0.0.yaml"
-    git("fetch", "--quiet", "origin", cwd=far.clone)
-    assert far.clone.joinpath(record).is_file()
+    text = (far.clone / record).read_text()
+    far.write(record, text.replace(hashlib.md5(b"churn 1").hexdigest(), hashlib.md5(b"churn 2").hexdigest()))
+    with pytest.raises(DataError, match=r"names other bytes than when churn@v1\.0\.0 was first pulled"):
+        pull(far, "churn@v1")
 
 
 @contextmanager

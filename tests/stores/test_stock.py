@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mreg.core.storage.trimming import Kept
-from mreg.stores.stock import delete_oldest, delete_stock, find_held, read_stock
+from mreg.stores.stock import Stock, delete_oldest, delete_stock, find_held, read_lists, read_stock
 from mreg.stores.uses import Last, Slot, Uses
 
 SLOT = Slot("repo", "", "churn", "production")
@@ -35,8 +35,14 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def look(root: Path) -> Stock:
+    stock = read_stock(root)
+    read_lists(root, stock)
+    return stock
+
+
 def kept(root: Path, *named: str, is_alone: bool = True) -> dict[str, Kept | None]:
-    held = find_held(read_stock(root), Uses(root / "uses"), named, is_alone=is_alone)
+    held = find_held(look(root), Uses(root / "uses"), named, is_alone=is_alone)
     return {each.md5: each.kept for each in held}
 
 
@@ -47,7 +53,7 @@ def test_find_held_knows_directories_files_and_what_is_loose(root: Path) -> None
     (root / "mreg-corrupt" / one).write_bytes(b"two")
     (root / "files" / "md5" / "aa").mkdir(exist_ok=True)
     (root / "files" / "md5" / "aa" / "not-an-object").write_text("a user's")
-    found = {each.md5: each for each in find_held(read_stock(root), Uses(root / "uses"), [shared], is_alone=True)}
+    found = {each.md5: each for each in find_held(look(root), Uses(root / "uses"), [shared], is_alone=True)}
     assert found.keys() == {folder, shared, loose, f"mreg-corrupt/{one}"}  # of `one` nobody knows but the directory
     assert found[folder].objects.keys() == {folder, shared, one}
     assert found[shared].objects == {shared: 6}
@@ -70,8 +76,9 @@ def test_find_held_leaves_what_is_hard_linked_elsewhere(root: Path, tmp_path: Pa
     folder = put_directory(root, b"weights", b"x")
     for md5 in (both, weights):
         os.link(root / "files" / "md5" / md5[:2] / md5[2:], tmp_path / f"model-{md5}")
-    found = {each.md5: each for each in find_held(read_stock(root), Uses(root / "uses"), [], is_alone=True)}
+    found = {each.md5: each for each in find_held(look(root), Uses(root / "uses"), [], is_alone=True)}
     assert (found[both].kept, found[both].objects) == (Kept.LINKED, {})
+    assert look(root).size == sum(found[folder].objects.values())
     assert weights not in found[folder].objects
     (tmp_path / f"model-{both}").unlink()
     assert kept(root)[both] is None
@@ -81,6 +88,8 @@ def test_find_held_keeps_all_while_a_directory_is_on_its_way(root: Path) -> None
     loose, folder = put(root, b"loose"), f"{'a' * 32}.dir"
     with Uses(root / "uses").using(folder):
         assert kept(root) == {loose: Kept.USED}
+        found = find_held(look(root), Uses(root / "uses"), [], is_alone=True, needed_here=folder)
+        assert [each.kept for each in found] == [None]
     assert kept(root) == {loose: None}
 
 

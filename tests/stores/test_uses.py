@@ -78,6 +78,14 @@ def test_using_waits_for_who_is_alone(uses: Uses) -> None:
     assert ended.is_set()
 
 
+def test_nobody_waits_for_ever_for_a_process_that_was_stopped(tmp_path: Path) -> None:
+    uses = Uses(tmp_path / "uses", patience_s=0)
+    with uses.alone(), uses.using(A):
+        assert uses.read_uses(is_alone=True)[A].is_going_on
+        with uses.alone() as is_alone:
+            assert not is_alone
+
+
 def test_using_does_without_what_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     uses = Uses(tmp_path / "file")

@@ -38,6 +38,7 @@ _VARIABLE = "MREG_CACHE_DIR"
 _SIZE_VARIABLE, _SIZE_SETTING = "MREG_CACHE_SIZE", "mreg.cacheSize"
 _PRIVATE = 0o700
 _SCHEMA = 1
+_USUAL_DISK = 500 * 10**9
 
 
 class Pin(Struct, frozen=True):
@@ -202,10 +203,10 @@ class ServingCache:
 
     @property
     def disk_size(self) -> int:
-        """Bytes of the file system that it is on."""
+        """Bytes of the file system that it is on; a usual disk's where it does not tell."""
         with _writing(self.root):
             found = os.statvfs(self.root)
-        return found.f_frsize * found.f_blocks
+        return found.f_frsize * found.f_blocks or _USUAL_DISK
 
     def asked_size(self) -> tuple[str, str]:
         """Returns how large it may become, as somebody wrote it, and where; empty texts where nobody did."""

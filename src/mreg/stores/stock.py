@@ -26,7 +26,7 @@ from mreg.stores.artifacts.hashing import hash_bytes
 from mreg.stores.dvc_files.pointer import parse_directory
 from mreg.stores.uses import KNOWN_S, LOCKLESS_S, Use, Uses
 
-__all__ = ["Stock", "delete_oldest", "delete_stock", "find_held", "read_stock"]
+__all__ = ["Stock", "delete_oldest", "delete_stock", "find_held", "read_lists", "read_stock"]
 
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{30}(?:\.dir)?")
@@ -43,11 +43,16 @@ class Stock(Struct, frozen=True):
     linked: set[str] = field(default_factory=set)
     """Those that are the same file as one elsewhere."""
     lists: dict[str, frozenset[str]] = field(default_factory=dict)
-    """The objects of each directory whose list is here."""
+    """The objects of each directory whose list is here, once they were read."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that this cache takes."""
+        return sum(self.sizes.values()) - sum(self.sizes[name] for name in self.linked)
 
 
 def read_stock(root: Path) -> Stock:
-    """Looks through a cache."""
+    """Returns the objects of a cache, without their lists."""
     stock, folder = Stock(), root / "files" / "md5"
     for entry in _entries(folder):
         if _FOLDER.fullmatch(entry.name):
@@ -56,29 +61,34 @@ def read_stock(root: Path) -> Stock:
                     _add(stock, entry.name + file.name, file)
     for file in _entries(root / _CORRUPT):
         _add(stock, f"{_CORRUPT}/{file.name}", file)
+    return stock
+
+
+def read_lists(root: Path, stock: Stock) -> None:
+    """Reads the lists of directories; one that was changed counts as none."""
     cache = Cache(root)
     for md5 in stock.sizes:
         if md5.endswith(".dir") and not md5.startswith(_CORRUPT):
             with suppress(MregError, OSError):
                 stock.lists[md5] = frozenset(parse_directory(_read_list(cache, md5), md5).values())
-    return stock
 
 
-def find_held(stock: Stock, uses: Uses, named: Iterable[str], *, is_alone: bool) -> list[Held]:
+def find_held(stock: Stock, uses: Uses, named: Iterable[str], *, is_alone: bool, needed_here: str = "") -> list[Held]:
     """Returns every artifact, and every object that is part of none.
 
     Args:
-        stock: What is there.
+        stock: What is there, with the lists.
         uses: Who uses it.
         named: DVC's names of the artifacts that are known.
         is_alone: That nobody can begin to use something meanwhile.
+        needed_here: What this process itself uses, and would fetch again.
     """
     known = uses.read_uses(is_alone=is_alone)
     members = {name for names in stock.lists.values() for name in names}
     artifacts = {*stock.lists, *known, *named} & stock.sizes.keys()
     found = artifacts | (stock.sizes.keys() - members)
     in_use = {md5 for md5, use in known.items() if use.is_going_on}
-    if any(md5.endswith(".dir") and md5 not in stock.lists for md5 in in_use):
+    if any(md5.endswith(".dir") and md5 not in stock.lists for md5 in in_use - {needed_here}):
         in_use |= found  # a directory is on its way, and which of these it needs its list will tell
     elif not is_alone:
         in_use |= _find_young(stock)

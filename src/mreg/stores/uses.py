@@ -4,6 +4,7 @@ Rules:
     * Who fetches an artifact, or puts it in place, holds a shared lock on its file in ``objects`` from before it looks
       for the bytes until they are in place.  The kernel gives it up with the process.
     * Who takes bytes away holds ``lock`` alone meanwhile.  Nobody begins a use then; those that have begun show.
+    * Nobody waits for ever: a process that was stopped holds its locks.
     * What was placed last for a stage is told by what was written last, and not by a clock.  How long ago something was
       used is told by the times of files.
     * All of it may be deleted at any moment: then nobody knows what is old.
@@ -35,6 +36,9 @@ KNOWN_S = 90 * 86_400
 """What nobody asked for in so long is not placed here any more."""
 LOCKLESS_S = 86_400
 """Where a file system has no locks, what was used in so long may be in use."""
+_PATIENCE_S = 10.0
+"""Longer than most deletions; a pull then goes on, and at worst downloads once more."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.05
 _OBJECT = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 
 
@@ -75,9 +79,10 @@ class _Link(Struct, frozen=True):
 class Uses:
     """The uses of one serving cache."""
 
-    def __init__(self, folder: Path) -> None:
-        """Names the folder, which need not exist."""
+    def __init__(self, folder: Path, *, patience_s: float = _PATIENCE_S) -> None:
+        """Names the folder, which need not exist, and how long to wait for others."""
         self._folder = folder
+        self._patience_s = patience_s
         self._objects = folder / "objects"
 
     @contextmanager
@@ -117,7 +122,7 @@ class Uses:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Lets nobody begin a use; gives false where the file system has no locks, or may not be written."""
+        """Lets nobody begin a use; gives false where that cannot be: without locks, or where someone was stopped."""
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -125,7 +130,7 @@ class Uses:
             yield False
             return
         try:
-            yield _lock(file, fcntl.LOCK_EX)
+            yield self._lock(file, fcntl.LOCK_EX)
         finally:
             os.close(file)
 
@@ -187,14 +192,29 @@ class Uses:
             self._objects.mkdir(mode=0o700, parents=True, exist_ok=True)
             gate = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                _lock(gate, fcntl.LOCK_SH)  # waits for who is taking bytes away
+                self._lock(gate, fcntl.LOCK_SH)  # waits for who is taking bytes away
                 file = os.open(self._objects / md5, os.O_RDWR | os.O_CREAT, 0o600)
-                _lock(file, fcntl.LOCK_SH)
+                self._lock(file, fcntl.LOCK_SH)
                 os.utime(file)
                 return file
             finally:
                 os.close(gate)
         return None
+
+    def _lock(self, file: int, kind: int) -> bool:
+        given_up_s, pause_s = time.monotonic() + self._patience_s, _FIRST_PAUSE_S
+        while True:
+            try:
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > given_up_s:
+                    return False
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            except OSError:  # a file system without locks
+                return False
+            else:
+                return True
 
     def _is_locked(self, path: Path) -> bool:
         file = os.open(path, os.O_RDWR)
@@ -215,14 +235,6 @@ class Uses:
             with disk_errors("written", path):
                 (scratch / "file").write_bytes(text)
                 (scratch / "file").replace(path)
-
-
-def _lock(file: int, kind: int) -> bool:
-    try:
-        fcntl.flock(file, kind)
-    except OSError:  # a file system without locks
-        return False
-    return True
 
 
 def _touch(path: Path, time_ns: int | None = None) -> None:

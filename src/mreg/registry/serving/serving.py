@@ -109,7 +109,7 @@ class Serving:
         """
         chosen = parse_selector(selector)
         self._cache.uses.touch(self._slot(chosen))
-        return self._with_room(_LOOK_SIZE, lambda: self._view.look(chosen))
+        return self._with_room(lambda: self._view.look(chosen), _LOOK_SIZE)
 
     def recall(self, selector: str, *, commit: str = "") -> Resolved | None:
         """Returns what a selector named when this machine last asked; ``None`` where that is not known.
@@ -145,7 +145,7 @@ class Serving:
         folder, artifact = as_path(into, "into"), resolved.wanted.record.artifact
         with self._cache.uses.using(artifact.md5):
             # Once for the cache, and once for where it goes, which may be the same disk.
-            pulled = self._with_room(2 * artifact.size, lambda: pulling.run(target, folder))
+            pulled = self._with_room(lambda: pulling.run(target, folder), 2 * artifact.size, artifact.md5)
             self._note(resolved, pulled)
         notices = stay_below(self._cache) if store.has_grown or is_due(self._cache) else ()
         return replace(
@@ -169,12 +169,12 @@ class Serving:
         stage = LATEST if selector.is_latest else selector.stage or ""
         return Slot(self.remote.label, self._branch, selector.model, stage)
 
-    def _with_room(self, size: int, action: Callable[[], T]) -> T:
+    def _with_room(self, action: Callable[[], T], size: int, md5: str = "") -> T:
         """Does something; where the disk is full, once more when the cache has deleted what need not stay."""
         try:
             return action()
         except StorageError as error:
-            if error.details.get("errno") not in _FULL or not make_room(self._cache, size):
+            if error.details.get("errno") not in _FULL or not make_room(self._cache, size, md5):
                 raise
         return action()
 

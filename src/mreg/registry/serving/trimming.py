@@ -16,7 +16,7 @@ from mreg.core.storage.cached import CachedVersion, CacheReport
 from mreg.core.storage.trimming import Held, Trim, parse_limit, plan_trim, usual_limit
 from mreg.errors import UsageError
 from mreg.stores.serving import Pinned, ServingCache
-from mreg.stores.stock import delete_oldest, delete_stock, find_held, read_stock
+from mreg.stores.stock import Stock, delete_oldest, delete_stock, find_held, read_lists, read_stock
 from mreg.stores.uses import KNOWN_S
 
 __all__ = ["cache", "is_due", "make_room", "stay_below"]
@@ -50,7 +50,7 @@ def cache(*, size: str | None = None, delete: bool = False) -> CacheReport:
     found = ServingCache.find()
     limit = _find_limit(found, size)
     with found.uses.alone() as is_alone:
-        trim = plan_trim(_read(found, is_alone=is_alone), limit.size)
+        trim = plan_trim(_find(found, read_stock(found.root), is_alone=is_alone), limit.size)
         left = _delete(found, trim) if delete else 0
     versions = tuple(_describe(found, trim))
     named = {each.md5 for each in versions}
@@ -82,18 +82,29 @@ def stay_below(found: ServingCache) -> tuple[str, ...]:
     except UsageError as error:
         return (f"nothing is deleted from the serving cache: {error.message}",)
     with found.uses.alone() as is_alone:
-        if found.uses.swept_ns() < asked_ns:  # else somebody did it while this process waited
-            started_ns = time.time_ns()
-            _delete(found, plan_trim(_read(found, is_alone=is_alone), limit.size))
+        started_ns = time.time_ns()
+        if not asked_ns <= found.uses.swept_ns() <= started_ns:  # else somebody did it while this process waited
+            stock = read_stock(found.root)
+            if limit.size is not None and stock.size > limit.size:
+                _delete(found, plan_trim(_find(found, stock, is_alone=is_alone), limit.size))
+            for name in _NOTES:
+                delete_oldest(found.root / name, _MOST_NOTES)
             found.uses.note_swept(started_ns)
     return ()
 
 
-def make_room(found: ServingCache, size: int) -> bool:
-    """Deletes as many bytes that need not stay, or all of them; returns whether there were any."""
+def make_room(found: ServingCache, size: int, needed_here: str = "") -> bool:
+    """Deletes as many bytes that need not stay, or all of them; returns whether there were any.
+
+    Args:
+        found: The cache.
+        size: How many bytes.
+        needed_here: DVC's name of what they are for, which this process uses.
+    """
     with found.uses.alone() as is_alone:
-        held = _read(found, is_alone=is_alone)
-        trim = plan_trim(held, max(plan_trim(held, None).size - size, 0))
+        stock = read_stock(found.root)
+        held = _find(found, stock, is_alone=is_alone, needed_here=needed_here)
+        trim = plan_trim(held, max(stock.size - size, 0))
         return _delete(found, trim) < len(trim.objects)
 
 
@@ -113,17 +124,16 @@ def _find_limit(found: ServingCache, asked: str | None) -> _Limit:
         raise UsageError(message, hint="write it as 20GB, 5% (of the file system), or unlimited") from None
 
 
-def _read(found: ServingCache, *, is_alone: bool) -> list[Held]:
+def _find(found: ServingCache, stock: Stock, *, is_alone: bool, needed_here: str = "") -> list[Held]:
+    read_lists(found.root, stock)
     named = {each.md5 for each in found.pinned()}
-    return find_held(read_stock(found.root), found.uses, named, is_alone=is_alone)
+    return find_held(stock, found.uses, named, is_alone=is_alone, needed_here=needed_here)
 
 
 def _delete(found: ServingCache, trim: Trim) -> int:
     left = delete_stock(found.root, trim.objects)
     stays = {each.md5 for each in trim.held if each.kept} - trim.objects.keys()
     found.uses.forget(stays)
-    for name in _NOTES:
-        delete_oldest(found.root / name, _MOST_NOTES)
     return left
 
 
