@@ -172,3 +172,23 @@ def test_merge_that_waits_for_its_commit_and_a_bisect(churn: Path, git: Git, mre
     git("merge", "--abort")
     git("bisect", "start")
     assert "git bisect is under way" in mreg_here("doctor", check=0).out
+
+
+def test_folder_of_a_model_that_was_renamed_is_told_everywhere_and_put_back(
+    churn: Path, git: Git, mreg_here: Mreg
+) -> None:
+    before = mreg_here("list").out
+    git("mv", "registry/churn", "registry/leavers")
+    git("commit", "--quiet", "--message=Call it by another name")
+    record = "registry/leavers/versions/v3.0.0.yaml"
+    for words in (("list",), ("list", "--at", "main"), ("list", "leavers"), ("doctor",)):
+        found = mreg_here(*words).out
+        assert f"{record} is " in found
+        assert "record of churn" in found
+    for line in ("show leavers", "pull leavers -o out", "promote leavers staging -m x"):
+        refused = mreg_here(*line.split(), check=3).err
+        assert f"{record} is the record of churn v3.0.0\nhint: mreg doctor" in refused
+    checks = json.loads(mreg_here("doctor", "--format", "json", check=1).out)["checks"]
+    fix = next(each["fix"] for each in checks if each["name"] == "registry files")
+    subprocess.run(fix, shell=True, check=True)
+    assert mreg_here("list").out == before

@@ -42,7 +42,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "doctor": ("doctor",),
     "sync": ("sync", "--dry-run"),
 }
-FEW = 14
+FEW = 16
 """More Git processes than this no reader may start, whatever there is to read."""
 FEW_TO_WRITE = 26
 DECIDING = {

@@ -96,8 +96,8 @@ class Queries:
             reader = self._reader()
             settings = reader.settings()
             return list_landed(reader, settings.tip, settings.policy)
-        _, state, _ = self._state(folder=folder, at=at)
-        return answers.list_models(state)
+        reader, state, _ = self._state(folder=folder, at=at)
+        return answers.list_models(reader, state)
 
     def versions(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mreg.core.versions.compare import Subject
 
 __all__ = [
+    "find_renamed",
     "list_models",
     "list_versions",
     "name_approvers",
@@ -34,11 +36,31 @@ __all__ = [
 ]
 
 
-def list_models(state: RegistryState) -> ModelList:
-    """Returns one summary a model, from the manifest alone."""
+_NAMED = re.compile(rb"""^model:[ \t]*["']?([^\s"'#]+)""", re.MULTILINE)
+"""Whose record a record says that it is."""
+
+
+def list_models(reader: Reader, state: RegistryState) -> ModelList:
+    """Returns one summary a model, from the manifest alone, and what is wrong; one Git call."""
     summaries = tuple(_summarise(model, state.policy) for model in state.models.values() if model.records)
     ghosts = [finding for model in state.models.values() for finding in _ghosts(model, state.policy)]
-    return ModelList(summaries, state.commit, (*state.findings, *ghosts))
+    return ModelList(summaries, state.commit, (*state.findings, *ghosts, *find_renamed(reader, state)))
+
+
+def find_renamed(reader: Reader, state: RegistryState) -> Iterator[Finding]:
+    """Yields the models whose newest record is that of another: somebody renamed the folder; one Git call.
+
+    Of a partial clone none: it would fetch them all.
+    """
+    models = [] if reader.repo.is_partial else [each for each in state.models.values() if each.records]
+    newest = [list(each.records.items())[-1] for each in models]
+    read = reader.repo.read([oid for _, oid in newest])
+    for model, (version, _), data in zip(models, newest, read, strict=True):
+        named = _NAMED.search(data or b"")
+        if named and named[1] != model.model.encode():
+            path, other = state.policy.layout.record(model.model, version), named[1].decode("utf-8", "replace")
+            message = f"{path} is a record of {other}: a model's folder keeps its name; mreg doctor has the way back"
+            yield Finding("bad-data", path, message)
 
 
 def stream_versions(

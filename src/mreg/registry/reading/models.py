@@ -25,7 +25,7 @@ def list_landed(reader: Reader, tip: str, policy: Policy) -> ModelList:
         found = _catch_up(reader, kept, tip, policy)
         if found:
             return found
-    result = list_models(reader.state(tip, policy))
+    result = list_models(reader, reader.state(tip, policy))
     if sum(each.versions for each in result.models) >= LARGE and not result.findings:
         (tree,) = reader.repo.resolve([f"{tip}:{policy.root}"])
         if tree:
@@ -44,7 +44,7 @@ def _catch_up(reader: Reader, kept: KeptModels, tip: str, policy: Policy) -> Mod
         return None
     models = {each.model: each for each in kept.models if each.model not in changed}
     if changed:
-        fresh = list_models(reader.state(tip, policy, sorted(changed)))
+        fresh = list_models(reader, reader.state(tip, policy, sorted(changed)))
         if fresh.findings:
             return None
         models |= {each.model: each for each in fresh.models}

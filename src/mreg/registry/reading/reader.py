@@ -240,8 +240,9 @@ def _folders(layout: Layout, models: Sequence[ModelName]) -> list[str]:
 
 
 def _misplaced(record: Record, path: str) -> DataError:
-    details = {"file": path, "key": "version"}
-    return with_hint(DataError(f"{path} is the record of {record.model} {record.version}", details=details), path)
+    message, details = f"{path} is the record of {record.model} {record.version}", {"file": path, "key": "version"}
+    hint = "mreg doctor   # has the way back: folder and file of a record keep their names"
+    return DataError(message, hint=hint, details=details)
 
 
 def _parse_moment(text: str) -> datetime | None:

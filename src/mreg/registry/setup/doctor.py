@@ -15,6 +15,7 @@ from mreg.core.history.timeline import Finding
 from mreg.core.layout import SETTINGS_FILE, pathspec
 from mreg.core.results import Check, Diagnosis
 from mreg.errors import MregError
+from mreg.registry.reading.answers import find_renamed
 from mreg.registry.reading.artifacts import open_store
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.setup.gitignore import ignore_text
@@ -165,10 +166,12 @@ def _count(repo: GitRepository, commits: str) -> int:
 
 
 def _files(repo: GitRepository, settings: Settings) -> Iterator[Check]:
-    state = Reader(repo).state(settings.tip, settings.policy)
-    for finding in state.findings:
+    reader = Reader(repo)
+    state = reader.state(settings.tip, settings.policy)
+    findings = [*state.findings, *find_renamed(reader, state)]
+    for finding in findings:
         yield _fault("registry files", finding, mend_file(finding, settings.branch))
-    if not state.findings:
+    if not findings:
         count = sum(len(model.records) for model in state.models.values())
         message = f"{_amount(len(state.models), 'model')}, {_amount(count, 'version')}"
         yield Check("registry files", ok=True, message=message)
