@@ -1,4 +1,4 @@
-"""Arguments of the Python API: what people write in place of a type is taken for what it means, or refused."""
+"""Arguments of the Python API: what people write in place of a type is converted to it, or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The approvals that a difference brings: whose each is, and whether it counts, be its promotion there yet or not."""
+"""The approvals that a difference brings: who gave each, and whether it counts, even before its promotion is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of files: what no rule of a stage is about, and what may not land all the same.
+"""Faults of files: what may not land, whatever the rules of the stages say.
 
 Rules:
     * Records and file lists are written once; an approval can be withdrawn, and is never changed.

@@ -1,4 +1,4 @@
-"""What a commit does to the registry besides transitions: it may be nothing that has no explanation.
+"""What a commit does to the registry besides transitions: each such change needs an explanation.
 
 Rules:
     * A file list comes with its record, and is written once.

@@ -1,4 +1,4 @@
-"""The bytes of a version: where this clone keeps them, and how they come here."""
+"""The bytes of a version: where this clone keeps them, and how they get there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models at the tip of the registry branch: those of a large registry are remembered, and what changed is read."""
+"""The models at the tip of the registry branch: of a large registry they are cached, and only what changed is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the past: what a history of ``registry.yaml`` holds, be the newest one readable or not."""
+"""Settings of the past: what the history of ``registry.yaml`` holds, whether or not the newest one can be read."""
 
 from __future__ import annotations
 

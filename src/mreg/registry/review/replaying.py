@@ -1,4 +1,4 @@
-"""Replaying a history for an auditor: what it needs is read for some thousand commits at a time, and let go of then."""
+"""Replaying a history for an auditor: what it needs is read for some thousand commits at a time, and then let go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A registry elsewhere as one machine sees it, look by look, and what it does not let that registry take back.
+"""A registry elsewhere as one machine sees it, look by look: what was seen once, the registry cannot take back.
 
 Rules:
     * A look takes two or three connections where nothing is here yet, and one where nothing changed.

@@ -1,4 +1,4 @@
-"""What versions were registered as, for those who look at all of them: the records of a large registry are never there.
+"""What versions were registered as, for whoever goes through all of them: a large registry's records are not kept.
 
 Nothing that an earlier command has kept is believed: what is read here decides whether bytes are good.
 """

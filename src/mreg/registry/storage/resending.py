@@ -1,4 +1,4 @@
-"""Sending bytes again that the remote has lost, where somebody registers them and they are registered already."""
+"""Sending bytes again that the remote has lost, when somebody registers what is registered already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A version's tag that is there before the version: whose it is, and who takes it away."""
+"""A version's tag that is there before the version: whose it is, and how it is removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a writer goes on that keeps losing races, and how long it waits in between.
+"""How long a writer that keeps losing races goes on, and how long it waits between attempts.
 
 Where many write, each attempt is a draw.  The wait before the next one is random and counts in attempts, since what
 makes writers collide is how long one takes.  It grows at first, to spread those that collided, and then shrinks, so

@@ -1,4 +1,4 @@
-"""Looking at all tags of a long history: what is plainly as it should be passes by, and is not kept.
+"""Looking at all tags of a long history: those that are plainly right are passed over, and not kept.
 
 A tag whose id is that of what the history calls for needs no reading, and of a registry with nothing to do that is all
 of them.  The models of the others are looked at again, in full, by ``Tagger.plan``: some at a time, where there are

@@ -1,4 +1,4 @@
-"""DVC's clients of clouds, set up to give up in time: as they come, some wait for a minute or for ever.
+"""DVC's cloud clients, set up to give up in time: by default some wait for a minute, or for ever.
 
 What a client does by itself stays small, a few tries of one request; ``pool`` tries an object as a whole again, for
 every kind of remote alike.

@@ -1,4 +1,4 @@
-"""Threads that keep no process from ending; those of ``ThreadPoolExecutor`` are waited for while the network hangs."""
+"""Threads that do not keep a process from ending, as those of ``ThreadPoolExecutor`` do while the network hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether DVC's clients still hear from the other side, be it a byte at a time.
+"""Whether DVC's clients still hear from the other side, even if it is a byte at a time.
 
 A client tells of its progress when a part is done, which on a slow line takes minutes; from outside it looks like one
 that waits for ever.  All asynchronous file systems share one event loop, and what that loop waits for is its sockets:

@@ -1,4 +1,4 @@
-"""What makes Git show another history than the one that is stored; mreg's own Git calls go without it."""
+"""What makes Git show another history than the one that is stored; mreg's own Git calls switch it off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which folders Git is asked for, where the answer is to be about several.
+"""Which paths Git is asked about, where the question is about several folders.
 
 At each commit Git compares every path that it was asked for, and the Bloom filters of its commit-graph know of one path
 at a time: what holds all of them is looked at in a fraction of the time, and what was not asked for is left out here.

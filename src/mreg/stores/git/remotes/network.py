@@ -1,4 +1,4 @@
-"""Git commands that wait for a server: how long they may, and what is said where it does not take part.
+"""Git commands that wait for a server: how long they may take, and what is said when it does not answer.
 
 Git's own settings decide: ``mreg.timeout`` is the seconds that one command may take in all; ``http.lowSpeedLimit`` and
 ``http.lowSpeedTime`` say when Git gives up on a server that says nothing, which by default is never.
