@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.writing.publishing import NewTag, Publisher, RefUpdate
 from tests.conftest import Git
 from tests.hosts import silent_server
+from tests.stores.git.wild import grow
 
 ADA = Identity("Ada Author", "ada@example.com", 1_767_300_000, "+0130")
 
@@ -141,3 +143,15 @@ def silent() -> Iterator[int]:
     """The port of a server that takes connections, and says nothing."""
     with silent_server() as port:
         yield port
+
+
+@pytest.fixture
+def origin(tmp_path: Path, git: Git) -> Path:
+    """A repository whose tip has 120 commits behind it, stored as differences."""
+    folder = tmp_path / "origin"
+    git("init", "--quiet", str(folder))
+    tip = grow(folder, git, random.Random(5), 120, merges=0.05)[-1]
+    git("update-ref", "refs/heads/main", tip, cwd=folder)
+    git("config", "uploadpack.allowFilter", "true", cwd=folder)
+    git("repack", "-adfq", "--depth=6", "--window=30", cwd=folder)
+    return folder

@@ -17,7 +17,7 @@ from mreg.core.settings.people import Proof
 from mreg.errors import DataError
 from mreg.registry.reading.reader import Reader
 from mreg.stores import yaml
-from mreg.stores.git.parsing import find_addresses
+from mreg.stores.git.parsing import authors_of
 
 __all__ = ["StoredEvidence"]
 
@@ -102,7 +102,7 @@ class StoredEvidence:
 
     def _open_vote(self, file: ApprovalFile) -> Vote:
         found = self._approval(file)
-        authors = self._authors.get((file.path, file.oid)) or _authors_of(file.commit)
+        authors = self._authors.get((file.path, file.oid)) or authors_of(file.commit)
         if isinstance(found, DataError):
             return Vote(file.path, None, fault=found.message, authors=authors)
         proof = self.proof(encode_approval(found), Namespace.APPROVAL, found.signature) if found.signature else None
@@ -137,8 +137,3 @@ class StoredEvidence:
         if self._tip is None:
             return {}
         return self._reader.repo.authors_of(self._tip, self._folders, under="approvals")
-
-
-def _authors_of(commit: Commit) -> frozenset[str]:
-    shared = (value for key, value in commit.trailers if key.lower() == "co-authored-by")
-    return frozenset(each.casefold() for each in (commit.email, *find_addresses(", ".join(shared))))

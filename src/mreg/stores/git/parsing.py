@@ -15,32 +15,28 @@ __all__ = [
     "ADDED",
     "LOG",
     "LOG_OF_SOME",
+    "LOG_OF_TOP",
+    "PAIRS",
     "TAG_FORMAT",
     "TagRef",
     "TreeFile",
-    "find_addresses",
+    "authors_of",
+    "find_added",
     "log_command",
     "parse_added",
     "parse_batch",
     "parse_changes",
     "parse_log",
     "parse_log_pieces",
+    "parse_pairs",
     "parse_tag_ids",
     "parse_tag_ref",
     "parse_tree_files",
 ]
 
 _LOG_FORMAT = "%H%x00%an%x00%ae%x00%ct%x00%(trailers:only,unfold)%x00%s"
-LOG = (
-    "log",
-    "-z",
-    "--raw",
-    "--no-renames",
-    "--no-abbrev",
-    "--no-decorate",
-    "--encoding=UTF-8",
-    f"--format={_LOG_FORMAT}",
-)
+_RAW = ("-z", "--raw", "--no-renames", "--no-abbrev", "--encoding=UTF-8", f"--format={_LOG_FORMAT}")
+LOG = ("log", "--no-decorate", *_RAW)
 """The Git command that prints what ``parse_log`` reads; which commits, and of what, comes after it."""
 LOG_OF_SOME = (
     *LOG,
@@ -52,6 +48,13 @@ LOG_OF_SOME = (
     "--",
 )
 """The same of the commits that it reads, each against its first parent; files and folders come after it."""
+LOG_OF_TOP = ("diff-tree", "--stdin", "--root", *_RAW)
+"""The same of the commits that it reads, with folders, whose paths end in a slash, in place of what is in them.
+
+With ``-r`` it prints what is in them.
+"""
+PAIRS = ("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")
+"""The Git command that prints what ``parse_pairs`` reads, of the pairs of trees that it reads."""
 _ADDED_FORMAT = "%H%x00%ae%x00%(trailers:key=Co-authored-by,valueonly,separator=%x2C)"
 ADDED = (
     "log",
@@ -73,6 +76,7 @@ _LOG_FIELDS = 6
 _ADDED_FIELDS = 3
 _ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>")
 _SUBMODULE = "160000"
+_FOLDER = "040000"
 _ABSENT = ("missing", "ambiguous")
 
 
@@ -192,6 +196,22 @@ def parse_added(out: bytes, part: str) -> dict[tuple[str, str], frozenset[str]]:
     return added
 
 
+def find_added(commits: Iterable[Commit], part: str) -> dict[tuple[str, str], frozenset[str]]:
+    """Returns what ``parse_added`` does, from commits."""
+    files = ((commit, each) for commit in commits for each in commit.changes)
+    return {
+        (each.path, each.new): authors_of(commit)
+        for commit, each in files
+        if each.old is None and each.new and part in each.path
+    }
+
+
+def authors_of(commit: Commit) -> frozenset[str]:
+    """Returns the e-mail addresses of who made a commit, and of those who shared in it, in lower case."""
+    shared = (value for key, value in commit.trailers if key.lower() == "co-authored-by")
+    return frozenset(each.casefold() for each in (commit.email, *find_addresses(", ".join(shared))))
+
+
 def find_addresses(text: str) -> list[str]:
     """Returns the e-mail addresses in ``Name <address>`` and the like."""
     found: list[str] = _ADDRESS.findall(text)
@@ -203,14 +223,34 @@ def parse_changes(out: bytes) -> list[FileChange]:
     return list(_changes(out.split(b"\0")[:-1]))
 
 
+def parse_pairs(out: bytes) -> Iterator[tuple[tuple[str, str], list[FileChange]]]:
+    """Yields each pair of trees that ``PAIRS`` was asked for, and in which files they differ."""
+    pair, changes = ("", ""), list[FileChange]()
+    tokens = iter(out.split(b"\0"))
+    for token in tokens:
+        # Before the first difference of a pair, and after the last of all, is a line of its ids.
+        *lines, head = token.split(b"\n")
+        for line in lines:
+            if changes:
+                yield pair, changes
+            old, new = line.decode("ascii").split(" ")
+            pair, changes = (old, new), []
+        if head:
+            changes.append(_change(head, next(tokens)))
+    if changes:
+        yield pair, changes
+
+
 def _changes(tokens: list[bytes]) -> Iterator[FileChange]:
     for head, path in zip(tokens[::2], tokens[1::2], strict=True):
         yield _change(head, path)
 
 
 def _change(head: bytes, path: bytes) -> FileChange:
-    _, _, old, new, status = head.decode().strip("\n").split(" ")
+    *modes, old, new, status = head.decode().strip("\n:").split(" ")
     name = path.decode("utf-8", "surrogateescape")
+    if _FOLDER in modes:
+        name += "/"
     return FileChange(name, None if status == "A" else old, None if status == "D" else new)
 
 

@@ -14,7 +14,7 @@ from mreg.core.history.timeline import Commit, FileChange
 from mreg.core.write_listener import WriteListener
 from mreg.errors import IdentityError, MregError, NotFoundError, UsageError
 from mreg.stores.git.discovery import ID_BYTES, Place, discover, quarantine
-from mreg.stores.git.history.covering import cover, gather, only_below
+from mreg.stores.git.history.covering import cover, only_below
 from mreg.stores.git.history.tree_looks import Looks
 from mreg.stores.git.objects import Identity, empty_tree
 from mreg.stores.git.parsing import (
@@ -22,6 +22,7 @@ from mreg.stores.git.parsing import (
     TAG_FORMAT,
     TagRef,
     TreeFile,
+    find_added,
     log_command,
     parse_added,
     parse_batch,
@@ -178,15 +179,12 @@ class GitRepository:
         self, tip: str, paths: Sequence[str], *, since: str | None = None, is_whole: bool = False
     ) -> Iterator[Commit]:
         """Yields what ``log`` returns, newest first, while Git is still at it: neither holds all of them."""
-        changed = None if since or is_whole else self._looks.find(tip, gather(paths), is_first_parent=True)
-        if changed is not None:
-            from mreg.stores.git.history.tree_search import read_changed  # noqa: PLC0415 - most histories are short
-
-            yield from read_changed(self.runner, changed, paths)
-            return
-        asked = paths if is_whole else cover(paths)
-        log = parse_log_pieces(self.runner.stream(*log_command(tip, asked, since=since, is_whole=is_whole)))
-        yield from log if is_whole or not paths else only_below(log, paths)
+        told = None if since else self._looks.log(tip, paths, is_whole=is_whole)
+        if told is None:
+            asked = paths if is_whole else cover(paths)
+            log = parse_log_pieces(self.runner.stream(*log_command(tip, asked, since=since, is_whole=is_whole)))
+            told = log if is_whole or not paths else only_below(log, paths)
+        yield from told
 
     def authors_of(self, tip: str, folders: Sequence[str], *, under: str) -> dict[tuple[str, str], frozenset[str]]:
         """Returns who added files below some folders, by path and object id, in one Git call.
@@ -201,6 +199,9 @@ class GitRepository:
         Returns:
             E-mail addresses in lower case.
         """
+        told = self._looks.log_all(tip, folders, is_first_parent=False)
+        if told is not None:
+            return find_added(told, f"/{under}/")
         changed = self._looks.find(tip, folders, is_first_parent=False)
         if changed == []:  # Git would look at HEAD
             return {}

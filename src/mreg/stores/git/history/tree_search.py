@@ -11,7 +11,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count, islice
 from pathlib import Path
 from typing import TypeAlias
@@ -19,6 +19,7 @@ from typing import TypeAlias
 from mreg.core.history.timeline import Commit
 from mreg.errors import GitError
 from mreg.stores.git.history.covering import cover, only_below
+from mreg.stores.git.history.packs import Packs
 from mreg.stores.git.history.tree_deltas import find_entries
 from mreg.stores.git.parsing import LOG_OF_SOME, parse_batch, parse_log
 from mreg.stores.git.runner import GitRunner
@@ -73,9 +74,10 @@ def find_changed(
     found: list[tuple[int, bytes]] = []
     numbers = count()
     walk = _walk(runner, tip, *only)
+    objects = common_dir / "objects"
     while commits := list(islice(walk, PIECE)):
         trees = [tree for tree, *_ in commits]
-        said.update(zip((oid for _, oid, *_ in commits), _look(runner, trees, wanted), strict=True))
+        said.update(zip((oid for _, oid, *_ in commits), _look(runner, objects, trees, wanted), strict=True))
         for (_, oid, *parents), number in zip(commits, numbers, strict=False):
             if oid in known:
                 found.append((number, oid))
@@ -157,7 +159,9 @@ def _walk(runner: GitRunner, tip: str, *options: str) -> Iterator[list[bytes]]:
             yield line.split()
 
 
-def _look(runner: GitRunner, trees: Sequence[bytes], wanted: Mapping[str, Sequence[bytes]]) -> Iterator[_Said]:
+def _look(
+    runner: GitRunner, objects: Path, trees: Sequence[bytes], wanted: Mapping[str, Sequence[bytes]]
+) -> Iterator[_Said]:
     """Yields what each of some trees says of the folders."""
     columns = []
     for folder, names in wanted.items():
@@ -167,8 +171,8 @@ def _look(runner: GitRunner, trees: Sequence[bytes], wanted: Mapping[str, Sequen
         there = list(dict.fromkeys(each for each in ids if each is not None))
         said: Mapping[bytes, _Said] = {each: each for each in there}  # any change in there counts, and Git looks at it
         if _are_differences(runner, there):
-            with suppress(GitError, OSError):  # no room for the differences; or a tree is missing, as Git will say
-                said = find_entries(runner, there, names)
+            with suppress(GitError), closing(Packs(objects, len(there[0]) // 2)) as packs:  # as Git will say too
+                said = find_entries(runner, packs, there, names)
         nothing = (None,) * len(names)
         columns.append([nothing if each is None else said[each] for each in ids])
     return zip(*columns, strict=True)
