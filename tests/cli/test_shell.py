@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from mreg.cli.app import COMMANDS
+from mreg.cli.app import COMMANDS, SECTIONS
 from tests.cli.checks import check_refused, snapshot
 from tests.conftest import Git, Mreg
 
@@ -28,8 +28,10 @@ MREG = (sys.executable, "-m", "mreg")
 def test_help_names_every_command(flag: str, mreg_here: Mreg) -> None:
     for words in ((flag,), (flag, "list"), ("-C", "nowhere", flag)):
         result = mreg_here(*words, check=0)
-        listed = [line.split()[0] for line in result.out.partition("Commands:\n")[2].splitlines()]
-        assert tuple(listed) == COMMANDS
+        sections = result.out.partition("Show this message and exit.\n")[2]
+        assert tuple(re.findall(r"(?m)^  (\w+) ", sections)) == COMMANDS
+        assert tuple(re.findall(r"(?m)^(\w.*):$", sections)) == tuple(SECTIONS)
+        assert "..." not in sections  # a summary that was cut off
         assert result.err == ""
 
 
