@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mreg.registry.serving.serving import Serving
+from mreg.registry.serving.remote_pulling import Serving
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.generate import generate

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mreg.core.versions.best import Choice
     from mreg.core.versions.compare import Comparison
     from mreg.registry.facade import Registry
-    from mreg.registry.serving.serving import pull
+    from mreg.registry.serving.remote_pulling import pull
     from mreg.registry.serving.trimming import cache
     from mreg.registry.serving.watching import watch
 
@@ -117,7 +117,7 @@ _HOMES = {
     "mreg.core.storage.soundness": ("Soundness",),
     "mreg.core.storage.swept": ("Sweep",),
     "mreg.registry.facade": ("Registry",),
-    "mreg.registry.serving.serving": ("pull",),
+    "mreg.registry.serving.remote_pulling": ("pull",),
     "mreg.registry.serving.trimming": ("cache",),
     "mreg.registry.serving.watching": ("watch",),
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
-from mreg.registry.serving.serving import Serving
+from mreg.registry.serving.remote_pulling import Serving
 from tests.conftest import Git
 
 __all__ = ["Connections", "Far", "connections"]

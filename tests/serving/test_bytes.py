@@ -29,7 +29,7 @@ from tests.serving.conftest import Far, connections
 PULL = """
 import mreg, sys
 selector, url, output = sys.argv[1:]
-import mreg.registry.serving.serving, mreg.stores.dvc.cloud
+import mreg.registry.serving.remote_pulling, mreg.stores.dvc.cloud
 print("ready", flush=True)
 sys.stdin.readline()
 pulled = mreg.pull(selector, repo=url, output=output)

@@ -24,7 +24,7 @@ from mreg.errors import (
     StorageError,
     UsageError,
 )
-from mreg.registry.serving.serving import Serving
+from mreg.registry.serving.remote_pulling import Serving
 from tests.conftest import Git
 from tests.serving.conftest import Far, connections
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mreg.stores.hook import run_hook
+from mreg.stores.serving.hook import run_hook
 from tests.hosts import check_ended
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mreg.core.storage.trimming import Kept
-from mreg.stores.stock import Stock, delete_oldest, delete_stock, find_held, read_lists, read_stock
-from mreg.stores.uses import Last, Slot, Uses
+from mreg.stores.serving.stock import Stock, delete_oldest, delete_stock, find_held, read_lists, read_stock
+from mreg.stores.serving.uses import Last, Slot, Uses
 
 SLOT = Slot("repo", "", "churn", "production")
 

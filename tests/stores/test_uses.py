@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mreg.stores.uses import KNOWN_S, Last, Slot, Uses
+from mreg.stores.serving.uses import KNOWN_S, Last, Slot, Uses
 
 A, B, FOLDER = "a" * 32, "b" * 32, f"{'c' * 32}.dir"
 SLOT = Slot("https://git.example.com/models.git", "", "churn", "production")
@@ -20,7 +20,7 @@ V2 = Last(SLOT, "v2.0.0", "2" * 40, B)
 HOLD = """
 import sys
 from pathlib import Path
-from mreg.stores.uses import Uses
+from mreg.stores.serving.uses import Uses
 with Uses(Path(sys.argv[1])).using(sys.argv[2]):
     print("holding", flush=True)
     sys.stdin.readline()

@@ -77,7 +77,7 @@ def pull(
     place = here / target if target else None
     if watch:
         from mreg.cli.following import Request, follow
-        from mreg.registry.serving.serving import locate_repo
+        from mreg.registry.serving.remote_pulling import locate_repo
 
         where = None if repo is None else locate_repo(repo, here)
         named = named_directory(context)
@@ -100,7 +100,7 @@ def pull(
             registry = Deliveries.snapshot(here)
             pulled = registry.pull(selector, place, into=here, link=link, force=force, progress=progress)
         else:
-            from mreg.registry.serving.serving import Serving, locate_repo
+            from mreg.registry.serving.remote_pulling import Serving, locate_repo
 
             serving = Serving(locate_repo(repo, here), branch=branch, allow_older=allow_older)
             resolved = serving.resolve(selector)

@@ -24,7 +24,7 @@ from mreg.core.following import News, Pace, Troubles
 from mreg.core.names import Version
 from mreg.core.results import Pulled
 from mreg.errors import MregError, NotFoundError, OutsideError
-from mreg.registry.serving.serving import Resolved
+from mreg.registry.serving.remote_pulling import Resolved
 
 __all__ = ["Following", "Hook", "Source"]
 

@@ -24,7 +24,7 @@ from mreg.errors import DataError, NotARegistryError, NotFoundError
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.settings import parse_settings
 from mreg.stores.git.remotes.shallow import ShallowRepository
-from mreg.stores.serving import Memory
+from mreg.stores.serving.cache import Memory
 
 __all__ = ["CONFIG", "Glance", "Tip"]
 

@@ -10,7 +10,7 @@ from mreg.core.names import Selector, Version
 from mreg.core.results import Pulled
 from mreg.errors import UsageError
 from mreg.registry.serving.following import Hook
-from mreg.stores.hook import run_hook
+from mreg.stores.serving.hook import run_hook
 
 __all__ = ["as_command", "make_hook"]
 

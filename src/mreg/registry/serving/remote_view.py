@@ -34,7 +34,7 @@ from mreg.registry.serving.glance import Glance, Tip
 from mreg.registry.serving.wanted import Known, Wanted, check_bytes_named, find_deletion, hashes_of, read_files
 from mreg.stores.dvc import STALL_S
 from mreg.stores.git.remotes.shallow import BrokenCacheError, Remote, ShallowRepository
-from mreg.stores.serving import Failure, Memory, Pin, RemoteCache
+from mreg.stores.serving.cache import Failure, Memory, Pin, RemoteCache
 
 __all__ = ["RemoteView", "Resolved"]
 

@@ -15,9 +15,9 @@ from msgspec import Struct
 from mreg.core.storage.cached import CachedVersion, CacheReport
 from mreg.core.storage.trimming import Held, Trim, parse_limit, plan_trim, usual_limit
 from mreg.errors import UsageError
-from mreg.stores.serving import Pinned, ServingCache
-from mreg.stores.stock import Stock, delete_oldest, delete_stock, find_held, read_lists, read_stock
-from mreg.stores.uses import KNOWN_S
+from mreg.stores.serving.cache import Pinned, ServingCache
+from mreg.stores.serving.stock import Stock, delete_oldest, delete_stock, find_held, read_lists, read_stock
+from mreg.stores.serving.uses import KNOWN_S
 
 __all__ = ["cache", "is_due", "make_room", "stay_below"]
 

@@ -27,12 +27,12 @@ from mreg.registry.arguments import as_choice, as_path
 from mreg.registry.reading.reader import Reader
 from mreg.registry.serving.following import Following
 from mreg.registry.serving.hooks import as_command, make_hook
-from mreg.registry.serving.serving import Resolved, Serving, locate_repo
+from mreg.registry.serving.remote_pulling import Resolved, Serving, locate_repo
 from mreg.stores.git.remotes.pushing import find_remote
 from mreg.stores.git.repository import GitRepository
-from mreg.stores.marks import Mark, Marks
-from mreg.stores.serving import ServingCache
-from mreg.stores.uses import Last
+from mreg.stores.serving.cache import ServingCache
+from mreg.stores.serving.marks import Mark, Marks
+from mreg.stores.serving.uses import Last
 
 __all__ = ["EVERY_S", "HOOK_TIMEOUT_S", "find_repo", "watch"]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mreg.errors import StorageError
 from mreg.stores.artifacts.hashing import Meter, Progress
-from mreg.stores.claims import claim
 from mreg.stores.dvc.config import Sections, find_relative_remote
 from mreg.stores.dvc.store import DvcStore
 from mreg.stores.dvc.traffic import Traffic
+from mreg.stores.serving.single_flight import claim
 
 __all__ = ["ServedStore"]
 

@@ -24,7 +24,7 @@ from mreg.errors import DataError, MregError
 from mreg.stores.artifacts.cache import Cache
 from mreg.stores.artifacts.hashing import hash_bytes
 from mreg.stores.dvc_files.pointer import parse_directory
-from mreg.stores.uses import KNOWN_S, LOCKLESS_S, Use, Uses
+from mreg.stores.serving.uses import KNOWN_S, LOCKLESS_S, Use, Uses
 
 __all__ = ["Stock", "delete_oldest", "delete_stock", "find_held", "read_lists", "read_stock"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mreg.errors import StorageError
-from mreg.stores import claims
-from mreg.stores.claims import claim, lock_file
+from mreg.stores.serving import single_flight
+from mreg.stores.serving.single_flight import claim, lock_file
 
 
 class Crowd:
@@ -84,7 +84,7 @@ def test_claim_of_one_that_failed_at_once_goes_to_the_next(tmp_path: Path) -> No
 def test_claim_of_one_that_failed_late_fails_for_all_who_waited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claims, "_SLOW_S", -1.0)
+    monkeypatch.setattr(single_flight, "_SLOW_S", -1.0)
 
     def work() -> None:
         crowd.others_wait()

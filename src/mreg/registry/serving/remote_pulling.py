@@ -26,8 +26,8 @@ from mreg.registry.serving.trimming import is_due, make_room, stay_below
 from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.dvc import ServedStore
 from mreg.stores.git.remotes.shallow import Remote
-from mreg.stores.serving import ServingCache
-from mreg.stores.uses import Last, Slot
+from mreg.stores.serving.cache import ServingCache
+from mreg.stores.serving.uses import Last, Slot
 
 __all__ = ["Resolved", "Serving", "locate_repo", "pull"]
 

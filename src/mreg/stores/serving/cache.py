@@ -26,11 +26,11 @@ from msgspec import Struct, field
 from mreg.errors import OutsideError, StorageError
 from mreg.stores.artifacts.cache import Cache
 from mreg.stores.artifacts.stat_cache import StatCache
-from mreg.stores.claims import lock_file
 from mreg.stores.disk import disk_errors, scratch_folder
 from mreg.stores.git.remotes.shallow import BrokenCacheError, Remote, ShallowRepository
 from mreg.stores.git.runner import GitRunner
-from mreg.stores.uses import Uses
+from mreg.stores.serving.single_flight import lock_file
+from mreg.stores.serving.uses import Uses
 
 __all__ = ["Failure", "Memory", "Pin", "Pinned", "RemoteCache", "ServingCache"]
 

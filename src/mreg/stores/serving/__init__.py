@@ -1,0 +1,1 @@
+"""What one machine keeps to serve registries elsewhere, for all of its processes."""
