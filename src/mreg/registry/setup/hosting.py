@@ -162,7 +162,7 @@ class _Filler(Struct, frozen=True):
     def _sinks(self) -> str:
         names = dict.fromkeys(sink.url_env for sink in self.policy.notify)
         if not names:
-            return "        # env: the variables named in notify: of registry.yaml, each from a secret of the same name\n"
+            return "        # env: the variables named in notify: of registry.yaml, each from a secret of that name\n"
         lines = (f"          {name}: ${{{{ secrets.{name} }}}}\n" for name in names)
         return "        env:\n" + "".join(lines)
 
