@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mreg.core.results import Diagnosis, History, ModelList, Receipt, SyncReport, VersionDetails, VersionList
+from mreg.core.results import Check, Diagnosis, History, ModelList, Receipt, SyncReport, VersionDetails, VersionList
 from mreg.core.settings.policy import Policy
 from mreg.core.sharing.joints import Matter
 from mreg.core.versions.best import choose_best
@@ -41,18 +41,35 @@ def test_render_table_fits_the_terminal_and_loses_nothing(name: str, has_color: 
     assert "…" not in text
     assert "\x1b[2J" not in text
     assert "\u202e" not in text
-    lines = [line for line in text.splitlines() if not line.startswith("next ")]  # a command is never broken
+    # A command is never broken.
+    lines = [line for line in text.splitlines() if not line.startswith(("next ", "  fix: "))]
     assert has_color or max(map(len, lines)) <= 90
     assert has_color or "\x1b" not in text
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
-@pytest.mark.parametrize("name", ["history", "versions"])
+@pytest.mark.parametrize("name", ["history", "versions", "models", "comparison"])
 def test_render_table_breaks_no_word_of_a_row(name: str, width: int) -> None:
     text = render_table(RESULTS[name], POLICY, width=width)
     assert max(map(len, text.splitlines())) <= width
     words = {word for word in render_columns(RESULTS[name], POLICY).split() if len(word) <= width // 2}
     assert words <= set(text.split())
+
+
+def test_render_table_has_a_command_beside_its_row_or_below_it_in_one_line() -> None:
+    fix = f"git revert --no-edit {'0' * 80}"
+    result = Diagnosis(
+        (Check("tags", ok=False, message="one is missing", fix=fix), Check("dvc", ok=True, message="ok"))
+    )
+    lines = render_table(result, width=400).splitlines()
+    assert lines[1].split("  ")[-1] == fix
+    lines = render_table(result, width=80).splitlines()
+    assert [line.split() for line in lines if "fix" not in line] == [
+        ["check", "state", "message"],
+        ["tags", "fault", "one", "is", "missing"],
+        ["dvc", "ok", "ok"],
+    ]
+    assert lines[2] == f"  fix: {fix}"
 
 
 def test_render_table_breaks_a_very_long_word_and_no_other() -> None:

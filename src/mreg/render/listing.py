@@ -86,7 +86,7 @@ def view_versions(result: VersionList | VersionStream, policy: Policy) -> Page:
     model = ("model",) if result.model is None else ()
     header = (*model, "version", "stages", *shown, "size", "format")
     make = partial(_version_row, metrics=shown, rules=policy.metrics, has_model=result.model is None)
-    blocks: list[Block] = [Grid("", header, Rows(make, versions), stacks=True)]
+    blocks: list[Block] = [Grid("", header, Rows(make, versions))]
     if len(metrics) > len(shown):
         blocks.append(Line(Cell(f"metrics not shown: {', '.join(metrics[_MAX_METRICS:])}")))
     return (*blocks, findings_grid(result.findings))
@@ -127,7 +127,7 @@ def view_history(result: History, _policy: Policy) -> Page:
 def transitions_grid(title: str, transitions: Sequence[Transition]) -> Grid:
     """Returns one row a transition, in the order given."""
     header = ("when", "model", "stage", "action", "from → to", "by", "approved by", "reason", "commit")
-    return Grid(title, header, Rows(_transition_row, transitions), stacks=True)
+    return Grid(title, header, Rows(_transition_row, transitions))
 
 
 def _transition_row(each: Transition) -> Row:
@@ -147,7 +147,7 @@ def _transition_row(each: Transition) -> Row:
 def findings_grid(findings: Sequence[Finding]) -> Grid:
     """Returns what is wrong in the registry, and where."""
     rows = tuple((Cell(each.code, Tone.BAD), Cell.code(each.place), Cell(each.message)) for each in findings)
-    return Grid("findings", ("finding", "place", "message"), rows, stacks=True)
+    return Grid("findings", ("finding", "place", "message"), rows)
 
 
 def _version(version: Version | None) -> Cell:

@@ -95,8 +95,6 @@ class Grid(Struct, frozen=True):
     """May be empty."""
     header: tuple[str, ...]
     rows: Sequence[Row]
-    stacks: bool = False
-    """True where a row may take several lines, so that no word is broken on a narrow screen."""
 
 
 Block = Line | Facts | Grid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from msgspec.structs import replace
@@ -15,8 +15,8 @@ from rich.text import Text
 
 from mreg.core.settings.policy import Policy
 from mreg.render.columns import format_lines
-from mreg.render.page import Block, Cell, Facts, Grid, Line, Page, Tone
-from mreg.render.text import clean, join_lines
+from mreg.render.page import Block, Cell, Facts, Grid, Line, Page, Row, Tone
+from mreg.render.text import NOTHING, clean, join_lines
 from mreg.render.view import Result, view
 
 __all__ = ["iter_table", "render_table"]
@@ -86,20 +86,20 @@ def _print(console: Console, block: Block) -> None:
     if isinstance(block, Facts):
         _print_facts(console, block)
     else:
-        console.print(_grid(block, console.width))
+        _print_grid(console, block)
 
 
 def _print_facts(console: Console, block: Facts) -> None:
     names = [Text(clean(name)) for name, _ in block.rows]
-    width = max(name.cell_len for name in names)
+    width = min(max(name.cell_len for name in names), console.width // 2)
     for is_command, rows in groupby(zip(names, block.rows, strict=True), lambda row: row[1][1].is_command):
         if is_command:  # the terminal goes on below where it must, and what is copied is one line still
             for name, (_, cell) in rows:
-                name.pad_right(width + _GAP - name.cell_len)
+                name.pad_right(max(width - name.cell_len, 0) + _GAP)
                 console.print(name + _text(cell), soft_wrap=True)
             continue
         table = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
-        table.add_column(no_wrap=True, min_width=width)
+        table.add_column(overflow="fold", width=width)
         table.add_column(overflow="fold")
         for name, (_, cell) in rows:
             lines = [_text(replace(cell, text=line)) for line in cell.text.strip().split("\n")]
@@ -107,24 +107,41 @@ def _print_facts(console: Console, block: Facts) -> None:
         console.print(table)
 
 
-def _grid(block: Grid, screen: int) -> Table:
+def _print_grid(console: Console, block: Grid) -> None:
+    """Prints a grid; commands stand below their rows, each in one line, where they do not fit beside."""
+    rows = tuple(block.rows)
+    last = len(block.header) - 1
+    has_commands = any(row[last].is_command for row in rows)
+    if not has_commands or sum(_longest(block)) + _GAP * last <= console.width:
+        console.print(_table([block.header, *rows], _widths(block, console.width)))
+        return
+    rest = Grid("", block.header[:last], tuple(row[:last] for row in rows))
+    widths = _widths(rest, console.width)
+    lines: list[Sequence[str] | Row] = [rest.header]
+    for short, (*_, command) in zip(rest.rows, rows, strict=True):
+        lines.append(short)
+        if command.text != NOTHING:
+            console.print(_table(lines, widths))
+            console.print(Text(f"{' ' * _GAP}{clean(block.header[last])}: ") + _text(command), soft_wrap=True)
+            lines.clear()
+    if lines:
+        console.print(_table(lines, widths))
+
+
+def _table(lines: Iterable[Sequence[str] | Row], widths: Sequence[int]) -> Table:
     table = Table.grid(padding=(0, _GAP, 0, 0), pad_edge=False)
-    widths: Sequence[int | None] = _widths(block, screen) if block.stacks else [None] * len(block.header)
     for width in widths:
         table.add_column(overflow="fold", width=width)
-    for line in _stack([Text(clean(name), style="bold") for name in block.header], len(widths)):
-        table.add_row(*line)
-    for row in block.rows:
-        for line in _stack(list(map(_text, row)), len(widths)):
-            table.add_row(*line)
+    for line in lines:
+        cells = [Text(clean(cell), style="bold") if isinstance(cell, str) else _text(cell) for cell in line]
+        for part in _stack(cells, len(widths)):
+            table.add_row(*part)
     return table
 
 
 def _widths(block: Grid, screen: int) -> list[int]:
     """Returns the widths of as many columns as fit the screen without a break in a word of usual length."""
-    columns = zip(block.header, *(tuple(cell.text for cell in row) for row in block.rows), strict=True)
-    texts = [[clean(text) for text in column] for column in columns]
-    most = [max(map(cell_len, column)) for column in texts]
+    texts, most = _columns(block), _longest(block)
     words = [[word for text in column for word in _SPACE.split(text)] for column in texts]
     least = [min(max(map(cell_len, column)), screen // 2) for column in words]
     for count in range(len(texts), 0, -1):
@@ -137,6 +154,15 @@ def _widths(block: Grid, screen: int) -> list[int]:
         more = min(wanted[column], spare // left)
         needed[column], spare = needed[column] + more, spare - more
     return needed
+
+
+def _columns(block: Grid) -> list[list[str]]:
+    columns = zip(block.header, *(tuple(cell.text for cell in row) for row in block.rows), strict=True)
+    return [[clean(text) for text in column] for column in columns]
+
+
+def _longest(block: Grid) -> list[int]:
+    return [max(map(cell_len, column)) for column in _columns(block)]
 
 
 def _stack(cells: Sequence[Text], count: int) -> Iterator[list[Text]]:

@@ -48,7 +48,7 @@ def view_soundness(result: Soundness, _policy: Policy) -> Page:
     return (
         Line(Cell(format_soundness(result), Tone.GOOD if result.ok else Tone.BAD)),
         Facts("", tuple(_soundness_facts(result))),
-        Grid("faults", ("version", "what", "size", "mend it"), rows, stacks=True),
+        Grid("faults", ("version", "what", "size", "mend it"), rows),
     )
 
 
