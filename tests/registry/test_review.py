@@ -15,11 +15,11 @@ import pytest
 from mreg import Action, Registry
 from mreg.core.review.reviewed import Review
 from mreg.errors import ConflictError, IncompleteHistoryError, NotFoundError, RefusedError, UsageError
-from mreg.render.columns import render_columns
 from mreg.stores.git.runner import Completed, GitRunner
 from tests.conftest import Git, Mreg
 from tests.registry.world import World as Signed
 from tests.registry.world import Worlds
+from tests.render.whole import render_columns
 
 SETTINGS = """\
 schema: 1

@@ -8,8 +8,8 @@ from mreg.core.results import Check, Diagnosis
 from mreg.render.columns import iter_columns
 from mreg.render.commands import place_commands
 from mreg.render.json import iter_json
-from mreg.render.markdown import render_markdown
 from mreg.render.table import iter_table
+from tests.render.whole import render_markdown
 
 HINTS = [
     ("mreg list", "mreg -C r list"),

@@ -26,12 +26,12 @@ from mreg.render.github import (
     render_step,
 )
 from mreg.render.json import render_json
-from mreg.render.markdown import render_markdown
 from mreg.render.outputs import MAX_OUTPUT_BYTES, read_document, render_outputs
 from mreg.render.review import CHECK_MARK
 from mreg.render.text import clean
 from mreg.render.view import Result
 from tests.render.samples import HOSTILE, TIP, make_results, make_transition
+from tests.render.whole import render_markdown
 
 COMMANDS = HOSTILE + (
     "\n::set-output name=ok::yes\r\n::error::x\n##[add-mask]v1 ##[error]####[group]\n%0A::stop-commands::x %25 "

@@ -21,13 +21,14 @@ from mreg.core.review.audited import Judged, Report
 from mreg.core.review.gates import Judgement
 from mreg.core.settings.people import Actor
 from mreg.render import columns, text
-from mreg.render.columns import format_lines, iter_columns, render_columns
+from mreg.render.columns import format_lines, iter_columns
 from mreg.render.csv import iter_csv
 from mreg.render.json import iter_json
-from mreg.render.markdown import iter_markdown, render_markdown
+from mreg.render.markdown import iter_markdown
 from mreg.render.page import Cell, Grid, Rows
 from mreg.render.table import iter_table
 from tests.render.samples import POLICY, make_record, make_transition
+from tests.render.whole import render_columns, render_markdown
 
 MANY = 3000
 WORDS = ["why", "a long reason, longer than others", "größer", "資料", "e\u0301", "\x1b[2J"]

@@ -10,9 +10,10 @@ from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
 from mreg.core.results import History
-from mreg.render.markdown import escape, render_markdown
+from mreg.render.markdown import escape
 from mreg.render.text import clean
 from tests.render.samples import HOSTILE, POLICY, make_bare_details, make_results, make_transition
+from tests.render.whole import render_markdown
 
 TAGS = {"table", "thead", "tbody", "tr", "th", "td", "p", "ul", "li", "h3", "strong", "code"}
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

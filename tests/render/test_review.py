@@ -7,13 +7,11 @@ import pytest
 
 from mreg.core.review.reviewed import Review
 from mreg.core.settings.policy import Policy
-from mreg.render.columns import render_columns
 from mreg.render.json import render_json
-from mreg.render.markdown import render_markdown
 from mreg.render.review import CHECK_MARK, MAX_CHARACTERS, render_review
-from mreg.render.table import render_table
 from tests.golden.reviews import REVIEWS
 from tests.render.test_markdown import LIVE, TAGS, Page
+from tests.render.whole import render_columns, render_markdown, render_table
 
 MADE = {name: make() for name, make in REVIEWS.items()}
 BIG = ("hundred-transitions", "hostile", "policy-change")

@@ -8,8 +8,6 @@ from mreg.core.settings.policy import Policy
 from mreg.core.sharing.joints import Matter
 from mreg.core.versions.best import choose_best
 from mreg.core.versions.compare import Subject, compare
-from mreg.render.columns import render_columns
-from mreg.render.table import render_table
 from mreg.render.view import Result
 from tests.render.samples import (
     CHURN,
@@ -21,6 +19,7 @@ from tests.render.samples import (
     make_results,
     make_transition,
 )
+from tests.render.whole import render_columns, render_table
 
 RESULTS = make_results()
 WIDE = 400

@@ -15,24 +15,14 @@ from mreg.render.page import Block, Facts, Line, Page
 from mreg.render.text import clean, join_lines
 from mreg.render.view import Result, view
 
-__all__ = ["format_lines", "iter_columns", "render_columns"]
+__all__ = ["format_lines", "iter_columns"]
 
 _AT_ONCE = 1000
 _GAP = 2
 
 
-def render_columns(result: Result, policy: Policy | None = None) -> str:
-    """Returns a result as aligned columns, without a newline at the end.
-
-    Args:
-        result: What the registry answered.
-        policy: Gives the order of the stages, and how metrics are written.
-    """
-    return "".join(iter_columns(result, policy))
-
-
 def iter_columns(result: Result, policy: Policy | None = None, *, directory: str = "") -> Iterator[str]:
-    """Yields the same piece by piece: a long list is never there as a whole.
+    """Yields a result as aligned columns, without a newline at the end; a long list is never there as a whole.
 
     Args:
         result: What the registry answered.

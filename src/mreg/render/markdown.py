@@ -15,21 +15,16 @@ if TYPE_CHECKING:
 
     from mreg.core.review.reviewed import Review
 
-__all__ = ["escape", "iter_markdown", "render_markdown"]
+__all__ = ["escape", "iter_markdown"]
 
 
-def render_markdown(result: Result, policy: Policy | None = None) -> str:
-    """Returns a result as Markdown, without a newline at the end.
+def iter_markdown(result: Result, policy: Policy | None = None) -> Iterator[str]:
+    """Yields a result as Markdown, without a newline at the end; a long list is never there as a whole.
 
     Args:
         result: What the registry answered.
         policy: Gives the order of the stages, and how metrics are written.
     """
-    return "".join(iter_markdown(result, policy))
-
-
-def iter_markdown(result: Result, policy: Policy | None = None) -> Iterator[str]:
-    """Yields the same piece by piece: a long list is never there as a whole."""
     if _is_review(result):
         from mreg.render.review import render_review  # noqa: PLC0415 - no other answer needs it
 

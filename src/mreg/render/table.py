@@ -19,7 +19,7 @@ from mreg.render.page import Block, Cell, Facts, Grid, Line, Page, Row, Tone
 from mreg.render.text import NOTHING, clean, join_lines
 from mreg.render.view import Result, view
 
-__all__ = ["iter_table", "render_table"]
+__all__ = ["iter_table"]
 
 _ENDLESS = 1_000_000
 """Lines of a page: Rich asks, and nothing depends on it."""
@@ -31,15 +31,10 @@ _SPACE = re.compile(r"(?<!→) (?!→)")
 _STYLES = {Tone.PLAIN: "", Tone.STRONG: "bold", Tone.GOOD: "green", Tone.BAD: "red"}
 
 
-def render_table(result: Result, policy: Policy | None = None, *, width: int, has_color: bool = False) -> str:
-    """Returns a result as tables that fit a terminal, without a newline at the end; see ``iter_table``."""
-    return "".join(iter_table(result, policy, width=width, has_color=has_color))
-
-
 def iter_table(
     result: Result, policy: Policy | None = None, *, width: int, has_color: bool = False, directory: str = ""
 ) -> Iterator[str]:
-    """Yields the same piece by piece: a long list is never there as a whole.
+    """Yields a result as tables that fit a terminal, without a newline at the end, piece by piece.
 
     Args:
         result: What the registry answered.

@@ -320,7 +320,7 @@ class TestFiles:
         git("submodule", "--quiet", "add", str(tmp_path / "other"), "registry/sub")
         git("commit", "--quiet", "--message=sub")
         files = GitRepository(registry).files("HEAD", ["registry"])
-        assert [(file.path, file.is_submodule) for file in files][1:] == [(STAGE, False), ("registry/sub", True)]
+        assert [(file.path, file.mode) for file in files][1:] == [(STAGE, "100644"), ("registry/sub", "160000")]
 
     def test_changes_between_commits_and_from_nothing(self, registry: Path, git: Git) -> None:
         repo = GitRepository(registry)

@@ -75,7 +75,6 @@ TAG_FORMAT = "%(refname)%00%(objectname)%00%(objecttype)%00%(object)"
 _LOG_FIELDS = 6
 _ADDED_FIELDS = 3
 _ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>")
-_SUBMODULE = "160000"
 _FOLDER = "040000"
 _ABSENT = ("missing", "ambiguous")
 
@@ -86,11 +85,6 @@ class TreeFile(Struct, frozen=True):
     path: str
     mode: str
     oid: str
-
-    @property
-    def is_submodule(self) -> bool:
-        """True where it is a commit of another repository, and no file."""
-        return self.mode == _SUBMODULE
 
 
 class TagRef(Struct, frozen=True):

@@ -24,7 +24,6 @@ import msgspec
 from msgspec import Struct, field
 
 from mreg.errors import OutsideError, StorageError
-from mreg.stores.artifacts.cache import Cache
 from mreg.stores.artifacts.stat_cache import StatCache
 from mreg.stores.disk import disk_errors, scratch_folder
 from mreg.stores.git.remotes.shallow import BrokenCacheError, Remote, ShallowRepository
@@ -185,11 +184,6 @@ class ServingCache:
         for name in ("repos", "files", "claims", "stat", "uses"):
             _make_private(root / name)
         return cls(root)
-
-    @property
-    def objects(self) -> Cache:
-        """The bytes."""
-        return Cache(self.root)
 
     @property
     def stats(self) -> StatCache:
