@@ -96,6 +96,7 @@ def test_model_unknown_hints_at_the_nearest() -> None:
         ("fraud/ue", "did you mean 'fraud/eu'?  mreg list shows all"),
         ("fraud/x-rays/of-lungs", "mreg list fraud/"),
         ("zebra", "mreg list"),
+        ("staging", "mreg list --stage staging   # staging is a stage, and a model comes first"),
     ],
 )
 def test_model_unknown_and_folder_without_one_have_one_hint(name: str, hint: str) -> None:

@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from mreg.cli.place import DIRECTORY
 from mreg.core.names import LATEST, parse_model_name, parse_stage_name, parse_version
+from mreg.core.nearness import find_near
 from mreg.errors import NamingError
 
 __all__ = ["find_slip"]
@@ -65,19 +66,26 @@ def find_slip(words: Sequence[str]) -> str | None:
     """
     called = (at for at, (before, word) in enumerate(_pairs(words)) if word[:1] != "-" and before not in DIRECTORY)
     at = next(called, None)
-    if at is not None and words[at] in _VERBS_OF_OTHERS:
-        return _translate(words, at)
+    verb = _find_verb(words[at]) if at is not None else None
+    if at is not None and verb:
+        return _translate(words, at, verb)
     typed = _take_apart(words)
-    mend = _MENDS.get(typed.command) if typed else None
-    if typed is None or mend is None:
+    if typed is None:
         return None
-    meant = mend(typed) or (typed if typed.is_mended else None)
+    mend = _MENDS.get(typed.command)
+    meant = (mend(typed) if mend else None) or (typed if typed.is_mended else None)
     return str(meant) if meant and _can_be_read(meant) else None
 
 
-def _translate(words: Sequence[str], at: int) -> str:
-    """Returns a command line with the command that is meant by its word ``at``, or the help of that."""
-    meant = _VERBS_OF_OTHERS[words[at]]
+def _find_verb(word: str) -> str | None:
+    """Returns the command that is meant by a word that is none; ``None`` where it is one, or nobody can tell."""
+    from mreg.cli.app import COMMANDS
+
+    return None if word in COMMANDS else _VERBS_OF_OTHERS.get(word) or find_near(word, COMMANDS)
+
+
+def _translate(words: Sequence[str], at: int, meant: str) -> str:
+    """Returns a command line with another command in the place of its word ``at``, or the help of that."""
     rest = _take_apart([*words[:at], meant, *words[at + 1 :]])
     return str(rest) if rest and not rest.is_mended and _can_be_read(rest) else f"mreg {meant} --help"
 
@@ -92,8 +100,10 @@ def _take_apart(words: Sequence[str]) -> _Typed | None:
     with_value = {name for name, param in named.items() if not getattr(param, "is_flag", True)}
     arguments: list[str] = []
     options: list[str] = []
-    is_value = is_mended = False
-    for typed in words[at + 1 :]:
+    before = [word for last, word in _pairs(words[:at]) if {last, word.partition("=")[0]}.intersection(DIRECTORY)]
+    misplaced = [word for last, word in _pairs(words[:at]) if word not in before]  # of the command, and before it
+    is_value, is_mended = False, bool(misplaced)
+    for typed in [*words[at + 1 :], *misplaced]:
         name, equals, value = typed.partition("=")
         word = typed
         is_option = typed.startswith("-") and len(typed) > 1 and not is_value
@@ -107,7 +117,7 @@ def _take_apart(words: Sequence[str]) -> _Typed | None:
             word = _OF_OTHERS[name] + equals + value
         (options if is_option or is_value else arguments).append(word)
         is_value = is_option and word in with_value
-    return _Typed(tuple(words[:at]), words[at], tuple(arguments), tuple(options), is_mended=is_mended)
+    return _Typed(tuple(before), words[at], tuple(arguments), tuple(options), is_mended=is_mended)
 
 
 def _find_command(name: str) -> Any:  # noqa: ANN401 - Typer's own Click is not public

@@ -126,6 +126,8 @@ class RegistryState(Struct, frozen=True):
         """Returns what shows the model, or the folder of models, that was meant by a name; else what shows all."""
         models = [str(each) for each, found in self.models.items() if found.records]
         folders = {str(folder) for model in models for folder in PurePosixPath(model).parents[:-1]}
+        if name in self.policy.stages:
+            return f"mreg list --stage {name}   # {name} is a stage, and a model comes first"
         around = (str(folder) for folder in PurePosixPath(name).parents)
         meant = name if name in {*models, *folders} else find_near(name, [*models, *folders])
         meant = meant or next((folder for folder in around if folder in folders), "")

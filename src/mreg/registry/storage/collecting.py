@@ -21,6 +21,7 @@ from contextlib import suppress
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mreg.core.layout import SETTINGS_FILE
 from mreg.core.names import ModelName, Version
 from mreg.core.settings.retention import Retention
 from mreg.core.storage.dropping import plan_drop
@@ -263,10 +264,9 @@ class Collecting(Struct, frozen=True):
         is_strict = self.strict if strict is None else strict
         outlook = look_out(self.repo, tip, refs, shelves, self.retention, strict=is_strict)
         if not outlook.retention.is_set and not outlook.dropped:
-            raise UsageError(
-                "nothing says which versions to keep",
-                hint="--keep-newest 5, --keep-within 90d, or retention: in registry.yaml",
-            )
+            command = f"mreg gc{' --remote' if self.remote else ''} --keep-newest 5"
+            hint = f"{command}   # or --keep-within 90d, or retention: in {SETTINGS_FILE}"
+            raise UsageError("nothing says which versions to keep", hint=hint)
         return outlook
 
     def _report(
