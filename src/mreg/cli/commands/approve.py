@@ -22,12 +22,13 @@ def approve(
 ) -> None:
     """Approve a version for a stage: one commit, in your name.
 
-    The approval counts once, for this version's bytes and for what the stage holds now. Where the stage asks for
+    The approval counts once, for this version's bytes and for what the stage holds now. If the stage asks for
     signatures, it is signed with the SSH key that Git signs with.
 
     \b
-    mreg approve churn@v3 production --reason 'looked at the slices'
-    mreg approve churn@v3 production --branch promote-churn
+    Examples:
+      mreg approve churn@v3 production --reason 'looked at the slices'
+      mreg approve churn@v3 production --branch promote-churn
     """
     registry = open_registry(context)
     receipt = registry.approve(selector, stage, reason=reason, branch=branch, push=push, dry_run=dry_run)

@@ -25,8 +25,9 @@ def archive(
     """Mark a version as obsolete. It cannot be promoted, and rollback skips it.
 
     \b
-    mreg archive churn@v1 --reason 'trained on the old schema'
-    mreg archive churn@v1 --undo
+    Examples:
+      mreg archive churn@v1 --reason 'trained on the old schema'
+      mreg archive churn@v1 --undo
     """
     registry = open_registry(context)
     receipt = registry.archive(selector, reason=reason, undo=undo, branch=branch, push=push, dry_run=dry_run)

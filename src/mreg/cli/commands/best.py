@@ -46,8 +46,9 @@ def best(
     """Pick the version that should go to a stage, and say why.
 
     \b
-    mreg best churn --by auc:higher
-    mreg best churn --by auc:higher,latency_ms:lower --where 'latency_ms<=50' --stage production
+    Examples:
+      mreg best churn --by auc:higher
+      mreg best churn --by auc:higher,latency_ms:lower --where 'latency_ms<=50' --stage production
     """
     registry = open_queries(context)
     result = registry.best(model, by=by, where=where or (), stage=stage, higher=higher or (), lower=lower or ())

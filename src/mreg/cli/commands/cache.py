@@ -29,10 +29,11 @@ def cache(
     is downloaded again when it is pulled.
 
     \b
-    mreg cache
-    mreg cache --size 5GB
-    mreg cache --size 5GB --delete
-    mreg cache --size 0 --delete
+    Examples:
+      mreg cache
+      mreg cache --size 5GB
+      mreg cache --size 5GB --delete
+      mreg cache --size 0 --delete
     """
     from mreg.registry.serving.trimming import cache as look
 

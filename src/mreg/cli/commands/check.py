@@ -24,9 +24,10 @@ def check(
     the base: a change cannot loosen the rules that it must pass.
 
     \b
-    mreg check
-    mreg check --base origin/main --format markdown
-    mreg check --staged
+    Examples:
+      mreg check
+      mreg check --base origin/main --format markdown
+      mreg check --staged
     """
     registry = open_queries(context)
     review = registry.check(base=base, head=head, staged=staged)

@@ -23,7 +23,8 @@ def clear(
     """Empty a stage.
 
     \b
-    mreg clear churn staging --reason 'experiment over'
+    Example:
+      mreg clear churn staging --reason 'experiment over'
     """
     registry = open_registry(context)
     show_result(

@@ -33,7 +33,8 @@ def demo(
     It uses a new Git repository, with a directory as DVC remote.
 
     \b
-    mreg demo
+    Example:
+      mreg demo
     """
     here = directory_of(context)
     scratch = prepare(here / directory if directory else None)

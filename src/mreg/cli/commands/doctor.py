@@ -31,9 +31,10 @@ def doctor(
     Actions instead, and names file, line and fix.
 
     \b
-    mreg doctor
-    mreg doctor --remote
-    mreg doctor --ci
+    Examples:
+      mreg doctor
+      mreg doctor --remote
+      mreg doctor --ci
     """
     here = directory_of(context)
     diagnosis = examine_workflows(here) if ci else examine(here, remote=remote)

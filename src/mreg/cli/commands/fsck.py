@@ -41,10 +41,11 @@ def fsck(
     Every file of a directory is looked up. Exits with 1 if something is still wrong at the end.
 
     \b
-    mreg fsck
-    mreg fsck churn --remote
-    mreg fsck churn@production --remote --read-data
-    mreg fsck --remote --repair
+    Examples:
+      mreg fsck
+      mreg fsck churn --remote
+      mreg fsck churn@production --remote --read-data
+      mreg fsck --remote --repair
     """
     registry = Registry.open(directory_of(context))
     with transfer_bar("reading") as progress:

@@ -49,10 +49,11 @@ def gc(
     and tags stay, and so does everything that another branch or tag names.
 
     \b
-    mreg gc --keep-newest 3
-    mreg gc --remote --keep-newest 5 --keep-within 90d
-    mreg gc --remote --delete
-    mreg gc --remote --delete --branch give-up --push
+    Examples:
+      mreg gc --keep-newest 3
+      mreg gc --remote --keep-newest 5 --keep-within 90d
+      mreg gc --remote --delete
+      mreg gc --remote --delete --branch give-up --push
     """
     registry = open_registry(context, is_repeatable=True)
     with transfer_bar("deleting") as progress:

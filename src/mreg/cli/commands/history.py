@@ -56,11 +56,12 @@ def history(
     the rules that applied, and what is proven by signatures.
 
     \b
-    mreg history
-    mreg history churn production
-    mreg history --stage production
-    mreg history churn --format json
-    mreg history --format csv
+    Examples:
+      mreg history
+      mreg history churn production
+      mreg history --stage production
+      mreg history churn --format json
+      mreg history --format csv
     """
     if stage and in_stage and stage != in_stage:
         raise typer.BadParameter(f"two stages are named: {stage} and {in_stage}")

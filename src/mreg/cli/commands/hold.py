@@ -28,8 +28,9 @@ def hold(
     A rollback also sets a hold; a promotion by hand releases it.
 
     \b
-    mreg hold churn production --reason 'investigating drift'
-    mreg hold churn production --off --reason 'it was the upstream table'
+    Examples:
+      mreg hold churn production --reason 'investigating drift'
+      mreg hold churn production --off --reason 'it was the upstream table'
     """
     registry = open_registry(context)
     receipt = registry.hold(model, stage, reason=ask_reason(reason), off=off, branch=branch, push=push, dry_run=dry_run)

@@ -68,13 +68,14 @@ def init(
     committed: they come from where your cloud's own tools keep them, or from dvc remote modify --local.
 
     \b
-    mreg init --remote s3://models/registry
-    mreg init --remote s3://models --endpoint-url https://minio.example.com --profile models
-    mreg init --remote ssh://models@storage.example.com/srv/models --remote-option port=2222
-    mreg init --remote /mnt/models
-    mreg init --adopt
-    mreg init --github --dry-run
-    mreg init --gitlab --mreg https://git.example.com/acme/mreg@4f1c2d3e4f5061728394a5b6c7d8e9f001122334
+    Examples:
+      mreg init --remote s3://models/registry
+      mreg init --remote s3://models --endpoint-url https://minio.example.com --profile models
+      mreg init --remote ssh://models@storage.example.com/srv/models --remote-option port=2222
+      mreg init --remote /mnt/models
+      mreg init --adopt
+      mreg init --github --dry-run
+      mreg init --gitlab --mreg https://git.example.com/acme/mreg@4f1c2d3e4f5061728394a5b6c7d8e9f001122334
     """
     hosts = [host for host, wanted in ((Host.GITHUB, github), (Host.GITLAB, gitlab)) if wanted]
     receipt = initialise(

@@ -23,9 +23,10 @@ def plan(
     Unlike mreg check, it also exits with 0 if it may not.
 
     \b
-    mreg plan
-    mreg plan --base origin/main --head promote-churn
-    mreg plan --staged
+    Examples:
+      mreg plan
+      mreg plan --base origin/main --head promote-churn
+      mreg plan --staged
     """
     registry = open_queries(context)
     show_result(context, registry.plan(base=base, head=head, staged=staged), output)

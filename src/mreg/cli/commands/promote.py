@@ -47,9 +47,10 @@ def promote(
     """Put a version into a stage: one commit, one tag.
 
     \b
-    mreg promote churn@v3 production --reason 'AUC 0.913 against 0.902'
-    mreg promote churn@latest staging --reason 'nightly' --approved-by jane@example.com
-    mreg promote churn@v3 production --reason 'better recall' --branch promote-churn
+    Examples:
+      mreg promote churn@v3 production --reason 'AUC 0.913 against 0.902'
+      mreg promote churn@latest staging --reason 'nightly' --approved-by jane@example.com
+      mreg promote churn@v3 production --reason 'better recall' --branch promote-churn
     """
     registry = open_registry(context)
     choice = {True: OnReplace.ARCHIVE, False: OnReplace.KEEP}

@@ -68,10 +68,11 @@ def pull(
     """Put a version's verified bytes in place, and print the path.
 
     \b
-    mreg pull churn@production -o model.pkl
-    mreg pull churn@v3
-    mreg pull churn@production --repo https://git.example.com/models.git -o model.pkl
-    mreg pull churn@production -o model.pkl --watch --exec 'systemctl reload churn'
+    Examples:
+      mreg pull churn@production -o model.pkl
+      mreg pull churn@v3
+      mreg pull churn@production --repo https://git.example.com/models.git -o model.pkl
+      mreg pull churn@production -o model.pkl --watch --exec 'systemctl reload churn'
     """
     here = directory_of(context)
     place = here / target if target else None

@@ -42,10 +42,11 @@ def push(
     the commands that settle it are named.
 
     \b
-    mreg push
-    mreg push --dry-run
-    mreg push --renumber
-    mreg push --drop 1a2b3c4d5e6f
+    Examples:
+      mreg push
+      mreg push --dry-run
+      mreg push --renumber
+      mreg push --drop 1a2b3c4d5e6f
     """
     registry = open_registry(context, is_repeatable=True)
     with transfer_bar("uploading") as progress:

@@ -104,9 +104,10 @@ def register(
     """Store an artifact as a new version: one commit, one tag.
 
     \b
-    mreg register churn model.pkl --metric auc=0.913 --dataset customers@2026-10
-    mreg register churn model.pkl --metrics metrics.json --params params.yaml --bump minor
-    mreg register fraud/eu models/fraud --stage staging --notes 'retrained on October data'
+    Examples:
+      mreg register churn model.pkl --metric auc=0.913 --dataset customers@2026-10
+      mreg register churn model.pkl --metrics metrics.json --params params.yaml --bump minor
+      mreg register fraud/eu models/fraud --stage staging --notes 'retrained on October data'
     """
     here = directory_of(context)
     registry = open_registry(context)

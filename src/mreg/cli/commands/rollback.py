@@ -48,11 +48,12 @@ def rollback(
     """Put back a stage's last good version, and hold the stage.
 
     Two rollbacks in a row go back two versions. The hold stops automatic promotions until the next mreg promote.
-    In a stage that was cleared, what it held last comes back: that is a promotion again, and its gates are asked.
+    In a stage that was cleared, what it held last comes back: that is a promotion again, and must pass its gates.
 
     \b
-    mreg rollback churn production --reason 'error rate doubled'
-    mreg rollback churn production --to v1 --reason 'last version without the new feature'
+    Examples:
+      mreg rollback churn production --reason 'error rate doubled'
+      mreg rollback churn production --to v1 --reason 'last version without the new feature'
     """
     registry = open_registry(context)
     receipt = registry.rollback(

@@ -10,12 +10,15 @@ __all__ = ["schema"]
 
 
 def schema() -> None:
-    """Print the JSON Schema of registry.yaml, for editors.
+    """Print the JSON Schema of registry.yaml, for editors and linters.
 
-    For linters too. Save it next to the settings (> registry.schema.json), and name it in their first line:
-    # yaml-language-server: $schema=registry.schema.json
+    Save it next to the settings (> registry.schema.json), and name it in their first line:
 
     \b
-    mreg schema
+      # yaml-language-server: $schema=registry.schema.json
+
+    \b
+    Example:
+      mreg schema
     """
     typer.echo(files("mreg.registry").joinpath("settings.schema.json").read_text(encoding="utf-8"), nl=False)

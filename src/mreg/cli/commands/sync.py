@@ -37,9 +37,10 @@ def sync(
     what the history says. A notification that fails is reported, and undoes nothing.
 
     \b
-    mreg sync
-    mreg sync --push
-    mreg sync --resend churn#production#5
+    Examples:
+      mreg sync
+      mreg sync --push
+      mreg sync --resend churn#production#5
     """
     registry = open_registry(context, is_repeatable=True)
     environ = os.environ if notify else None

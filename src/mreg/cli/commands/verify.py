@@ -33,10 +33,11 @@ def verify(
     be read.
 
     \b
-    mreg verify
-    mreg verify --incremental
-    mreg verify --since HEAD~20 --format json
-    mreg verify --remote
+    Examples:
+      mreg verify
+      mreg verify --incremental
+      mreg verify --since HEAD~20 --format json
+      mreg verify --remote
     """
     found = audit(directory_of(context), since=since, remote=remote, incremental=incremental)
     show_result(context, found, output)
