@@ -25,6 +25,7 @@ from tests.conftest import Git, Mreg
 from tests.hosts import HOSTS, git_host
 from tests.s3 import S3
 from tests.serving.conftest import Far, connections
+from tests.stores.damage import spoil
 
 PULL = """
 import mreg, sys
@@ -138,13 +139,6 @@ def release(*processes: subprocess.Popen[str]) -> None:
 def stored(root: Path, content: bytes) -> Path:
     md5 = hashlib.md5(content).hexdigest()
     return root / "files" / "md5" / md5[:2] / md5[2:]
-
-
-def spoil(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(content)
 
 
 def cache_of() -> Path:

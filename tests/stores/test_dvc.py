@@ -36,7 +36,9 @@ from mreg.stores.dvc.options import _COMMON, _LOCAL, _OPTIONS, _SECRETS
 from mreg.stores.dvc.tail import TailHash
 from mreg.stores.dvc_files.pointer import format_pointer
 from tests.conftest import Git
+from tests.registry.stock import object_path
 from tests.s3 import S3, free_port
+from tests.stores.damage import litter, spoil
 
 DVC = Path(sys.executable).with_name("dvc")
 LARGE = 3 * SMALL_SIZE + 17
@@ -60,23 +62,8 @@ def make_tree(root: Path) -> Path:
     return root
 
 
-def object_path(folder: Path, md5: str) -> Path:
-    return folder / "files" / "md5" / md5[:2] / md5[2:]
-
-
 def objects(folder: Path) -> dict[str, bytes]:
     return {"".join(path.parts[-2:]): path.read_bytes() for path in sorted((folder / "files" / "md5").glob("*/*"))}
-
-
-def spoil(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(content)
-
-
-def litter(folder: Path) -> list[Path]:
-    return sorted(folder.rglob(".mreg-*"))
 
 
 @dataclass(frozen=True)

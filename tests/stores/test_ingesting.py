@@ -31,21 +31,12 @@ from mreg.stores.artifacts.ingesting import Ingested, ingest, ingest_cached, ing
 from mreg.stores.artifacts.stat_cache import Seen, Stamp, StatCache, StatEntry
 from mreg.stores.artifacts.survey import survey_artifact
 from mreg.stores.dvc_files.pointer import format_directory, format_pointer, parse_directory
+from tests.stores.damage import litter
 
 DVC = Path(sys.executable).with_name("dvc")
 LARGE = 3 * SMALL_SIZE + 17
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="counts reads through /proc")
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
-
-
-@pytest.fixture
-def stats(tmp_path: Path) -> StatCache:
-    return StatCache(tmp_path / "stat")
 
 
 def make(path: Path, content: bytes = b"weights") -> Path:
@@ -69,10 +60,6 @@ def make_tree(root: Path) -> Path:
 def objects(cache: Cache) -> dict[str, bytes]:
     folder = cache.root / "files" / "md5"
     return {"".join(path.parts[-2:]): path.read_bytes() for path in sorted(folder.glob("*/*"))}
-
-
-def litter(folder: Path) -> list[Path]:
-    return sorted(folder.rglob(".mreg-*"))
 
 
 def dvc(*args: str, cwd: Path) -> None:

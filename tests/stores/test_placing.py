@@ -33,19 +33,10 @@ from mreg.stores.artifacts.ingesting import Ingested, ingest
 from mreg.stores.artifacts.placing import Placed, Placing, place
 from mreg.stores.artifacts.stat_cache import StatCache
 from mreg.stores.disk import exchange
+from tests.stores.damage import litter, spoil
 
 LARGE = 3 * SMALL_SIZE + 17
 Tree = dict[str, bytes]
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    return Cache(tmp_path / "cache")
-
-
-@pytest.fixture
-def stats(tmp_path: Path) -> StatCache:
-    return StatCache(tmp_path / "stat")
 
 
 @pytest.fixture
@@ -90,18 +81,6 @@ def stored(content: Ingested, cache: Cache) -> bytes | Tree:
 def recorded(content: Ingested) -> Ingested:
     """As it is read back from the registry, which keeps no MD5 of a directory's files."""
     return Ingested(content.artifact, tuple(replace(file, md5="") for file in content.files))
-
-
-def spoil(path: Path) -> None:
-    """Flips one bit in the middle, as a tired disk does."""
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(content)
-
-
-def litter(folder: Path) -> list[Path]:
-    return sorted(folder.rglob(".mreg-*"))
 
 
 @pytest.mark.parametrize("kind", ["file", "tree"])

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mreg.errors import ConflictError, DataError, DirtyFilesError, GitError, StorageError
+from mreg.errors import ConflictError, DataError, GitError, StorageError
 from mreg.stores.git import runner
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.writing import pending, publishing
@@ -275,19 +275,6 @@ class TestRefused:
         assert snapshot(registry) == before
         assert caught.value.details["refs"] == ["refs/heads/main"]
         assert land(registry).commit == repo.head()
-
-    def test_someone_s_own_commit_to_the_same_file_stays(self, registry: Path, git: Git) -> None:
-        repo = GitRepository(registry)
-        publisher = Publisher(repo)
-        old = git("rev-parse", "main")
-        with publisher.locked():
-            commit = publisher.commit(parent=old, files=CHANGE, author=ADA, committer=ADA, message="x")
-            (registry / STAGE).write_text("version: v7.0.0\n")
-            git("commit", "--quiet", "--all", "--message=Mine")
-            before = snapshot(registry)
-            with pytest.raises((RefMovedError, DirtyFilesError)):
-                publisher.publish([RefUpdate("refs/heads/main", commit, old)], paths=tuple(CHANGE), reason="x")
-        assert snapshot(registry) == before
 
     @pytest.mark.parametrize("old", [None, "1" * 40])
     def test_branch_that_is_not_where_it_should_be(self, registry: Path, git: Git, old: str | None) -> None:
