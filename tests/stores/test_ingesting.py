@@ -661,3 +661,17 @@ def test_seen_is_kept_across_save_and_load(tmp_path: Path, cache: Cache, stats: 
     stats.save(tree, entry)
     assert stats.load(tree) == entry
     assert not litter(tmp_path)
+
+
+@pytest.mark.parametrize("is_directory", [False, True])
+def test_survey_of_a_pointer_of_git_lfs_names_it(tmp_path: Path, is_directory: bool) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d' * 32}\nsize 12345\n"
+    (folder / "model.bin").write_text(text)
+    (folder / "short.txt").write_text("a text as long as such a pointer, which is none of them. " * 2)
+    with pytest.raises(NotFoundError, match=r"model\.bin' is a pointer of Git LFS, and its bytes") as caught:
+        survey_artifact(folder if is_directory else folder / "model.bin", tmp_path / "cache")
+    assert caught.value.hint == "git lfs pull"
+    (folder / "model.bin").write_text(text.replace("git-lfs", "another"))
+    assert survey_artifact(folder, tmp_path / "cache").size

@@ -4,7 +4,8 @@ What counts as part of a directory:
     * every regular file in it, hidden ones too; empty folders do not count, as in Git and DVC;
     * a symbolic link to a regular file inside the directory or inside the DVC cache, as the bytes it leads to;
     * anything else (a link that leads elsewhere or to a folder, a socket, a pipe, a ``.git`` folder, a name that is not
-      UTF-8) is an error that names it: nothing is left out silently.
+      UTF-8) is an error that names it: nothing is left out silently;
+    * so is a pointer of Git LFS: it stands for bytes that are not here.
 
 The artifact itself may be a symbolic link, which is what DVC can make of the files that it tracks.
 """
@@ -30,6 +31,9 @@ __all__ = ["SourceFile", "Survey", "survey_artifact"]
 
 _NAME = "name the file or directory that holds the model"
 _COPY = "register a copy without it; cp -rL makes files of links"
+_LFS = b"version https://git-lfs.github.com/spec/"
+_LFS_SIZES = range(100, 400)
+"""Bytes that such a pointer may have; to look into every file would take as long as to hash the small ones."""
 
 
 class SourceFile(Struct, frozen=True):
@@ -103,7 +107,7 @@ def survey_artifact(source: Path, cache_root: Path) -> Survey:
     """Returns what there is to read.
 
     Raises:
-        NotFoundError: Nothing is there.
+        NotFoundError: Nothing is there, or what stands for the bytes in Git LFS.
         UsageError: It is empty, or holds what the module's rules refuse.
         StorageError: It cannot be read.
     """
@@ -128,7 +132,16 @@ def survey_artifact(source: Path, cache_root: Path) -> Survey:
             raise _refused(root, "it is neither a file nor a directory", _NAME)
     if not survey.files or not survey.size:
         raise UsageError(f"{root!r} is empty", hint=_NAME)
+    for file in survey.files:
+        if file.stamp.size in _LFS_SIZES and _is_lfs_pointer(file.place):
+            message = f"{file.place!r} is a pointer of Git LFS, and its bytes are not here"
+            raise NotFoundError(message, hint="git lfs pull", details={"path": file.place})
     return survey
+
+
+def _is_lfs_pointer(place: str) -> bool:
+    with disk_errors("read", place), open(place, "rb") as file:  # noqa: PTH123 - a path as text
+        return file.read(len(_LFS)) == _LFS
 
 
 def _walk(folder: str, havens: tuple[str, str], prefix: str, folders: list[tuple[str, int]]) -> Iterator[SourceFile]:
