@@ -309,6 +309,18 @@ def test_push_of_what_moved_lands_nothing(moved: str, found: GitRepository, bare
     assert theirs
 
 
+def test_push_to_a_clone_that_has_the_branch_checked_out_says_what_to_do_in_one_line(
+    found: GitRepository, other: Path, git: Git
+) -> None:
+    git("remote", "set-url", "origin", str(other))
+    with pytest.raises(PushRefusedError) as caught:
+        push(found, "origin", [RefUpdate("refs/heads/main", commit(git), None)])
+    assert caught.value.message == (
+        "origin refused main (branch is currently checked out): "
+        "a clone that others push to is bare, or has: git config receive.denyCurrentBranch updateInstead"
+    )
+
+
 def test_push_that_a_rule_refuses(found: GitRepository, bare: Path, git: Git) -> None:
     refuse(bare, "GH006: Protected branch")
     tip, before = commit(git), refs(git, bare)

@@ -45,6 +45,7 @@ _MOVED = (
 )
 """What Git says where someone else moved first; the rest of a refusal is a rule of the server."""
 _CONSEQUENCE = "atomic push fail"
+_CHECKED_OUT = "branch is currently checked out"
 _NOT_STORED = "unpacker error"
 _UNPACKED = r"(?m)^error: remote unpack failed: (.+)$"
 _LOCK = r"Unable to create '([^'\n]+\.lock)': File exists"
@@ -275,6 +276,8 @@ def _explain(remote: str, args: Sequence[str], done: Completed, refs: Sequence[s
         return _not_stored(remote, said, done)
     causes = [(ref, why) for ref, why in refusals.items() if _CONSEQUENCE not in why]
     ref, why = (causes or list(refusals.items()))[0]
+    if _CHECKED_OUT in why:  # Git's own advice is ten lines long
+        said = "a clone that others push to is bare, or has: git config receive.denyCurrentBranch updateInstead"
     return PushRefusedError(
         f"{remote} refused {ref.removeprefix(_HEADS).removeprefix(_TAGS)} ({why}){f': {said}' if said else ''}",
         hint=_advise(ref),
