@@ -42,7 +42,7 @@ def run_land(
     wrap: list[str] | None = None,
     size_limit: int | None = None,
 ) -> str:
-    """Lands a change in a process of its own, and returns the last line of its traceback, if any."""
+    """Lands a change in a process of its own, and returns the error at the end of its traceback, if any."""
     command = [*(wrap or []), sys.executable, "-c", SCRIPT, *([str(size_limit)] if size_limit else [])]
     env = {**os.environ, "PYTHONPATH": TESTS}
     done = subprocess.run(
@@ -54,7 +54,8 @@ def run_land(
         encoding="utf-8",
         check=False,
     )
-    return (done.stderr.strip().splitlines() or [""])[-1] if done.returncode else ""
+    errors = [line for line in done.stderr.splitlines() if line[:1].strip() and not line.startswith("hint: ")]
+    return (errors or [""])[-1] if done.returncode else ""
 
 
 @pytest.fixture(scope="module")
