@@ -34,6 +34,7 @@ DOCUMENTS = (
     "docs/remotes.md",
     "docs/serving.md",
     "examples/README.md",
+    "examples/migrate_mlflow/README.md",
     "examples/serving/README.md",
 )
 JSON_DOCUMENT = ROOT / "docs" / "json.md"
