@@ -36,7 +36,7 @@ HEAVY = {
     "yaml",
 }
 """What takes a millisecond or more to import, where it is not needed."""
-PARTS = {"facade", "reading", "review", "serving", "setup", "sharing", "storage", "writing"}
+PARTS = {"api.facade", "reading", "review", "serving", "setup", "sharing", "storage", "writing"}
 """Of ``mreg.registry``."""
 REPORT = """
 import sys
@@ -58,9 +58,9 @@ COMMANDS: Mapping[tuple[str, ...], tuple[set[str], set[str]]] = {
     ("pull", SERVED, "--output", "served.bin"): (BYTES, {"reading", "serving"}),
     ("promote", f"{MODEL}@v1", "production", "--reason", "better", "--dry-run"): (
         {"json", "yaml"},
-        {"facade", "reading", "writing"},
+        {"api.facade", "reading", "writing"},
     ),
-    ("sync", "--dry-run"): ({"json"}, {"facade", "reading", "sharing", "writing"}),
+    ("sync", "--dry-run"): ({"json"}, {"api.facade", "reading", "sharing", "writing"}),
 }
 """What each imports besides ``ALWAYS``, JSON for parameters that are numbers, and the parts of ``mreg.registry``."""
 

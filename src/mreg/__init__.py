@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mreg.core.storage.swept import Sweep
     from mreg.core.versions.best import Choice
     from mreg.core.versions.compare import Comparison
-    from mreg.registry.facade import Registry
+    from mreg.registry.api.facade import Registry
     from mreg.registry.serving.remote_pulling import pull
     from mreg.registry.serving.trimming import cache
     from mreg.registry.serving.watching import watch
@@ -116,7 +116,7 @@ _HOMES = {
     "mreg.core.storage.cached": ("CacheReport",),
     "mreg.core.storage.soundness": ("Soundness",),
     "mreg.core.storage.swept": ("Sweep",),
-    "mreg.registry.facade": ("Registry",),
+    "mreg.registry.api.facade": ("Registry",),
     "mreg.registry.serving.remote_pulling": ("pull",),
     "mreg.registry.serving.trimming": ("cache",),
     "mreg.registry.serving.watching": ("watch",),

@@ -49,7 +49,7 @@ DECIDING = {
     "mreg.core.versions.best",
     "mreg.core.review.gates",
     "mreg.core.writing.plan",
-    "mreg.registry.facade",
+    "mreg.registry.api.facade",
     "mreg.registry.writing.writer",
     "mreg.stores.artifacts.ingesting",
     "mreg.stores.dvc",

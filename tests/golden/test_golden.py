@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mreg import Registry
-from mreg.registry.queries import Queries
+from mreg.registry.api.queries import Queries
 from mreg.render.json import render_json
 from tests.conftest import Git
 

@@ -14,7 +14,7 @@ from msgspec.json import encode
 from mreg.core.history.record import Record
 from mreg.core.results import VersionList
 from mreg.errors import NotFoundError
-from mreg.registry.queries import Queries
+from mreg.registry.api.queries import Queries
 from mreg.registry.reading import models, records
 from mreg.render.json import render_json
 from mreg.stores.caches import models as model_cache

@@ -83,7 +83,7 @@ def test_command_imports_no_dvc_where_the_bytes_are_here(shelf: Far, mreg_here: 
     mreg_here(*words, check=0)
     code = f"import sys; from mreg.cli import main; main({list(words)!r}); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
-    assert not [name for name in ("'dvc'", "'fsspec'", "'rich'", "'mreg.registry.facade'") if name in done.stdout]
+    assert not [name for name in ("'dvc'", "'fsspec'", "'rich'", "'mreg.registry.api.facade'") if name in done.stdout]
 
 
 @pytest.mark.parametrize(

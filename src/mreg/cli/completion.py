@@ -15,7 +15,7 @@ from mreg.errors import MregError
 from mreg.render.text import order_stages
 
 if TYPE_CHECKING:
-    from mreg.registry.queries import Queries
+    from mreg.registry.api.queries import Queries
 
 __all__ = [
     "COMPLETING",
@@ -124,7 +124,7 @@ def _metrics(registry: Queries, model: str) -> list[str]:
 
 
 def _matching(context: typer.Context, find: Callable[[Queries], list[str]], incomplete: str) -> list[str]:
-    from mreg.registry.queries import Queries
+    from mreg.registry.api.queries import Queries
 
     try:
         return [name for name in find(Queries.snapshot(directory_of(context))) if name.startswith(incomplete)]

@@ -11,11 +11,11 @@ import typer
 
 from mreg.cli import completion
 from mreg.cli.place import directory_of
-from mreg.registry.queries import Queries
+from mreg.registry.api.queries import Queries
 
 if TYPE_CHECKING:
     from mreg.cli.witness import Witness
-    from mreg.registry.facade import Registry
+    from mreg.registry.api.facade import Registry
 
 __all__ = [
     "ApprovedBy",
@@ -117,7 +117,7 @@ def open_registry(context: typer.Context, *, is_repeatable: bool = False) -> Reg
         context: The command's.
         is_repeatable: It goes on where it was, if it is run again.
     """
-    from mreg.registry.facade import Registry
+    from mreg.registry.api.facade import Registry
 
     registry = Registry.open(directory_of(context))
     witness: Witness = context.find_root().obj

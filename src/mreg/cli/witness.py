@@ -13,7 +13,7 @@ from msgspec import Struct
 from mreg.errors import MregError
 
 if TYPE_CHECKING:
-    from mreg.registry.changes import Changes
+    from mreg.registry.api.changes import Changes
 
 __all__ = ["Testimony", "Witness"]
 

@@ -1,4 +1,4 @@
-"""Read, decide, publish: ``facade`` is the public API, ``queries`` its readers.
+"""Read, decide, publish: ``api`` is public.
 
 Nothing is imported here: a reader does not wait for what only writers need.
 """

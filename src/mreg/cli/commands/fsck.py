@@ -10,7 +10,7 @@ from mreg.cli import completion
 from mreg.cli.exit_codes import ExitCode
 from mreg.cli.options import Format, OutputFormat, directory_of
 from mreg.cli.output import show_notes, show_result, transfer_bar
-from mreg.registry.facade import Registry
+from mreg.registry.api.facade import Registry
 
 __all__ = ["fsck"]
 

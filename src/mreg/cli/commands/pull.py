@@ -96,7 +96,7 @@ def pull(
         )
     with transfer_bar("pulling") as progress:
         if repo is None:
-            from mreg.registry.deliveries import Deliveries
+            from mreg.registry.api.deliveries import Deliveries
 
             registry = Deliveries.snapshot(here)
             pulled = registry.pull(selector, place, into=here, link=link, force=force, progress=progress)

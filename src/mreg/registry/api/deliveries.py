@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from mreg.core.names import parse_selector
 from mreg.core.results import LinkMode, Pulled
+from mreg.registry.api.queries import Queries
 from mreg.registry.arguments import as_choice, as_path
-from mreg.registry.queries import Queries
 
 if TYPE_CHECKING:
     from mreg.stores.artifacts.hashing import Progress

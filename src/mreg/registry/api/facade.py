@@ -20,6 +20,8 @@ from mreg.core.results import Receipt, SyncReport
 from mreg.core.sharing.pushed import Pushed
 from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
+from mreg.registry.api.changes import parse_target
+from mreg.registry.api.upkeep import Upkeep
 from mreg.registry.arguments import (
     as_approvers,
     as_choice,
@@ -32,8 +34,6 @@ from mreg.registry.arguments import (
     as_texts,
     as_version,
 )
-from mreg.registry.changes import parse_target
-from mreg.registry.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from mreg.stores.artifacts.hashing import Progress

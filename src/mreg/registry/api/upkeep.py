@@ -10,8 +10,8 @@ from mreg.core.settings.retention import Retention
 from mreg.core.settings.rules import parse_duration
 from mreg.core.text import check_line, check_text
 from mreg.errors import UsageError
+from mreg.registry.api.changes import Changes
 from mreg.registry.arguments import as_count, as_text, as_texts
-from mreg.registry.changes import Changes
 
 if TYPE_CHECKING:
     from mreg.core.storage.soundness import Soundness

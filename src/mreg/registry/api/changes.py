@@ -20,8 +20,8 @@ from mreg.core.write_listener import WriteListener
 from mreg.core.writing.plan import Plan
 from mreg.core.writing.transitions import plan_archive, plan_clear, plan_hold, plan_promote, plan_rollback
 from mreg.errors import NamingError
+from mreg.registry.api.deliveries import Deliveries
 from mreg.registry.arguments import as_approvers, as_choice, as_text, as_version
-from mreg.registry.deliveries import Deliveries
 from mreg.registry.writing.landing import Landed, find_landed
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
