@@ -150,9 +150,10 @@ def test_render_columns_versions() -> None:
 def test_render_columns_versions_with_many_metrics_names_those_left_out() -> None:
     versions = RESULTS["versions"]
     assert isinstance(versions, VersionList)
-    record = replace(make_record(1, 0.9, 1, ""), metrics={f"m{number}": number for number in range(10)})
-    result = replace(versions, versions=(replace(versions.versions[-1], record=record),), findings=())
-    assert render_columns(result, POLICY).splitlines()[-1] == "metrics not shown: m8, m9"
+    for count, left_out in ((10, "m8, m9"), (90, "m16, m17, m18, m19, m2, m20, m21, m22, m23, m24 and 72 more")):
+        record = replace(make_record(1, 0.9, 1, ""), metrics={f"m{number}": number for number in range(count)})
+        result = replace(versions, versions=(replace(versions.versions[-1], record=record),), findings=())
+        assert render_columns(result, POLICY).splitlines()[-1] == f"metrics not shown: {left_out}"
 
 
 def test_render_columns_show() -> None:

@@ -483,3 +483,10 @@ def test_as_params_what_passes_survives_the_record(values: dict[str, object]) ->
 def test_metric_that_is_typed_as_no_finite_number_is_told(text: str) -> None:
     with pytest.raises(UsageError, match="which is not a finite number"):
         as_metrics(parse_assignments([f"auc={text}"], "metric"), "--metric")
+
+
+def test_as_metrics_number_beyond_all_is_no_text() -> None:
+    with pytest.raises(UsageError, match="metric 'a' is -1e400, which is not a finite number"):
+        as_metrics({"a": "-1e400"}, "--metric")
+    with pytest.raises(UsageError, match=r"metric 'a' is text: '0\.5', and a metric is a number"):
+        as_metrics({"a": "0.5"}, "metrics.json")

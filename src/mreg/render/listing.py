@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _MAX_METRICS = 8
+_MAX_NAMED = 10
 _FRONT = StageName("production")
 """The stage that is written bold, where there is one of this name."""
 _UNREADABLE = Cell("unreadable", Tone.BAD)
@@ -88,7 +89,9 @@ def view_versions(result: VersionList | VersionStream, policy: Policy) -> Page:
     make = partial(_version_row, metrics=shown, rules=policy.metrics, has_model=result.model is None)
     blocks: list[Block] = [Grid("", header, Rows(make, versions))]
     if len(metrics) > len(shown):
-        blocks.append(Line(Cell(f"metrics not shown: {', '.join(metrics[_MAX_METRICS:])}")))
+        named = metrics[_MAX_METRICS : _MAX_METRICS + _MAX_NAMED]
+        more = len(metrics) - _MAX_METRICS - len(named)
+        blocks.append(Line(Cell(f"metrics not shown: {', '.join(named)}{f' and {more} more' if more else ''}")))
     return (*blocks, findings_grid(result.findings))
 
 

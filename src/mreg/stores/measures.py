@@ -236,7 +236,7 @@ def _as_number(value: object, where: str, name: str) -> int | float:
     found = as_only(value)
     place = f"params={{'{name}': …}}" if where == "metrics" else f"--param '{name}=…'"
     hint = f"leave it out, or keep it among the parameters: {place}"
-    if isinstance(found, str) and _NOT_FINITE.fullmatch(found):
+    if isinstance(found, str) and (_NOT_FINITE.fullmatch(found) or _is_too_large(found)):
         raise _refusal(where, f"metric {name!r} is {found}, which is not a finite number", hint, key=name)
     if not isinstance(found, int | float) or isinstance(found, bool):
         raise _refusal(where, f"metric {name!r} is {_describe(found)}, and a metric is a number", hint, key=name)
@@ -275,6 +275,10 @@ def _as_plain(value: object, where: str, name: str, room: Iterator[int], depth: 
         return [_as_plain(item, where, name, room, depth + 1) for item in items]
     hint = "leave it out, or give what tells it as text: str(value)"
     raise _refusal(where, f"{name!r} is {_describe(found)}, which YAML does not hold", hint, key=name)
+
+
+def _is_too_large(text: str) -> bool:
+    return _FLOAT.fullmatch(text) is not None and math.isinf(float(text))
 
 
 def _is_finite(number: float) -> bool:
