@@ -107,6 +107,12 @@ def test_slip_from_another_directory_looks_there(churn: Path, model: Path, mreg_
     check_refused(mreg_here("-C", str(churn), "log", "churn", cwd=Path("/")), 2, hint=f"mreg -C {churn} history churn")
 
 
+def test_init_that_is_to_push_is_followed_by_a_push(churn: Path, mreg_here: Mreg) -> None:
+    meant = f"mreg -C {churn} init --remote store && mreg -C {churn} push"
+    refused = mreg_here("-C", str(churn), "init", "--push", "--remote", "store", cwd=Path("/"))
+    check_refused(refused, 2, "no such option: --push", hint=meant)
+
+
 def test_hint_from_another_directory_works_where_it_is_pasted(churn: Path, mreg_here: Mreg, tmp_path: Path) -> None:
     here, there = churn.parent, churn.name
     for words in (("-C", there), (f"--directory={there}",)):

@@ -69,6 +69,9 @@ def find_slip(words: Sequence[str]) -> str | None:
     verb = _find_verb(words[at]) if at is not None else None
     if at is not None and verb:
         return _translate(words, at, verb)
+    if "init" in words and "--push" in words:
+        rest = _take_apart([word for word in words if word != "--push"])
+        return f"{rest} && mreg push" if rest and _can_be_read(rest) else None
     typed = _take_apart(words)
     if typed is None:
         return None
