@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from mreg.cli.app import COMMANDS, SECTIONS
+from mreg.cli.app import COMMANDS
+from mreg.cli.help import SECTIONS
 from tests.cli.checks import check_refused, snapshot
 from tests.conftest import Git, Mreg
 
@@ -50,6 +51,20 @@ def test_help_of_a_command_has_examples_that_parse(command: str, mreg_here: Mreg
         with get_command(build(words)).make_context("mreg", list(words)) as context:
             name, found, rest = context.command.resolve_command(context, words)  # type: ignore[attr-defined]
             found.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize(
+    ("command", "headings"),
+    [
+        ("pull", ["Arguments", "Options", "Without a clone", "Following a stage", "Common options"]),
+        ("check", ["Options", "Common options"]),
+        ("schema", ["Options"]),
+    ],
+)
+def test_help_of_a_command_groups_its_options(command: str, headings: list[str], mreg_here: Mreg) -> None:
+    result = mreg_here(command, "--help", check=0)
+    assert re.findall(r"(?m)^(\w.*):$", result.out) == headings
+    assert result.out.splitlines()[-1].split()[:2] == ["-h,", "--help"]
 
 
 def test_mreg_alone_shows_the_help_and_ends_with_usage(mreg: Mreg, tmp_path: Path) -> None:

@@ -9,42 +9,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 from mreg import __version__
 from mreg.cli.completion import COMPLETING, mend_bash_words, words_before
 from mreg.cli.exit_codes import ExitCode
+from mreg.cli.help import SECTIONS, SectionedCommand, SectionedGroup
 from mreg.cli.place import DIRECTORY
 from mreg.cli.witness import Witness
 
-__all__ = ["COMMANDS", "SECTIONS", "build", "run", "run_command"]
+__all__ = ["COMMANDS", "build", "run", "run_command"]
 
-SECTIONS = {
-    "Models and versions": ("init", "register", "list", "show", "compare", "best"),
-    "Stages": ("promote", "rollback", "clear", "archive", "approve", "hold"),
-    "Review and audit": ("history", "plan", "check", "verify"),
-    "Serving and sharing": ("pull", "push", "sync"),
-    "Upkeep and more": ("fsck", "gc", "cache", "doctor", "schema", "demo"),
-}
-"""The commands, as the help groups them."""
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
 """In the order of the help."""
 _HELP = ("-h", "--help")
-
-
-class _Sectioned(TyperGroup):
-    """The tree, whose help has the commands below the headings of ``SECTIONS``."""
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - Typer's own Click is not public
-        """Writes the commands that were imported."""
-        width = max(map(len, self.commands), default=0)
-        for heading, names in SECTIONS.items():
-            found = [(name, self.commands[name]) for name in names if name in self.commands]
-            if found:
-                limit = formatter.width - 6 - width
-                with formatter.section(heading):
-                    formatter.write_dl([(name.ljust(width), each.get_short_help_str(limit)) for name, each in found])
 
 
 def build(words: Sequence[str] = ()) -> typer.Typer:
@@ -55,7 +33,7 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     """
     app = typer.Typer(
         name="mreg",
-        cls=_Sectioned,
+        cls=SectionedGroup,
         help=(
             "A model registry in a Git repository: register, compare, promote, roll back and pull ML models.\n\n"
             "Begin with mreg init, or see everything at work with mreg demo. mreg COMMAND --help has examples."
@@ -70,7 +48,7 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     # The demonstration calls the others.
     for name in (called,) if called in COMMANDS and called != "demo" else COMMANDS:
         module = name + "_" if name == "list" else name  # a module of that name would hide the type
-        app.command(name)(getattr(import_module(f"mreg.cli.commands.{module}"), module))
+        app.command(name, cls=SectionedCommand)(getattr(import_module(f"mreg.cli.commands.{module}"), module))
     return app
 
 

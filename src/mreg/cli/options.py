@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mreg.cli import completion
+from mreg.cli.help import COMMON
 from mreg.cli.place import directory_of
 from mreg.registry.api.queries import Queries
 
@@ -65,7 +66,7 @@ Selector = Annotated[
 Stage = Annotated[
     str, typer.Argument(metavar="STAGE", help="A stage declared in registry.yaml.", autocompletion=completion.stages)
 ]
-Format = Annotated[OutputFormat, typer.Option("--format", "-f", help="Format of the output.")]
+Format = Annotated[OutputFormat, typer.Option("--format", "-f", help="Format of the output.", rich_help_panel=COMMON)]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; recorded in the history.", show_default=False)]
 ApprovedBy = Annotated[
     list[str] | None,
@@ -73,7 +74,12 @@ ApprovedBy = Annotated[
 ]
 Branch = Annotated[
     str | None,
-    typer.Option("--branch", metavar="NAME", help="Commit to this branch instead, for a pull request; makes no tag."),
+    typer.Option(
+        "--branch",
+        metavar="NAME",
+        help="Commit to this branch instead, for a pull request; makes no tag.",
+        rich_help_panel=COMMON,
+    ),
 ]
 Push = Annotated[
     bool | None,
@@ -81,6 +87,7 @@ Push = Annotated[
         "--push/--no-push",
         help="Land the change on the remote first; default: the setting push: in registry.yaml.",
         show_default=False,
+        rich_help_panel=COMMON,
     ),
 ]
 Base = Annotated[
@@ -94,7 +101,9 @@ Head = Annotated[
 Staged = Annotated[
     bool, typer.Option("--staged", help="Before a commit: compare what is staged with what is checked out.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would happen, and change nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Show what would happen, and change nothing.", rich_help_panel=COMMON)
+]
 Higher = Annotated[
     list[str] | None,
     typer.Option("--higher", metavar="METRIC", help="Higher is better for this metric; may be repeated."),

@@ -21,16 +21,27 @@ def init(
     context: typer.Context,
     remote: Annotated[
         str | None,
-        typer.Option("--remote", metavar="URL", help="Where to store artifacts: s3://bucket/path, a directory, …"),
+        typer.Option(
+            "--remote",
+            metavar="URL",
+            help="Where to store artifacts: s3://bucket/path, a directory, …",
+            rich_help_panel="Storage",
+        ),
     ] = None,
     endpoint_url: Annotated[
         str | None,
         typer.Option(
-            "--endpoint-url", metavar="URL", help="Address of an S3 server other than AWS: MinIO, Ceph, R2, …"
+            "--endpoint-url",
+            metavar="URL",
+            help="Address of an S3 server other than AWS: MinIO, Ceph, R2, …",
+            rich_help_panel="Storage",
         ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option("--profile", metavar="NAME", help="Profile in ~/.aws that has the credentials.")
+        str | None,
+        typer.Option(
+            "--profile", metavar="NAME", help="Profile in ~/.aws that has the credentials.", rich_help_panel="Storage"
+        ),
     ] = None,
     remote_option: Annotated[
         list[str] | None,
@@ -38,6 +49,7 @@ def init(
             "--remote-option",
             metavar="NAME=VALUE",
             help="Any other option of the remote: region=eu-west-1, port=2222. An empty value removes it.",
+            rich_help_panel="Storage",
         ),
     ] = None,
     adopt: Annotated[
@@ -48,15 +60,21 @@ def init(
         typer.Option("--branch", metavar="NAME", help="The registry branch; default: the branch checked out."),
     ] = None,
     github: Annotated[
-        bool, typer.Option("--github", help="Also write workflows, CODEOWNERS and rulesets for GitHub.")
+        bool,
+        typer.Option(
+            "--github", help="Also write workflows, CODEOWNERS and rulesets for GitHub.", rich_help_panel="CI"
+        ),
     ] = False,
-    gitlab: Annotated[bool, typer.Option("--gitlab", help="Also write jobs for GitLab CI.")] = False,
+    gitlab: Annotated[
+        bool, typer.Option("--gitlab", help="Also write jobs for GitLab CI.", rich_help_panel="CI")
+    ] = False,
     source: Annotated[
         str | None,
         typer.Option(
             "--mreg",
             metavar="SOURCE",
             help="Where those jobs install mreg from, OWNER/mreg@COMMIT; default: where this one came from.",
+            rich_help_panel="CI",
         ),
     ] = None,
     dry_run: DryRun = False,

@@ -37,30 +37,63 @@ def pull(
     force: Annotated[bool, typer.Option("--force", help="Replace whatever is at the path.")] = False,
     repo: Annotated[
         str | None,
-        typer.Option("--repo", metavar="URL", help="URL of the registry's repository; needs no clone."),
+        typer.Option(
+            "--repo",
+            metavar="URL",
+            help="URL of the registry's repository; needs no clone.",
+            rich_help_panel="Without a clone",
+        ),
     ] = None,
     branch: Annotated[
         str | None,
         typer.Option(
-            "--branch", metavar="NAME", help="With --repo: the registry branch; default: as registry.yaml says."
+            "--branch",
+            metavar="NAME",
+            help="With --repo: the registry branch; default: as registry.yaml says.",
+            rich_help_panel="Without a clone",
         ),
     ] = None,
     allow_older: Annotated[
-        bool, typer.Option("--allow-older", help="With --repo: accept a state older than this machine has seen.")
+        bool,
+        typer.Option(
+            "--allow-older",
+            help="With --repo: accept a state older than this machine has seen.",
+            rich_help_panel="Without a clone",
+        ),
     ] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep running, and put each new version in place.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Keep running, and put each new version in place.", rich_help_panel="Following a stage"
+        ),
+    ] = False,
     every: Annotated[
         float | None,
-        typer.Option("--every", metavar="SECONDS", min=0.1, help="With --watch: how often to look; default: about 30."),
+        typer.Option(
+            "--every",
+            metavar="SECONDS",
+            min=0.1,
+            help="With --watch: how often to look; default: about 30.",
+            rich_help_panel="Following a stage",
+        ),
     ] = None,
     command: Annotated[
         str | None,
-        typer.Option("--exec", metavar="COMMAND", help="With --watch: run this after each version, without a shell."),
+        typer.Option(
+            "--exec",
+            metavar="COMMAND",
+            help="With --watch: run this after each version, without a shell.",
+            rich_help_panel="Following a stage",
+        ),
     ] = None,
     command_timeout: Annotated[
         float | None,
         typer.Option(
-            "--exec-timeout", metavar="SECONDS", help="With --exec: stop it after this long; default: 60.", min=0.1
+            "--exec-timeout",
+            metavar="SECONDS",
+            help="With --exec: stop it after this long; default: 60.",
+            min=0.1,
+            rich_help_panel="Following a stage",
         ),
     ] = None,
     output: Format = OutputFormat.TABLE,

@@ -46,18 +46,40 @@ def register(
     path: Annotated[
         Path, typer.Argument(metavar="PATH", help="A file, a directory or a .dvc file.", parser=parse_path)
     ],
-    metric: Annotated[_Pairs, typer.Option("--metric", metavar="K=V", help="A metric; may be repeated.")] = None,
-    metrics: Annotated[
-        _Files, typer.Option("--metrics", metavar="FILE", help="Read metrics from a JSON, YAML or TOML file.")
+    metric: Annotated[
+        _Pairs, typer.Option("--metric", metavar="K=V", help="A metric; may be repeated.", rich_help_panel="The record")
     ] = None,
-    param: Annotated[_Pairs, typer.Option("--param", metavar="K=V", help="A parameter; may be repeated.")] = None,
+    metrics: Annotated[
+        _Files,
+        typer.Option(
+            "--metrics",
+            metavar="FILE",
+            help="Read metrics from a JSON, YAML or TOML file.",
+            rich_help_panel="The record",
+        ),
+    ] = None,
+    param: Annotated[
+        _Pairs,
+        typer.Option("--param", metavar="K=V", help="A parameter; may be repeated.", rich_help_panel="The record"),
+    ] = None,
     params: Annotated[
-        _Files, typer.Option("--params", metavar="FILE", help="Read parameters from a JSON, YAML or TOML file.")
+        _Files,
+        typer.Option(
+            "--params",
+            metavar="FILE",
+            help="Read parameters from a JSON, YAML or TOML file.",
+            rich_help_panel="The record",
+        ),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option("--dataset", metavar="NAME@VERSION", help="Data that it was trained on.")
+        str | None,
+        typer.Option(
+            "--dataset", metavar="NAME@VERSION", help="Data that it was trained on.", rich_help_panel="The record"
+        ),
     ] = None,
-    notes: Annotated[str, typer.Option("--notes", help="Free text for the record.", show_default=False)] = "",
+    notes: Annotated[
+        str, typer.Option("--notes", help="Free text for the record.", show_default=False, rich_help_panel="The record")
+    ] = "",
     trained_at: Annotated[
         datetime | None,
         typer.Option(
@@ -65,17 +87,28 @@ def register(
             metavar="TIME",
             help="When it was trained, such as 2026-11-20T09:12:00Z; default: when the artifact was last written.",
             parser=_parse_moment,
+            rich_help_panel="The record",
         ),
     ] = None,
     version: Annotated[
         str | None,
-        typer.Option("--version", metavar="VERSION", help="Version number, such as v2.1.0-rc.1; default: by --bump."),
+        typer.Option(
+            "--version",
+            metavar="VERSION",
+            help="Version number, such as v2.1.0-rc.1; default: by --bump.",
+            rich_help_panel="The version",
+        ),
     ] = None,
-    bump: Annotated[Bump, typer.Option("--bump", help="Part of the newest version number to raise.")] = Bump.MAJOR,
+    bump: Annotated[
+        Bump, typer.Option("--bump", help="Part of the newest version number to raise.", rich_help_panel="The version")
+    ] = Bump.MAJOR,
     model_format: Annotated[
         str,
         typer.Option(
-            "--model-format", help="Format of the artifact; default: recognised from its bytes.", show_default=False
+            "--model-format",
+            help="Format of the artifact; default: recognised from its bytes.",
+            show_default=False,
+            rich_help_panel="The record",
         ),
     ] = "",
     stage: Annotated[
@@ -91,10 +124,17 @@ def register(
     approved_by: ApprovedBy = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Register bytes that are already registered, or a version older than the newest."),
+        typer.Option(
+            "--force",
+            help="Register bytes that are already registered, or a version older than the newest.",
+            rich_help_panel="The version",
+        ),
     ] = False,
     upload: Annotated[
-        bool, typer.Option("--upload/--no-upload", help="Copy the bytes to the DVC remote first.")
+        bool,
+        typer.Option(
+            "--upload/--no-upload", help="Copy the bytes to the DVC remote first.", rich_help_panel="The version"
+        ),
     ] = True,
     branch: Branch = None,
     push: Push = None,
