@@ -65,8 +65,10 @@ def test_settings_that_are_not_committed_are_named(churn: Path, mreg_here: Mreg,
         file.write("# a note\n")
     (churn / "deep").mkdir()
     result = mreg_here("doctor", "--format", "json", cwd=churn / "deep")
-    (message,) = (each["message"] for each in json.loads(result.out)["checks"] if each["name"] == "registry")
-    assert message.endswith("registry.yaml has changes, which count once committed: git commit -- :/registry.yaml")
+    (check,) = (each for each in json.loads(result.out)["checks"] if each["name"] == "registry")
+    assert check["ok"]
+    assert check["message"].endswith("registry.yaml has changes, which count once committed")
+    assert check["fix"] == "git commit -- :/registry.yaml"
 
 
 def test_what_mends_a_file_works_in_every_folder(churn: Path, mreg_here: Mreg, git: Git) -> None:

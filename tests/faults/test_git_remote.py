@@ -445,7 +445,8 @@ def test_doctor_says_how_clone_and_remote_differ_and_what_mends_it(scene: Scene)
     assert wrong(diagnose(scene, check=0)) == {}
     Registry.open(clone).promote("churn@v1", "staging", reason="offline", push=False)
     found = diagnose(scene, check=0)
-    assert "1 commit that origin lacks: mreg push" in str(found["remote branch"]["message"])
+    assert "1 commit that origin lacks" in str(found["remote branch"]["message"])
+    assert found["remote branch"]["fix"] == "mreg push"
     git("push", "--quiet", "origin", "main", cwd=clone)
     found = diagnose(scene)
     assert wrong(found) == {"remote tags": "mreg sync --push"}

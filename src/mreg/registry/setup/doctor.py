@@ -126,10 +126,11 @@ def _worktree(repo: GitRepository) -> Check:
 
 
 def _registry(settings: Settings, repo: GitRepository) -> Check:
-    message = f"branch {settings.branch}, folder {settings.policy.root}/"
+    message, fix = f"branch {settings.branch}, folder {settings.policy.root}/", ""
     if repo.worktree and repo.runner.text("status", "--porcelain", "--", f"{repo.worktree}/{SETTINGS_FILE}"):
-        message += f"; {SETTINGS_FILE} has changes, which count once committed: git commit -- {pathspec(SETTINGS_FILE)}"
-    return Check("registry", ok=True, message=message)
+        message += f"; {SETTINGS_FILE} has changes, which count once committed"
+        fix = f"git commit -- {pathspec(SETTINGS_FILE)}"
+    return Check("registry", ok=True, message=message, fix=fix)
 
 
 def _branches(repo: GitRepository, settings: Settings) -> Iterator[Check]:
@@ -152,9 +153,8 @@ def _branches(repo: GitRepository, settings: Settings) -> Iterator[Check]:
         fix = f"git pull --ff-only origin {name}" if checked_out else f"git fetch origin {name}:{name}"
         yield Check("registry branch", ok=False, message=message, fix=fix)
     else:
-        lacking = f"{branch} has {_amount(ahead, 'commit')} that origin/{branch} lacks"
-        message = f"{lacking}: mreg push"
-        yield Check("registry branch", ok=True, message=message)
+        message = f"{branch} has {_amount(ahead, 'commit')} that origin/{branch} lacks"
+        yield Check("registry branch", ok=True, message=message, fix="mreg push")
 
 
 def _amount(count: int, word: str) -> str:

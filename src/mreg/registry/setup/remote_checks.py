@@ -43,7 +43,7 @@ def _branch(repo: GitRepository, settings: Settings, remote: str, there: str | N
         return Check(name, ok=True, message=f"{branch} of {remote} is at {there[:12]}, as here")
     if is_ancestor(repo, there, settings.tip):
         count = _amount(int(repo.runner.text("rev-list", "--count", f"{there}..{settings.tip}")), "commit")
-        return Check(name, ok=True, message=f"{branch} has {count} that {remote} lacks: mreg push")
+        return Check(name, ok=True, message=f"{branch} has {count} that {remote} lacks", fix="mreg push")
     if is_ancestor(repo, settings.tip, there):
         spec = shlex.quote(branch if repo.head_branch() == branch else f"{branch}:{branch}")
         fix = f"git {'pull --ff-only' if repo.head_branch() == branch else 'fetch'} {where} {spec}"
