@@ -33,6 +33,8 @@ DOCUMENTS = (
     "docs/notifications.md",
     "docs/remotes.md",
     "docs/serving.md",
+    "docs/storage.md",
+    "docs/verify.md",
     "examples/README.md",
     "examples/migrate_mlflow/README.md",
     "examples/serving/README.md",
