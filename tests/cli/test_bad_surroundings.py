@@ -221,3 +221,18 @@ def test_full_disk_lands_a_change_whole_or_not_at_all(
     assert git("status", "--porcelain", cwd=repo) == ""
     assert git("fsck", "--strict", "--no-dangling", cwd=repo) == ""
     mreg_here("doctor", cwd=repo, check=0)
+
+
+def test_settings_that_were_written_first_are_taken_once_committed(repo: Path, mreg_here: Mreg, git: Git) -> None:
+    (repo / "registry.yaml").write_text("schema: 1\n")
+    (repo / "deep").mkdir()
+    for words in (("list",), ("register", "churn", "registry.yaml")):
+        error = mreg_here(*words, cwd=repo / "deep")
+        check_refused(error, 4, "no registry.yaml on main", hint="git add -- :/registry.yaml && git commit")
+    error = mreg_here("init", cwd=repo / "deep")
+    check_refused(
+        error, 6, "is in the way", hint="git add -- :/registry.yaml && git commit -- :/registry.yaml   # takes"
+    )
+    git("add", "--", ":/registry.yaml", cwd=repo / "deep")
+    git("commit", "--quiet", "--message=Settings", "--", ":/registry.yaml", cwd=repo / "deep")
+    assert mreg_here("list", check=0).out.startswith("no model is registered")

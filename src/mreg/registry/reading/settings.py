@@ -81,6 +81,9 @@ def _find(repo: GitRepository, branch: str) -> Settings:
     hint = "mreg init   # or mreg init --adopt, where GTO has tagged models"
     if bringing:
         hint = f"let {bringing} land on {branch}: its {SETTINGS_FILE} names that branch"
+    elif repo.worktree and (repo.worktree / SETTINGS_FILE).is_file():
+        path = pathspec(SETTINGS_FILE)
+        hint = f"git add -- {path} && git commit -- {path}   # what is committed counts"
     raise NotARegistryError(
         f"{repo.worktree or repo.git_dir} holds no registry: no {SETTINGS_FILE} on {_places(repo, branch)}",
         hint=hint,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from mreg.core.layout import pathspec
+from mreg.core.layout import SETTINGS_FILE, pathspec
 from mreg.errors import DirtyFilesError
 
 __all__ = ["changed_file", "file_in_the_way"]
@@ -25,8 +25,12 @@ def changed_file(folder: Path, files: list[str], *, is_deleted: bool) -> DirtyFi
 def file_in_the_way(folder: Path, files: list[str]) -> DirtyFilesError:
     """Returns the error for files that Git does not track, with what moves the first of them aside."""
     path = str(folder / files[0]).rstrip("/")
+    hint = f"mv {shlex.quote(path)} {shlex.quote(path + '.mine')}"
+    if SETTINGS_FILE in files:  # written by hand, before there was a registry
+        commit = f"git add -- {pathspec(SETTINGS_FILE)} && git commit -- {pathspec(SETTINGS_FILE)}"
+        hint = f"{commit}   # takes it for the settings; else: {hint}"
     return DirtyFilesError(
         f"{path} is in the way: Git does not track it, and mreg has to write there",
-        hint=f"mv {shlex.quote(path)} {shlex.quote(path + '.mine')}",
+        hint=hint,
         details={"files": files},
     )
