@@ -1,6 +1,7 @@
 """A Git-native model registry: bytes go to DVC, facts to small YAML files, every change is one commit.
 
-The public API is ``Registry``, ``pull``, ``watch``, ``cache``, the values that they return, and ``mreg.errors``.
+The public API is ``Registry``, ``RemoteRegistry``, ``pull``, ``watch``, ``cache``, the values that they return, and
+``mreg.errors``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from mreg.core.versions.compare import Comparison
     from mreg.registry.api.facade import Registry
     from mreg.registry.serving.remote_pulling import pull
+    from mreg.registry.serving.remote_registry import RemoteRegistry
     from mreg.registry.serving.trimming import cache
     from mreg.registry.serving.watching import watch
 
@@ -69,6 +71,7 @@ __all__ = [
     "Receipt",
     "Record",
     "Registry",
+    "RemoteRegistry",
     "Report",
     "Review",
     "Run",
@@ -118,6 +121,7 @@ _HOMES = {
     "mreg.core.storage.swept": ("Sweep",),
     "mreg.registry.api.facade": ("Registry",),
     "mreg.registry.serving.remote_pulling": ("pull",),
+    "mreg.registry.serving.remote_registry": ("RemoteRegistry",),
     "mreg.registry.serving.trimming": ("cache",),
     "mreg.registry.serving.watching": ("watch",),
 }

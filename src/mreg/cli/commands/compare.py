@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mreg.cli import completion
+from mreg.cli.elsewhere import AllowOlder, Repo, RepoBranch, find_remote
 from mreg.cli.options import Format, Higher, Lower, OutputFormat, open_queries
 from mreg.cli.output import show_result
 
@@ -25,6 +26,9 @@ def compare(
     ],
     higher: Higher = None,
     lower: Lower = None,
+    repo: Repo = None,
+    branch: RepoBranch = None,
+    allow_older: AllowOlder = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
     """Compare versions: metrics, params, lineage and artifacts.
@@ -35,7 +39,8 @@ def compare(
     Examples:
       mreg compare churn@production churn@latest
       mreg compare churn@v1 churn@v2 churn@v3 --higher auc --lower latency_ms
+      mreg compare churn@production churn@latest --repo https://git.example.com/models.git
     """
-    registry = open_queries(context)
+    registry = find_remote(context, repo, branch, allow_older) or open_queries(context)
     result = registry.compare(*selectors, higher=higher or (), lower=lower or ())
     show_result(context, result, output, registry.policy)

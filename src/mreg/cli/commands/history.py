@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from enum import Enum
 from typing import Annotated
@@ -9,8 +10,10 @@ from typing import Annotated
 import typer
 
 from mreg.cli import completion
+from mreg.cli.elsewhere import find_remote
 from mreg.cli.options import OutputFormat, open_queries
 from mreg.cli.output import show_result
+from mreg.errors import UsageError
 
 __all__ = ["history"]
 
@@ -46,6 +49,7 @@ def history(
             autocompletion=completion.stages_and_archive,
         ),
     ] = None,
+    repo: Annotated[str | None, typer.Option("--repo", hidden=True)] = None,
     output: Annotated[
         HistoryFormat, typer.Option("--format", "-f", help="Format of the output.")
     ] = HistoryFormat.TABLE,
@@ -63,6 +67,12 @@ def history(
       mreg history churn --format json
       mreg history --format csv
     """
+    remote = find_remote(context, repo, None, False)
+    if remote:
+        raise UsageError(
+            "the history needs a clone: --repo shows the present state alone",
+            hint=f"git clone {shlex.quote(remote.url)} registry && mreg -C registry history",
+        )
     if stage and in_stage and stage != in_stage:
         raise typer.BadParameter(f"two stages are named: {stage} and {in_stage}")
     stage = stage or in_stage

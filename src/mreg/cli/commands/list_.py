@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mreg.cli import completion
+from mreg.cli.elsewhere import AllowOlder, Repo, RepoBranch, find_remote
 from mreg.cli.options import Format, OutputFormat, open_queries
 from mreg.cli.output import show_result
 
@@ -39,6 +40,9 @@ def list_(
     at: Annotated[
         str | None, typer.Option("--at", metavar="DATE|REV", help="Show the state on that day or at that commit.")
     ] = None,
+    repo: Repo = None,
+    branch: RepoBranch = None,
+    allow_older: AllowOlder = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
     """List models by stage, or versions with their metrics.
@@ -54,12 +58,19 @@ def list_(
       mreg list --stage production
       mreg list --versions --format json
       mreg list --at 2026-11-01 --format json
+      mreg list --repo https://git.example.com/models.git
     """
-    registry = open_queries(context)
-    policy = registry.policy
     folder = model[:-1] if model and model.endswith("/") else None
     model = None if folder is not None else model
-    if model is None and stage is None and not versions:
+    is_of_models = model is None and stage is None and not versions
+    remote = find_remote(context, repo, branch, allow_older, at=at)
+    if remote:
+        result = remote.list(folder) if is_of_models else remote.versions(model, folder=folder, stage=stage)
+        show_result(context, result, output, remote.policy)
+        return
+    registry = open_queries(context)
+    policy = registry.policy
+    if is_of_models:
         show_result(context, registry.list(folder, at=at), output, policy)
     else:
         found = registry.stream_versions(model, folder=folder, stage=stage, at=at)

@@ -1,16 +1,13 @@
-"""One look at a registry elsewhere, through what was fetched of it: branch, settings, one model, one record.
+"""One look at one model of a registry elsewhere, through what was fetched of it: branch, settings, stages, one record.
 
-Rules:
-    * The registry branch is found as in a clone: ``registry.yaml`` on ``main``, or else on the branch that the remote
-      shows first, names it.
-    * The files of one question are fetched together, before they are read.
+The files of one question are fetched together, before they are read.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -19,81 +16,33 @@ from mreg.core.history.tags import version_tag
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
 from mreg.core.names import ModelName, Selector, Version
 from mreg.core.nearness import ask_near
-from mreg.core.settings.policy import DEFAULT_BRANCH, Policy
-from mreg.errors import DataError, NotARegistryError, NotFoundError
+from mreg.errors import NotFoundError
 from mreg.registry.reading.reader import Reader
-from mreg.registry.reading.settings import parse_settings
+from mreg.registry.serving.tip import CONFIG, Tip, TipFinder
 from mreg.stores.git.remotes.shallow import ShallowRepository
 from mreg.stores.serving.cache import Memory
 
-__all__ = ["CONFIG", "Glance", "Tip"]
-
-CONFIG = ".dvc/config"
-_HEAD = ""
-"""Stands for the branch that the remote shows first, whose name nobody tells."""
+__all__ = ["Glance", "Seal"]
 
 
-class Tip(Struct, frozen=True):
-    """Where the registry branch is, and by which rules."""
+class Seal(Struct, frozen=True):
+    """The commit of a version's tag, which added its record."""
 
-    branch: str
     commit: str
-    policy: Policy
+    by: str
+    """E-mail address of its author."""
+    at: datetime | None
 
 
-class Glance:
+class Glance(TipFinder):
     """One question about one model, and the connections that it takes."""
 
     def __init__(self, repo: ShallowRepository, selector: Selector, memory: Memory) -> None:
         """Asks nothing yet."""
-        self.repo = repo
+        super().__init__(repo, memory)
         self.reader = Reader(repo)
         self.selector = selector
-        self._memory = memory
         self._asked_tags: set[str] = set()
-        self._files: dict[str, Mapping[str, str]] = {}
-        self._label = repo.remote.label
-
-    def find(self, asked: str) -> Tip:
-        """Returns where the registry branch is now.
-
-        Args:
-            asked: Its name; empty for what ``registry.yaml`` says.
-
-        Raises:
-            NotFoundError: There is no such branch.
-            NotARegistryError: There is no ``registry.yaml``.
-            DataError: It cannot be read, or names a branch that is none, or says otherwise.
-            OutsideError: The remote does not answer.
-        """
-        if asked:
-            commit = self._fetch(asked)
-            if commit is None:
-                hint = f"git ls-remote --heads {shlex.quote(self._label)}"
-                raise NotFoundError(f"{self._label} has no branch {asked!r}", hint=hint, details={"branch": asked})
-            return self._require(asked, commit)
-        for branch in dict.fromkeys((self._memory.branch or DEFAULT_BRANCH, DEFAULT_BRANCH, _HEAD)):
-            commit = self._fetch(branch)
-            policy = self._policy(commit) if commit else None
-            if commit and policy:
-                return Tip(branch, commit, policy) if policy.branch == branch else self._follow(policy.branch)
-        raise self._no_registry(f"neither on {DEFAULT_BRANCH} nor on the branch that it shows first")
-
-    def recall(self, asked: str, commit: str = "") -> Tip:
-        """Returns where the registry branch was when it was last looked at; asks nobody.
-
-        Args:
-            asked: Its name; empty for what ``registry.yaml`` says.
-            commit: Where it was at another time, if that is what is wanted.
-
-        Raises:
-            NotFoundError: It never was.
-        """
-        branch = asked or self._memory.branch
-        commit = commit or self._memory.tips.get(branch, "")
-        if not commit:
-            raise NotFoundError(f"nothing of {self._label} is known on this machine yet")
-        return self._require(branch, commit)
 
     def state(self, tip: Tip) -> RegistryState:
         """Returns what the registry says of the model.
@@ -133,39 +82,16 @@ class Glance:
         (tree,) = self.repo.resolve([f"{ref}^{{tree}}"])
         return self.repo.find_files(tree, [path]).get(path) if tree else None
 
-    def config(self, tip: Tip) -> str:
-        """Returns the committed ``.dvc/config``; empty where there is none."""
-        found = self._files.get(tip.commit, {}).get(CONFIG)
-        (data,) = self.repo.read([found]) if found else [None]
-        return (data or b"").decode("utf-8", "replace")
-
-    def _fetch(self, branch: str) -> str | None:
-        name = hashlib.sha256(branch.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        return self.repo.fetch_tip(f"refs/heads/{branch}" if branch else "HEAD", f"refs/mreg/{name}")
-
-    def _require(self, branch: str, commit: str) -> Tip:
-        policy = self._policy(commit)
-        if policy is None:
-            raise self._no_registry(f"on {branch}")
-        return Tip(branch, commit, policy)
-
-    def _follow(self, branch: str) -> Tip:
-        details = {"file": SETTINGS_FILE, "key": "branch"}
-        commit = self._fetch(branch)
-        policy = self._policy(commit) if commit else None
-        if commit and policy and policy.branch == branch:
-            return Tip(branch, commit, policy)
-        why = "whose own names another" if policy else "on which there is none" if commit else "which is not there"
-        raise DataError(
-            f"{SETTINGS_FILE} of {self._label} names the branch {branch} as the registry, {why}",
-            hint=f"correct branch: in {SETTINGS_FILE}, and push; or tell by --branch where the registry is",
-            details=details,
-        )
-
-    def _policy(self, commit: str) -> Policy | None:
-        files = self._prefetch(commit, self._memory.root)
-        (data,) = self.repo.read([files[SETTINGS_FILE]]) if SETTINGS_FILE in files else [None]
-        return parse_settings(data) if data is not None else None
+    def seal(self, version: Version, path: str, oid: str) -> Seal | None:
+        """Returns the commit of a version's tag; ``None`` where there is no tag, or it has another record."""
+        tag = version_tag(self.selector.model, version)
+        sealed = self.sealed(version, path)
+        if sealed is None and tag not in self._asked_tags:
+            self._asked_tags.add(tag)
+            self.repo.fetch_objects([], tag)
+            sealed = self.sealed(version, path)
+        (commit,) = self.repo.resolve([f"refs/tags/{tag}^{{commit}}"]) if sealed == oid else [None]
+        return Seal(commit, self.repo.author_of(commit), self.repo.committed_at(commit)) if commit else None
 
     def _prefetch(self, commit: str, root: str) -> Mapping[str, str]:
         """Fetches what the question needs, as far as the folders tell; returns the files by path."""
@@ -207,10 +133,3 @@ class Glance:
         some = f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}"  # noqa: PLR2004 - a line's worth
         hint = ask_near(model, names) or f"it has {some or 'no model yet'}"
         return NotFoundError(f"no model {model!r} is registered in {self._label}", hint=hint, details={"model": model})
-
-    def _no_registry(self, where: str) -> NotARegistryError:
-        return NotARegistryError(
-            f"{self._label} holds no registry: no {SETTINGS_FILE} {where}",
-            hint="mreg init   # in a clone, and push; or tell by --branch where the registry is",
-            details={"repo": self._label},
-        )

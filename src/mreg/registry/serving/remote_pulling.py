@@ -96,7 +96,7 @@ class Serving:
         self._cache = ServingCache.find()
         cache = self._cache.of(self.remote)
         self._branch = branch or ""
-        self._view = RemoteView(cache, self.remote, branch=self._branch, allow_older=allow_older)
+        self.view = RemoteView(cache, self.remote, branch=self._branch, allow_older=allow_older)
 
     def resolve(self, selector: str) -> Resolved:
         """Asks the registry what a selector names now; one connection where nothing changed.
@@ -109,7 +109,7 @@ class Serving:
         """
         chosen = parse_selector(selector)
         self._cache.uses.touch(self._slot(chosen))
-        return self._with_room(lambda: self._view.look(chosen), _LOOK_SIZE)
+        return self._with_room(lambda: self.view.look(chosen), _LOOK_SIZE)
 
     def recall(self, selector: str, *, commit: str = "") -> Resolved | None:
         """Returns what a selector named when this machine last asked; ``None`` where that is not known.
@@ -118,7 +118,7 @@ class Serving:
             selector: Which version.
             commit: Which of the registry commits that were seen; by default the newest.
         """
-        return self._view.recall(parse_selector(selector), commit)
+        return self.view.recall(parse_selector(selector), commit)
 
     def last(self, selector: str) -> Last | None:
         """Returns what was last put in place on this machine for a selector, whatever the path; if that is known."""
@@ -138,7 +138,7 @@ class Serving:
         how = as_choice(link, LinkMode, "link")
         target = as_path(output, "output") if output else None
         cache, label = self._cache.root, self.remote.label
-        store = ServedStore(cache, self._root, resolved.config, label, stall_s=self._view.read_stall)
+        store = ServedStore(cache, self._root, resolved.config, label, stall_s=self.view.read_stall)
         inside = ((cache, "it belongs to mreg's serving cache"),)
         source = Source(store, self._cache.stats, (cache, *([self._root] if self._root else [])), inside)
         pulling = Pulling(resolved.selector, resolved.wanted, source, how, force, progress)

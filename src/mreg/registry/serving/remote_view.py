@@ -10,34 +10,33 @@ Rules:
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from mreg.core.history.record import Record
 from mreg.core.history.state import RegistryState
-from mreg.core.history.tags import version_tag
 from mreg.core.names import Selector, StageName, Version
-from mreg.errors import (
-    DataError,
-    GitError,
-    IncompleteHistoryError,
-    MregError,
-    OlderStateError,
-    OutsideError,
-    StorageError,
-)
+from mreg.errors import GitError, MregError, OlderStateError, OutsideError, StorageError
 from mreg.registry.reading.artifacts import read_stall
-from mreg.registry.serving.glance import Glance, Tip
+from mreg.registry.serving.glance import Glance, Seal
+from mreg.registry.serving.record_check import check_record
+from mreg.registry.serving.tip import Tip, TipFinder
 from mreg.registry.serving.wanted import Known, Wanted, check_bytes_named, find_deletion, hashes_of, read_files
 from mreg.stores.dvc import STALL_S
 from mreg.stores.git.remotes.shallow import BrokenCacheError, Remote, ShallowRepository
-from mreg.stores.serving.cache import Failure, Memory, Pin, RemoteCache
+from mreg.stores.serving.cache import Failure, Memory, RemoteCache
 
-__all__ = ["RemoteView", "Resolved"]
+__all__ = ["RemoteView", "Resolved", "Sighting"]
 
+T = TypeVar("T")
+
+See: TypeAlias = Callable[[ShallowRepository, Memory], T]
+"""Looks with a repository, and remembers what it saw."""
 _ATTEMPTS = 4
 """With a repository that is broken, in the other object format, or of a server that gives no files by their ids."""
 _MAX_PACKS = 200
@@ -64,6 +63,17 @@ class Resolved(Struct, frozen=True):
     def version(self) -> Version:
         """The version."""
         return self.wanted.record.version
+
+
+class Sighting(Struct, frozen=True):
+    """A version at the newest commit of a registry elsewhere."""
+
+    state: RegistryState
+    """All of its model there."""
+    record: Record
+    notices: tuple[str, ...]
+    seal: Seal | None
+    """The commit of its tag; ``None`` where that does not seal this record."""
 
 
 class RemoteView:
@@ -106,7 +116,26 @@ class RemoteView:
                 else:
                     self._cache.save(learned)
                     return resolved
-            return self._ask(memory, selector)
+            return self._ask(memory, partial(self._see, selector))
+
+    def answer(self, question: Callable[[ShallowRepository, Tip], T]) -> T:
+        """Asks the remote where the registry is now, and then something of what is there.
+
+        Args:
+            question: May read whatever it wants: what is not here is fetched.
+
+        Raises:
+            MregError: As ``look``.
+        """
+        return self._ask_alone(partial(self._answer, question))
+
+    def inspect(self, selectors: Sequence[Selector]) -> list[Sighting]:
+        """Asks the remote for the records of some versions, whether their bytes are known or not.
+
+        Raises:
+            MregError: As ``look``.
+        """
+        return self._ask_alone(partial(self._inspect, selectors))
 
     def recall(self, selector: Selector, commit: str = "") -> Resolved | None:
         """Returns what a selector named when this machine last looked; asks nobody.
@@ -144,25 +173,33 @@ class RemoteView:
         glance = Glance(repo, selector, memory)
         return self._read(glance, glance.recall(self._branch, commit), memory)
 
-    def _ask(self, memory: Memory, selector: Selector) -> Resolved:
+    def _ask_alone(self, see: See[T]) -> T:
+        before = self._cache.load().begun
+        with self._cache.locked():
+            memory = self._cache.load()
+            if memory.failure and memory.failure.number > before:
+                raise memory.failure.error
+            return self._ask(memory, see)
+
+    def _ask(self, memory: Memory, see: See[T]) -> T:
         memory = replace(memory, begun=memory.begun + 1, failure=None)
         self._cache.save(memory)
         try:
-            return self._try(memory, selector)
+            return self._try(memory, see)
         except (GitError, StorageError):
             raise
         except OutsideError as error:
             self._cache.save(replace(memory, failure=Failure(memory.begun, error.message, error.hint)))
             raise
 
-    def _try(self, memory: Memory, selector: Selector) -> Resolved:
+    def _try(self, memory: Memory, see: See[T]) -> T:
         """Looks with the repository that is there, and where that does not do, with new ones."""
         number, kind, form, left = memory.repository, memory.kind, "sha1", _ATTEMPTS
         while True:
             try:
                 repo = self._open(memory) if number == memory.repository else self._cache.create(number, kind, form)
                 form = repo.object_format
-                return self._see(repo, replace(memory, repository=number, kind=kind), selector)
+                return see(repo, replace(memory, repository=number, kind=kind))
             except GitError as error:
                 left -= 1
                 if not left:
@@ -176,16 +213,35 @@ class RemoteView:
             raise BrokenCacheError("it has grown too large", details={"form": repo.object_format})
         return repo
 
-    def _see(self, repo: ShallowRepository, memory: Memory, selector: Selector) -> Resolved:
-        glance = Glance(repo, selector, memory)
-        tip = glance.find(self._branch)
-        kept = self._kept.get(selector)
-        is_kept = kept is not None and kept.commit == tip.commit
-        if not is_kept:
-            self._refuse_older(glance, tip, memory)
+    def _answer(self, question: Callable[[ShallowRepository, Tip], T], repo: ShallowRepository, memory: Memory) -> T:
+        tip, memory = self._find(TipFinder(repo, memory), memory)
+        self._remember(memory)
+        return question(repo, tip)
+
+    def _inspect(self, selectors: Sequence[Selector], repo: ShallowRepository, memory: Memory) -> list[Sighting]:
+        first = Glance(repo, selectors[0], memory)
+        tip, memory = self._find(first, memory)
+        self._remember(memory)
+        found = []
+        for selector in selectors:
+            glance = first if selector == first.selector else Glance(repo, selector, memory)
+            sighting, memory = self._sight(glance, tip, memory)
+            found.append(sighting)
+        self._remember(memory)
+        return found
+
+    def _find(self, finder: TipFinder, memory: Memory, known: str = "") -> tuple[Tip, Memory]:
+        """Returns where the registry is, and the memory of that; ``known`` is a commit that was not older before."""
+        tip = finder.find(self._branch)
+        if tip.commit != known:
+            self._refuse_older(finder, tip, memory)
         memory = replace(memory, tips={**memory.tips, tip.branch: tip.commit})
-        if not self._branch:
-            memory = replace(memory, branch=tip.branch, root=tip.policy.root)
+        return tip, memory if self._branch else replace(memory, branch=tip.branch, root=tip.policy.root)
+
+    def _see(self, selector: Selector, repo: ShallowRepository, memory: Memory) -> Resolved:
+        glance, kept = Glance(repo, selector, memory), self._kept.get(selector)
+        tip, memory = self._find(glance, memory, kept.commit if kept else "")
+        is_kept = kept is not None and kept.commit == tip.commit
         try:
             resolved, memory = (kept, memory) if kept and is_kept else self._read(glance, tip, memory)
             memory = replace(memory, looks={**memory.looks, self._branch: memory.begun})
@@ -202,9 +258,9 @@ class RemoteView:
         self._cache.save(memory)
         self._cache.tidy(memory.repository)
 
-    def _refuse_older(self, glance: Glance, tip: Tip, memory: Memory) -> None:
+    def _refuse_older(self, finder: TipFinder, tip: Tip, memory: Memory) -> None:
         seen, label = memory.tips.get(tip.branch), self._remote.label
-        if seen and not self._allow_older and not glance.repo.comes_after(tip.commit, seen):
+        if seen and not self._allow_older and not finder.repo.comes_after(tip.commit, seen):
             raise OlderStateError(
                 f"{tip.branch} of {label} is at {tip.commit[:12]}, which does not come after {seen[:12]}: "
                 "that is the newest that this machine has seen of it",
@@ -213,52 +269,25 @@ class RemoteView:
             )
 
     def _read(self, glance: Glance, tip: Tip, memory: Memory) -> tuple[Resolved, Memory]:
-        state = glance.state(tip)
-        version = glance.select(state)
-        model = state.models[glance.selector.model]
-        record = glance.reader.record(state, model.model, version)
+        state, record = self._read_record(glance, tip)
         check_bytes_named(state, record)
-        notices, memory = self._check(glance, state, record, memory)
-        known = Known(lambda: hashes_of(glance.reader, state, model.model))
+        notices, memory = check_record(glance, state, record, memory, allow_older=self._allow_older)
+        known = Known(lambda: hashes_of(glance.reader, state, record.model))
         files = read_files(glance.reader, state, record)
-        deletion = find_deletion(state, record.model, version)
+        deletion = find_deletion(state, record.model, record.version)
         wanted = Wanted(record, files, known, notices, deletion, self._remote.label)
-        stages = model.stages_of(version)
+        stages = state.models[record.model].stages_of(record.version)
         when = glance.repo.committed_at(tip.commit)
         return Resolved(glance.selector, tip.commit, tip.branch, wanted, stages, glance.config(tip), when), memory
 
-    def _check(
-        self, glance: Glance, state: RegistryState, record: Record, memory: Memory
-    ) -> tuple[tuple[str, ...], Memory]:
-        """Returns notices, and the memory with what the version is, once it is sure that it was always that."""
-        name = version_tag(record.model, record.version)
+    def _sight(self, glance: Glance, tip: Tip, memory: Memory) -> tuple[Sighting, Memory]:
+        state, record = self._read_record(glance, tip)
+        notices, memory = check_record(glance, state, record, memory, allow_older=self._allow_older)
         path = state.policy.layout.record(record.model, record.version)
-        oid = state.models[record.model].records[record.version]
-        pin, now = memory.pins.get(name), Pin(oid, record.artifact.md5, record.artifact.sha256)
-        if pin == now:
-            return (), memory
-        if pin and (pin.md5, pin.sha256) == (now.md5, now.sha256):
-            return (f"{path} was changed since it was first pulled here; its bytes are the same",), memory
-        if pin and not self._allow_older:
-            raise DataError(
-                f"{path} in {self._remote.label} names other bytes than when {name} was first pulled on this machine",
-                hint=f"{self._clone()}   # shows who changed it",
-                details={"file": path, "first": pin.sha256 or pin.md5, "now": now.sha256 or now.md5},
-            )
-        notices = self._compare_with_tag(glance.sealed(record.version, path), oid, path, name)
-        return notices, replace(memory, pins={**memory.pins, name: now})
+        seal = glance.seal(record.version, path, state.models[record.model].records[record.version])
+        return Sighting(state, record, notices, seal), memory
 
-    def _compare_with_tag(self, sealed: str | None, oid: str, path: str, tag: str) -> tuple[str, ...]:
-        label = self._remote.label
-        if sealed is None:
-            return (f"no tag {tag} in {label} shows that {path} is what was registered: mreg sync --push makes it",)
-        if sealed != oid:
-            raise IncompleteHistoryError(
-                f"{path} in {label} is not what the tag {tag} seals: one of the two was changed",
-                hint=f"{self._clone()}   # shows which",
-                details={"file": path, "tag": tag},
-            )
-        return ()
-
-    def _clone(self) -> str:
-        return f"git clone {shlex.quote(self._remote.label)} registry && mreg -C registry verify"
+    def _read_record(self, glance: Glance, tip: Tip) -> tuple[RegistryState, Record]:
+        state = glance.state(tip)
+        version = glance.select(state)
+        return state, glance.reader.record(state, glance.selector.model, version)

@@ -30,6 +30,7 @@ __all__ = ["BrokenCacheError", "Remote", "ShallowRepository"]
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _MISSING = re.compile(r"couldn't find remote ref (\S+)$", re.MULTILINE)
 _OTHER_FORMAT = re.compile(r"mismatched algorithms: client sha1; server sha256")
+_AUTHOR = re.compile(r"^author [^\n]*<([^<>\n]*)> \d+ [+-]\d{4}$", re.MULTILINE)
 _COMMITTED = re.compile(r"^committer .*> (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
 _NOT_ALLOWED = re.compile(r"unadvertised object|not our ref|did not send all necessary objects")
 _ABOUT_REMOTE = re.compile(
@@ -199,6 +200,11 @@ class ShallowRepository(GitRepository):
             return datetime.fromtimestamp(int(found[1]), timezone.utc) if found else None
         except (OverflowError, OSError, ValueError):  # a year that Python has not got
             return None
+
+    def author_of(self, commit: str) -> str:
+        """Returns the e-mail address of the author of a commit that was fetched; empty where it has none."""
+        found = _AUTHOR.search(self._header(commit))
+        return found[1] if found else ""
 
     def _header(self, commit: str) -> str:
         (content,) = self.read([commit])
