@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -32,7 +32,8 @@ class Touch(Struct, frozen=True):
     """``None`` where a version was registered."""
 
     @property
-    def _words(self) -> tuple[str, str, str]:
+    def words(self) -> tuple[str, str, str]:
+        """What the trailers about it would say, in the order of ``_KEYS``."""
         return (self.model, str(self.version or NO_VERSION), self.stage or "")
 
 
@@ -43,15 +44,15 @@ def find_contradiction(trailers: Iterable[tuple[str, str]], touches: Collection[
         name = key.lower()
         if name in _KEYS:
             named[_KEYS.index(name)].append(_canonical(value) if name == _VERSION else value)
-    done = [touch._words for touch in touches]
-    fitting = [
-        words for words in done if all(not values or word in values for word, values in zip(words, named, strict=True))
-    ]
+    fitting = [touch.words for touch in touches if _is_named(touch.words, named)]
     for place, values in enumerate(named):
-        lost = [value for value in values if value not in {words[place] for words in fitting}]
-        if lost:
+        if not {words[place] for words in fitting}.issuperset(values):
             return " ".join(value for values in named for value in values)
     return None
+
+
+def _is_named(words: Sequence[str], named: Sequence[list[str]]) -> bool:
+    return all(not values or word in values for word, values in zip(words, named, strict=True))
 
 
 def _canonical(value: str) -> str:

@@ -183,11 +183,10 @@ def parse_gates(stage: Fields, stages: Collection[str], directions: Collection[s
             given = ", ".join(fields.names) or "nothing"
             raise stage.error("gates", f"no gate is asked for by {given}", hint=f"one of: {', '.join(_PARSERS)}")
         gate = _PARSERS[kind](fields)
-        named = (
-            gate.no_worse_than if isinstance(gate, MetricGate) else gate.stage if isinstance(gate, SoakGate) else None
-        )
+        key, named = "no_worse_than", gate.no_worse_than if isinstance(gate, MetricGate) else None
+        if isinstance(gate, SoakGate):
+            key, named = "was_in", gate.stage
         if named is not None and named not in stages:
-            key = "was_in" if isinstance(gate, SoakGate) else "no_worse_than"
             raise fields.error(key, f"stage {named!r} is not declared", hint="the stages are: " + ", ".join(stages))
         if isinstance(gate, MetricGate) and gate.no_worse_than and gate.metric not in directions:
             hint = f"metrics: {{{gate.metric}: {{direction: higher}}}}"

@@ -63,10 +63,10 @@ def with_hint(error: DataError, path: str) -> DataError:
 def _find(repo: GitRepository, branch: str) -> Settings:
     places = [f"refs/heads/{branch}", f"refs/remotes/origin/{branch}", "HEAD", "refs/remotes/origin/HEAD"]
     found = repo.read_named([name for place in places for name in (f"{place}^{{commit}}", f"{place}:{SETTINGS_FILE}")])
-    is_there = found[0] is not None or found[2] is not None
+    commits, files = found[::2], found[1::2]
+    is_there = any(commit is not None for commit in commits[:2])
     bringing = ""
-    for index, place in enumerate(places):
-        commit, settings = found[2 * index : 2 * index + 2]
+    for place, commit, settings in zip(places, commits, files, strict=True):
         if commit is None or settings is None:
             continue
         policy = parse_settings(settings[1])
