@@ -4,9 +4,10 @@ import json
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from mreg.core.review.reviewed import Review
-from mreg.core.settings.policy import Policy
+from mreg.core.settings.policy import MetricRule, Policy
 from mreg.render.json import render_json
 from mreg.render.review import CHECK_MARK, MAX_CHARACTERS, render_review
 from tests.golden.reviews import REVIEWS
@@ -132,3 +133,13 @@ def test_render_review_json_registration_has_its_record() -> None:
     (registration,) = json.loads(render_json(MADE["registration"]))["registrations"]
     assert (registration["model"], registration["version"]) == ("churn", "v4.0.0")
     assert registration["record"]["metrics"] == {"auc": 0.921, "latency_ms": 9.0}
+
+
+def test_render_review_names_a_few_metrics_of_a_registration_and_those_of_the_policy_first() -> None:
+    review = MADE["registration"]
+    (registration,) = review.registrations
+    assert registration.record
+    record = replace(registration.record, metrics={f"m{number}": number for number in range(20)})
+    policy = replace(review.policy, metrics={"m19": MetricRule()})
+    many = replace(review, registrations=(replace(registration, record=record),), policy=policy)
+    assert "  m19 19, m0 0, m1 1, m2 2, m3 3, m4 4, m5 5, m6 6 and 12 more  " in render_columns(many)

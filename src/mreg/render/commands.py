@@ -23,9 +23,9 @@ _COMMAND = re.compile(
     r"""(?!clone[ ]|version\b|config[ ]--global|demo\b|schema\b|[a-z]+[ ]--help)"""  # the same in every directory
 )
 _OPTIONS = {"mreg": "-C", "git": "-C", "dvc": "--cd"}
-_KEYS = ("fix", "hint", "settle", "again", "command")
+_KEYS = ("fix", "hint", "settle", "again", "command", "next")
 """Keys of JSON documents that hold a command."""
-_LISTS = ("checks", "complaints", "conflicts", "faults", "notifications")
+_LISTS = ("changes", "checks", "complaints", "conflicts", "faults", "notifications")
 """Keys of lists of such documents."""
 
 

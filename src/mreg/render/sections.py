@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mreg.core.fields import Plain
+from mreg.core.history.record import Record
 from mreg.core.names import ARCHIVED
 from mreg.core.review.gates import GateFinding, Outcome
 from mreg.core.review.reviewed import Registration, Review, ReviewedChange, SettingsReview
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 _COMMANDS = ("git ", "mreg ")
+_MAX_METRICS = 8
+"""Of a registration; ``mreg show`` has them all."""
 _OUTCOMES = {
     Outcome.PASS: Cell("✓ pass", Tone.GOOD),
     Outcome.FAIL: Cell("✗ fail", Tone.BAD),
@@ -241,18 +244,23 @@ def _registration_row(each: Registration, policy: Policy) -> tuple[Cell, ...]:
     if record is None:
         return (Cell(f"{each.model} {each.version}"), Cell("unreadable", Tone.BAD), *[Cell(NOTHING)] * 4)
     artifact, dataset, code = record.artifact, record.dataset, record.code
-    metrics = (
-        f"{name} {format_metric(value, policy.metrics.get(name, MetricRule()))}"
-        for name, value in record.metrics.items()
-    )
     return (
         Cell(f"{each.model} {each.version}"),
         Cell(f"{artifact.path}, {format_bytes(artifact.size)}, {artifact.format or 'unknown format'}"),
-        Cell(", ".join(metrics) or NOTHING),
+        Cell(_tell_metrics(record, policy) or NOTHING),
         Cell("@".join(filter(None, (dataset.name, dataset.version))) if dataset else NOTHING),
         Cell(f"{short_oid(code.commit)}{', dirty' if code.dirty else ''}" if code else NOTHING),
         Cell(record.notes or NOTHING),
     )
+
+
+def _tell_metrics(record: Record, policy: Policy) -> str:
+    """Returns the metrics in one line: those that the policy knows first, and the rest of many as a number."""
+    known = policy.metrics
+    names = sorted(record.metrics, key=lambda name: name not in known)
+    shown = [f"{name} {format_metric(record.metrics[name], known.get(name, MetricRule()))}" for name in names]
+    more = len(shown) - _MAX_METRICS
+    return ", ".join(shown) if more <= 0 else f"{', '.join(shown[:_MAX_METRICS])} and {more} more"
 
 
 def _is_refused(findings: Iterable[GateFinding]) -> bool:
