@@ -28,7 +28,7 @@ _AT_ONCE = 256
 _FOLDER, _KIND = 0o040000, 0o170000
 
 
-class Replaced(Struct, frozen=True):
+class Replaced(Struct, frozen=True, gc=False):
     """An entry of a folder that has another id in another version of the folder, and is else the same."""
 
     name: str

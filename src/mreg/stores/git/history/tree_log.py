@@ -23,8 +23,8 @@ from mreg.stores.git.runner import GitRunner
 
 __all__ = ["is_large", "read_tree_log"]
 
-PIECE = 32_768
-"""Commits that are looked at together: with fewer Git takes longer, since less of a model comes one after the other."""
+PIECE = 16_384
+"""Commits that are looked at together: with fewer Git takes longer, since it finds less of a model side by side."""
 _ALL_PARENTS = ("--no-diff-merges",)
 _FIRST_PARENT = ("--first-parent", "--diff-merges=first-parent")
 
