@@ -68,6 +68,11 @@ def test_times_may_be_values_or_text(registry: Registry, tmp_path: Path, git: Gi
     record = registry.register("churn", tmp_path / "model.bin", trained_at="2026-01-02").record
     assert record is not None
     assert record.trained_at == datetime(2026, 1, 2, tzinfo=timezone.utc)
+    day = registry.register(
+        "churn", tmp_path / "model.bin", trained_at=date(2026, 1, 2), dry_run=True, force=True
+    ).record
+    assert day is not None
+    assert day.trained_at == record.trained_at
     assert registry.list(at=datetime(2027, 1, 1, tzinfo=timezone.utc)).models[0].versions == 3
     assert registry.list(at=date(2027, 1, 1)).models[0].versions == 3
     with pytest.raises(NotFoundError):
@@ -105,6 +110,13 @@ def test_version_may_be_the_one_of_a_receipt(registry: Registry, tmp_path: Path)
 def test_numbers_and_names_of_numpy_are_what_they_hold(registry: Registry) -> None:
     assert registry.gc(keep_newest=np.int64(1)).retention.newest == 1
     assert registry.show(np.str_("churn@v1")).record.version == Version(1)
+
+
+def test_model_in_the_place_of_a_path_is_not_shown_whole(registry: Registry) -> None:
+    with pytest.raises(UsageError) as caught:
+        registry.register("churn", bytes(10**6))  # type: ignore[arg-type]
+    assert caught.value.message == "path: a value of type bytes is no path"
+    assert "saved to a file first" in caught.value.hint
 
 
 def test_what_trained_a_version_may_be_said(registry: Registry, tmp_path: Path) -> None:
@@ -146,6 +158,7 @@ UNRECORDABLE: list[tuple[dict[str, Any], str]] = [
     ({"params": "depth=3"}, "a mapping"),
     ({"metadata": [("a", 1)]}, "a mapping"),
     ({"trained_at": "yesterday"}, "trained_at"),
+    ({"trained_at": np.datetime64("2026-01-02")}, "is not a time"),
     ({"trained_at": 5}, "trained_at"),
     ({"notes": None}, "notes"),
     ({"notes": b"x"}, "notes"),

@@ -93,6 +93,15 @@ def test_session_lists_can_be_iterated_and_counted(registry: Registry) -> None:
     assert (len(registry.list()), len(registry.versions()), len(registry.report())) == (1, 2, 2)
 
 
+def test_session_lists_know_what_is_in_them_by_name(registry: Registry) -> None:
+    models, versions = registry.list(), registry.versions("churn")
+    assert "churn" in models
+    assert models.models[0] in models
+    assert "chrn" not in models
+    assert all(each in versions for each in ("v2", "v2.0.0", mreg.Version(1), versions.versions[0]))
+    assert "v3" not in versions
+
+
 def test_session_values_are_equal_and_come_out_of_pickle_and_copy(registry: Registry) -> None:
     asked: list[Callable[[], object]] = [
         registry.list,

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from mreg.core.history.manifest import ArchivedMark
 from mreg.core.history.record import Record, show_metrics
 from mreg.core.history.timeline import Finding, Transition
-from mreg.core.names import ModelName, StageName, Version
+from mreg.core.names import ModelName, StageName, Version, parse_version
 from mreg.core.packed import Packed
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ class ModelList(Struct, frozen=True):
         """Returns the number of models."""
         return len(self.models)
 
+    def __contains__(self, item: object) -> bool:
+        """Returns whether a model is there, also by its name."""
+        return any(item in (each.model, each) for each in self.models)
+
     def __repr__(self) -> str:
         """Returns how many there are, and where that was read."""
         return f"<ModelList: {_count(len(self), 'model')}{_at(self.commit)}>"
@@ -114,6 +118,11 @@ class VersionList(Struct, frozen=True):
     def __len__(self) -> int:
         """Returns the number of versions."""
         return len(self.versions)
+
+    def __contains__(self, item: object) -> bool:
+        """Returns whether a version is there, also by its number, which may be text."""
+        wanted = parse_version(item) if isinstance(item, str) else item
+        return any(wanted in (each.version, each) for each in self.versions)
 
     def __repr__(self) -> str:
         """Returns how many there are, and where that was read."""

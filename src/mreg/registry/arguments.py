@@ -129,7 +129,7 @@ def as_directions(higher: str | Sequence[str], lower: str | Sequence[str]) -> di
     return {"higher": as_texts(higher, "higher"), "lower": as_texts(lower, "lower")}
 
 
-def as_moment(value: datetime | str | None, what: str) -> datetime | None:
+def as_moment(value: date | str | None, what: str) -> datetime | None:
     """Returns a time; one without a zone is that of this machine.
 
     Raises:
@@ -137,8 +137,9 @@ def as_moment(value: datetime | str | None, what: str) -> datetime | None:
     """
     if value is None:
         return None
+    text = value.isoformat() if isinstance(value, date) else value  # so that one of pandas becomes a plain one
     try:
-        moment = datetime.fromisoformat(value.replace("Z", "+00:00")) if isinstance(value, str) else value
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
         return moment.astimezone() if moment.tzinfo is None else moment
     except (AttributeError, TypeError, ValueError):
         hint = f"{what}='2026-11-20T09:12:00Z', or a datetime"
@@ -214,7 +215,9 @@ def as_path(value: str | PathLike[str], what: str) -> Path:
     try:
         path = Path(value)
     except TypeError:
-        raise UsageError(f"{what}: {value!r} is no path", hint="a text, or a pathlib.Path") from None
+        # Not what it is made of: a model, say, shows all its layers.
+        hint = "a text, or a pathlib.Path; what is in memory is saved to a file first"
+        raise UsageError(f"{what}: a value of type {type(value).__name__} is no path", hint=hint) from None
     if "://" in str(value):
         hint = "clone it, or fetch it first; mreg.pull(…, repo=URL) serves without a clone"
         raise UsageError(f"{what}: {str(value)!r} is a URL, and a path is needed", hint=hint, details={"what": what})

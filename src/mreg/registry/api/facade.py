@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,7 @@ class Registry(Upkeep):
         dataset: str | Dataset | None = None,
         notes: str = "",
         metadata: Mapping[str, object] | None = None,
-        trained_at: datetime | str | None = None,
+        trained_at: date | str | None = None,
         code: Code | None = None,
         run: Run | None = None,
         environment: Environment | None = None,
