@@ -7,6 +7,7 @@ too, but for cycles and for purity, which a mere annotation cannot break.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -202,6 +203,17 @@ def test_layers_imports_of_mreg_name_existing_modules() -> None:
         for module in modules()
         for found in imports(module)
         if found.name.startswith("mreg") and not _own_target(found.name)
+    ]
+    assert not lost, "\n".join(lost)
+
+
+def test_layers_texts_of_modules_name_existing_modules() -> None:
+    named = re.compile(r"``((?:cli|core|registry|render|stores)(?:\.[a-z_]+)+)``")
+    lost = [
+        f"{path.relative_to(SRC.parent)}: {name}"
+        for path in modules().values()
+        for name in named.findall(path.read_text(encoding="utf-8"))
+        if f"mreg.{name}" not in modules() and name != "registry.yaml"
     ]
     assert not lost, "\n".join(lost)
 

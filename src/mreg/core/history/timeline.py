@@ -1,6 +1,6 @@
 """What the first-parent history of the registry branch says: commits, versions, transitions.
 
-``core.fold`` makes a ``Timeline`` of commits.
+``fold`` makes a ``Timeline`` of commits.
 """
 
 from __future__ import annotations

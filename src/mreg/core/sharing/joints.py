@@ -1,6 +1,6 @@
 """What a join is made of: the commits here, what becomes of each, and what both sides changed.
 
-``core.joining`` plans one.
+``joining`` plans one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Plans of transitions: promote, rollback, clear, archive; and of holds.
 
 Rules:
-    * A plan says what would be done; whether it may be is for the gates (``core.gates``).
+    * A plan says what would be done; whether it may be is for the gates (``core.review.gates``).
     * The version that a promotion replaces is archived only if no other stage holds it.
     * A rollback sets a hold, takes its target out of the archive if a stage put it there, and asks no metric.  That of
       a stage which was cleared is a promotion, as anyone who reads the tree sees it, and says so.
