@@ -17,19 +17,31 @@ __all__ = ["AllowOlder", "Repo", "RepoBranch", "find_remote"]
 
 Repo = Annotated[
     str | None,
-    typer.Option("--repo", metavar="URL", help="Repository of the registry; no clone needed.", show_default=False),
+    typer.Option(
+        "--repo",
+        metavar="URL",
+        help="URL of the registry's repository; needs no clone.",
+        show_default=False,
+        rich_help_panel="Without a clone",
+    ),
 ]
 RepoBranch = Annotated[
     str | None,
     typer.Option(
         "--branch",
         metavar="NAME",
-        help="With --repo: the registry branch, if not the one in registry.yaml.",
+        help="With --repo: the registry branch; default: as registry.yaml says.",
         show_default=False,
+        rich_help_panel="Without a clone",
     ),
 ]
 AllowOlder = Annotated[
-    bool, typer.Option("--allow-older", help="With --repo: accept a state older than this machine has seen.")
+    bool,
+    typer.Option(
+        "--allow-older",
+        help="With --repo: accept a state older than this machine has seen.",
+        rich_help_panel="Without a clone",
+    ),
 ]
 
 
