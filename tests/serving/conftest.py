@@ -16,7 +16,7 @@ from mreg import Registry
 from mreg.registry.serving.remote_pulling import Serving
 from tests.conftest import Git
 
-__all__ = ["Connections", "Far", "connections"]
+__all__ = ["Connections", "Far", "connections", "copy_far"]
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,16 @@ def shelf(_far_template: Path, git: Git) -> Far:
 
 
 @pytest.fixture
-def far(shelf: Far, tmp_path: Path, git: Git) -> Far:
+def far(shelf: Far, tmp_path: Path) -> Far:
     """The same, of one's own."""
-    shutil.copytree(shelf.bare.parent, tmp_path / "far")
-    found = _at(tmp_path / "far", git)
-    git("remote", "set-url", "origin", str(found.bare), cwd=found.clone)
+    return copy_far(shelf, tmp_path / "far")
+
+
+def copy_far(shelf: Far, folder: Path) -> Far:
+    """Returns a registry that nobody else has, with all that the other has."""
+    shutil.copytree(shelf.bare.parent, folder)
+    found = _at(folder, shelf.git)
+    found.git("remote", "set-url", "origin", str(found.bare), cwd=found.clone)
     config = (found.clone / ".dvc" / "config").read_text()
     found.write(".dvc/config", config.replace(str(shelf.store), str(found.store)))
     return found

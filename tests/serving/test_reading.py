@@ -13,7 +13,7 @@ import mreg
 from mreg.core.names import Version
 from mreg.errors import DataError, IncompleteHistoryError, NotFoundError, OlderStateError, OutsideError, UsageError
 from tests.conftest import Git, Mreg
-from tests.serving.conftest import Far, connections
+from tests.serving.conftest import Far, connections, copy_far
 
 V1, V2, V3 = (Version(number, 0, 0) for number in (1, 2, 3))
 
@@ -22,20 +22,32 @@ def remote(far: Far, *, branch: str | None = None, allow_older: bool = False) ->
     return mreg.RemoteRegistry(far.url, branch=branch, allow_older=allow_older)
 
 
+@pytest.fixture(scope="session")
+def _stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stock")
+
+
 @pytest.fixture
-def stocked(far: Far, tmp_path: Path) -> Far:
-    """With models of a team, a directory, metrics, an archived version, and a stage that cannot be read."""
-    source = tmp_path / "source"
+def stocked(shelf: Far, _stock: Path, git: Git) -> Far:
+    """With models of a team, a directory, metrics, an archived version, and a stage that cannot be read; to be read."""
+    folder = _stock / "far"
+    if not folder.exists():
+        _fill(copy_far(shelf, folder), _stock)
+    git.clock.now += 2000
+    return Far(folder / shelf.bare.name, folder / shelf.clone.name, folder / shelf.store.name, git)
+
+
+def _fill(far: Far, scratch: Path) -> None:
+    source = scratch / "source"
     for number, model in enumerate(("fraud/eu", "fraud/us", "fraud/us")):
         source.write_bytes(b"%d" % number)
         far.registry.register(model, source, metrics={"auc": 0.8 + number / 100}, params={"depth": number}, push=True)
-    folder = tmp_path / "folder"
+    folder = scratch / "folder"
     folder.mkdir()
     (folder / "weights").write_bytes(b"weights")
     far.registry.register("folder", folder, stage="staging", reason="new", push=True)
     far.registry.archive("churn@v1", reason="old", push=True)
     far.write("registry/folder/stages/production.yaml", "version: [\n")
-    return far
 
 
 QUESTIONS = (
