@@ -228,6 +228,14 @@ def test_api_exports_what_its_methods_return() -> None:
             assert returned in exported | internal | {"QueriesT"}, name
 
 
+@pytest.mark.parametrize("name", sorted({*mreg.__all__} - {"__version__"}))
+def test_api_help_tells_of_each_name(name: str) -> None:
+    named = getattr(mreg, name)
+    assert pydoc.plain(pydoc.render_doc(named)).count("\n") > 3
+    if isinstance(named, type):
+        inspect.signature(named)  # as editors and IPython do
+
+
 def test_api_help_has_every_method_with_its_words() -> None:
     text = pydoc.plain(pydoc.render_doc(Registry))
     for name in ("open", "register", "promote", "best", "pull", "history"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     # Only a writer's receipt has them: no reader waits for the gates.
     from mreg.core.review.gates import GateFinding
     from mreg.core.writing.plan import Plan
+else:
+    Path = GateFinding = Plan = Any  # for `help`, which evaluates the types of fields
 
 __all__ = [
     "Check",
