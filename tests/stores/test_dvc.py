@@ -32,8 +32,8 @@ from mreg.stores.artifacts.hashing import SMALL_SIZE
 from mreg.stores.artifacts.ingesting import Ingested, ingest
 from mreg.stores.dvc import DvcStore, Uploaded, dvc_files
 from mreg.stores.dvc.errors import Place, remote_errors
+from mreg.stores.dvc.growing_hash import TailHash
 from mreg.stores.dvc.options import _COMMON, _LOCAL, _OPTIONS, _SECRETS
-from mreg.stores.dvc.tail import TailHash
 from mreg.stores.dvc_files.pointer import format_pointer
 from tests.conftest import Git
 from tests.registry.stock import object_path

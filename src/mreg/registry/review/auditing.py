@@ -21,11 +21,11 @@ from mreg.core.review.gates import Scan
 from mreg.core.settings.policy import Policy
 from mreg.errors import DataError, GitError, IncompleteHistoryError, NotARegistryError, UsageError
 from mreg.registry.reading.reader import Reader, Settings
-from mreg.registry.review.news import Noting, find_news
 from mreg.registry.review.past_settings import attempt_settings, find_last_settings, settings_blobs
 from mreg.registry.review.remote_tags import find_remote_tags, remote_of
 from mreg.registry.review.replaying import COMPLETE, Replay, explain_lack, uncollected
 from mreg.registry.review.tag_audit import GivenTags, TagAudit
+from mreg.registry.review.unverified import Noting, find_unverified
 from mreg.registry.writing.ahead import find_ahead
 from mreg.stores.git.disguises import find_grafts, find_replacements
 from mreg.stores.git.history.baseline import digest_tags, model_of
@@ -105,7 +105,7 @@ class Auditing(Struct):
             noting.save(_without(digests, passed), is_linear=is_linear)
         return replace(found, since=start, remote=name)
 
-    def verify_news(self) -> Audit:
+    def verify_incrementally(self) -> Audit:
         """Returns what is wrong with what came since this clone was last found clean; where nobody knows, with all.
 
         Raises:
@@ -114,21 +114,21 @@ class Auditing(Struct):
         repo = self.reader.repo
         ids = repo.tag_ids()
         digests = digest_tags(ids)
-        news = "this clone is shallow" if repo.is_shallow else find_news(repo, self.settings, digests)
-        if isinstance(news, str):
-            return replace(self.verify(since=None, remote=False), fallback=news)
-        trusted = Trusted(news.base, news.count, to_datetime(news.baseline.at), to_datetime(news.baseline.whole_at))
-        replay = self._replay(sorted(news.models), is_linear=news.is_linear, policy=self.settings.policy)
-        known = {name: oid for name, oid in ids.items() if model_of(name) in news.models}
+        new = "this clone is shallow" if repo.is_shallow else find_unverified(repo, self.settings, digests)
+        if isinstance(new, str):
+            return replace(self.verify(since=None, remote=False), fallback=new)
+        trusted = Trusted(new.base, new.count, to_datetime(new.baseline.at), to_datetime(new.baseline.whole_at))
+        replay = self._replay(sorted(new.models), is_linear=new.is_linear, policy=self.settings.policy)
+        known = {name: oid for name, oid in ids.items() if model_of(name) in new.models}
         tags = GivenTags(repo, lambda: known, known)
         audits = [TagAudit(self.reader, self._layout, replay.evidence, tags)]
-        events = replay.run([[*news.before, *news.commits]], {commit.oid for commit in news.commits})
-        found, passed = self._judge(replay, events, audits, news.branch)
-        if found.ok and (news.commits or news.models):
-            noting = Noting(repo, self._layout, news.baseline)
-            noting.take(news.commits)
-            noting.save(_without(digests, passed), is_linear=news.is_linear)
-        return replace(found, since=news.base, trusted=trusted)
+        events = replay.run([[*new.before, *new.commits]], {commit.oid for commit in new.commits})
+        found, passed = self._judge(replay, events, audits, new.branch)
+        if found.ok and (new.commits or new.models):
+            noting = Noting(repo, self._layout, new.baseline)
+            noting.take(new.commits)
+            noting.save(_without(digests, passed), is_linear=new.is_linear)
+        return replace(found, since=new.base, trusted=trusted)
 
     def _judge(
         self,
@@ -300,4 +300,4 @@ def verify(reader: Reader, *, since: str | None, remote: bool, incremental: bool
         message = f"--incremental and {other} do not go together: it begins where this clone was found clean"
         raise UsageError(message, hint="mreg verify --incremental; or, for all of it: mreg verify --remote")
     auditing = Auditing.of(reader)
-    return auditing.verify_news() if incremental else auditing.verify(since=since, remote=remote)
+    return auditing.verify_incrementally() if incremental else auditing.verify(since=since, remote=remote)

@@ -38,7 +38,7 @@ from mreg.registry.writing.upstream import Upstream
 from mreg.registry.writing.view import View
 from mreg.registry.writing.writer import Writer
 from mreg.stores.artifacts.hashing import Progress
-from mreg.stores.dvc.shelf import Shelf
+from mreg.stores.dvc.holdings import Shelf
 from mreg.stores.git.remotes.pushing import fetch, fetch_object, find_remote, remote_refs
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.git.writing.publishing import Publisher

@@ -15,7 +15,7 @@ from mreg.core.layout import Layout, pathspec
 from mreg.core.storage.objects import StoredObject, VersionBytes
 from mreg.core.storage.retention import Key
 from mreg.errors import DataError
-from mreg.stores.dvc.shelf import Shelf
+from mreg.stores.dvc.holdings import Shelf
 from mreg.stores.dvc_files.pointer import parse_directory
 from mreg.stores.git.repository import GitRepository
 

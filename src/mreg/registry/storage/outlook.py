@@ -22,7 +22,7 @@ from mreg.registry.reading.reader import Reader
 from mreg.registry.storage.claims import Claims, Refs, find_claims
 from mreg.registry.storage.objects import describe, find_lists, read_file_lists
 from mreg.registry.storage.registered import file_list_oids, read_artifacts
-from mreg.stores.dvc.shelf import Shelf
+from mreg.stores.dvc.holdings import Shelf
 from mreg.stores.git.objects import to_datetime
 from mreg.stores.git.repository import GitRepository
 

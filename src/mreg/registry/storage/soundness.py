@@ -29,7 +29,7 @@ from mreg.registry.storage.objects import describe, find_lists, read_file_lists
 from mreg.registry.storage.registered import find_registered, read_artifacts
 from mreg.stores.artifacts.hashing import Progress
 from mreg.stores.dvc import DvcStore
-from mreg.stores.dvc.shelf import Shelf
+from mreg.stores.dvc.holdings import Shelf
 from mreg.stores.git.remotes.pushing import fetch, find_remote
 from mreg.stores.git.repository import GitRepository
 

@@ -20,9 +20,9 @@ from mreg.stores.artifacts.hashing import Meter
 from mreg.stores.dvc.clients import connect
 from mreg.stores.dvc.config import Sections
 from mreg.stores.dvc.errors import Place, remote_errors
-from mreg.stores.dvc.shelf import as_md5
+from mreg.stores.dvc.growing_hash import TailHash
+from mreg.stores.dvc.holdings import as_md5
 from mreg.stores.dvc.sockets import watch_sockets
-from mreg.stores.dvc.tail import TailHash
 from mreg.stores.dvc.traffic import LIST_FROM, is_listing_worth
 
 __all__ = ["CloudRemote"]

@@ -24,7 +24,7 @@ from s3transfer.manager import TransferConfig, TransferManager
 
 from mreg.stores.artifacts.cache import Cache, create_object
 from mreg.stores.artifacts.hashing import Meter
-from mreg.stores.dvc.daemons import Daemons
+from mreg.stores.dvc.daemon_threads import Daemons
 from mreg.stores.dvc.errors import Place, remote_errors
 from mreg.stores.dvc.s3_options import client_options, open_session, read_extra
 from mreg.stores.dvc.s3_streams import Listener, Sink, Source

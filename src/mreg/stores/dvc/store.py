@@ -19,7 +19,7 @@ from mreg.stores.disk import scratch_folder
 from mreg.stores.dvc.config import Sections, cache_of, load_sections, remote_of
 from mreg.stores.dvc.errors import Place
 from mreg.stores.dvc.folder import FolderRemote
-from mreg.stores.dvc.shelf import FolderHoldings, Shelf
+from mreg.stores.dvc.holdings import FolderHoldings, Shelf
 from mreg.stores.dvc.traffic import Traffic
 from mreg.stores.dvc_files.pointer import parse_directory
 from mreg.stores.surroundings import strip_credentials

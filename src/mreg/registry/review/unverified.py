@@ -17,10 +17,10 @@ from mreg.stores.git.history.baseline import Baseline, load_baseline, read_commi
 from mreg.stores.git.repository import GitRepository
 from mreg.stores.installation import name_build
 
-__all__ = ["News", "Noting", "find_news"]
+__all__ = ["Noting", "Unverified", "find_unverified"]
 
 
-class News(Struct, frozen=True):
+class Unverified(Struct, frozen=True):
     """What is to be judged, and what must be known for that."""
 
     baseline: Baseline
@@ -47,7 +47,7 @@ class News(Struct, frozen=True):
         return {*old, *(commit.oid for commit in self.commits)}
 
 
-def find_news(repo: GitRepository, settings: Settings, tags: Mapping[str, bytes]) -> News | str:
+def find_unverified(repo: GitRepository, settings: Settings, tags: Mapping[str, bytes]) -> Unverified | str:
     """Returns what is new since this clone was last found clean, or why all must be judged.
 
     Args:
@@ -74,7 +74,7 @@ def find_news(repo: GitRepository, settings: Settings, tags: Mapping[str, bytes]
     oids = [baseline.commits[at * size : (at + 1) * size].hex() for at in places]
     before = (_narrow(commit, layout, models) for commit in read_commits(repo, oids, [layout.root]))
     is_linear = baseline.is_linear and repo.is_linear(f"{base}..{tip}")
-    return News(baseline, base, tuple(commits), frozenset(models), tuple(before), is_linear)
+    return Unverified(baseline, base, tuple(commits), frozenset(models), tuple(before), is_linear)
 
 
 class Noting:
