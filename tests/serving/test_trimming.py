@@ -104,6 +104,20 @@ def test_pull_does_not_keep_for_ever_what_nobody_asks_for(shelf: Far, monkeypatc
     assert here() == {"churn@v3.0.0": Kept.LAST}
 
 
+def test_pull_deletes_nothing_that_another_program_put_there(
+    shelf: Far, monkeypatch: pytest.MonkeyPatch, mreg_here: Mreg
+) -> None:
+    pull(shelf, "churn@v1")
+    other = objects()[0].parents[1] / "ab" / ("0" * 30)
+    other.parent.mkdir(exist_ok=True)
+    other.write_bytes(b"DVC's")
+    monkeypatch.setenv("MREG_CACHE_SIZE", "0")
+    pull(shelf, "churn@v2")
+    assert (here(), other.read_bytes()) == ({"churn@v2.0.0": Kept.LAST}, b"DVC's")
+    assert "of no known version  5 B\n" in mreg_here("cache", check=0).out
+    assert mreg.cache(delete=True).freed == 5  # who asks for it has seen it
+
+
 def test_cache_shows_then_deletes(shelf: Far, mreg_here: Mreg) -> None:
     for number in (1, 2, 3):
         pull(shelf, f"churn@v{number}")

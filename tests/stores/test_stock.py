@@ -42,7 +42,7 @@ def look(root: Path) -> Stock:
 
 
 def kept(root: Path, *named: str, is_alone: bool = True) -> dict[str, Kept | None]:
-    held = find_held(look(root), Uses(root / "uses"), named, is_alone=is_alone)
+    held = find_held(look(root), Uses(root / "uses"), named, is_alone=is_alone, spares_foreign=False)
     return {each.md5: each.kept for each in held}
 
 
@@ -53,7 +53,10 @@ def test_find_held_knows_directories_files_and_what_is_loose(root: Path) -> None
     (root / "mreg-corrupt" / one).write_bytes(b"two")
     (root / "files" / "md5" / "aa").mkdir(exist_ok=True)
     (root / "files" / "md5" / "aa" / "not-an-object").write_text("a user's")
-    found = {each.md5: each for each in find_held(look(root), Uses(root / "uses"), [shared], is_alone=True)}
+    found = {
+        each.md5: each
+        for each in find_held(look(root), Uses(root / "uses"), [shared], is_alone=True, spares_foreign=False)
+    }
     assert found.keys() == {folder, shared, loose, f"mreg-corrupt/{one}"}  # of `one` nobody knows but the directory
     assert found[folder].objects.keys() == {folder, shared, one}
     assert found[shared].objects == {shared: 6}
@@ -71,12 +74,32 @@ def test_find_held_says_why_something_stays(root: Path, tmp_path: Path) -> None:
     assert kept(root)[used] is None
 
 
+def test_find_held_spares_what_nobody_pulled_here(root: Path) -> None:
+    pulled, used, folder, loose = put(root, b"a"), put(root, b"b"), put_directory(root, b"c", b"d"), put(root, b"e")
+    (root / "mreg-corrupt").mkdir()
+    (root / "mreg-corrupt" / pulled).write_bytes(b"bad")
+    uses = Uses(root / "uses")
+    with uses.using(used):
+        pass
+    found = find_held(look(root), uses, [pulled], is_alone=True, spares_foreign=True)
+    assert {each.md5: each.kept for each in found} == {
+        pulled: None,
+        used: None,
+        f"mreg-corrupt/{pulled}": None,
+        folder: Kept.FOREIGN,
+        loose: Kept.FOREIGN,
+    }
+    assert find_held(look(root), uses, [pulled, folder], is_alone=True, spares_foreign=True) != found
+
+
 def test_find_held_leaves_what_is_hard_linked_elsewhere(root: Path, tmp_path: Path) -> None:
     both, weights = put(root, b"both"), put(root, b"weights")
     folder = put_directory(root, b"weights", b"x")
     for md5 in (both, weights):
         os.link(root / "files" / "md5" / md5[:2] / md5[2:], tmp_path / f"model-{md5}")
-    found = {each.md5: each for each in find_held(look(root), Uses(root / "uses"), [], is_alone=True)}
+    found = {
+        each.md5: each for each in find_held(look(root), Uses(root / "uses"), [], is_alone=True, spares_foreign=False)
+    }
     assert (found[both].kept, found[both].objects) == (Kept.LINKED, {})
     assert look(root).size == sum(found[folder].objects.values())
     assert weights not in found[folder].objects
@@ -88,7 +111,7 @@ def test_find_held_keeps_all_while_a_directory_is_on_its_way(root: Path) -> None
     loose, folder = put(root, b"loose"), f"{'a' * 32}.dir"
     with Uses(root / "uses").using(folder):
         assert kept(root) == {loose: Kept.USED}
-        found = find_held(look(root), Uses(root / "uses"), [], is_alone=True, needed_here=folder)
+        found = find_held(look(root), Uses(root / "uses"), [], is_alone=True, spares_foreign=False, needed_here=folder)
         assert [each.kept for each in found] == [None]
     assert kept(root) == {loose: None}
 

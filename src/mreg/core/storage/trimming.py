@@ -33,6 +33,8 @@ class Kept(str, Enum):
     """Somebody is at it."""
     LINKED = "linked"
     """A file elsewhere leads to them, or is the same file."""
+    FOREIGN = "foreign"
+    """Nobody pulled them here: another program may have put them there."""
     FITS = "fits"
     """There is room for them."""
 

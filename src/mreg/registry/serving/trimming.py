@@ -50,7 +50,8 @@ def cache(*, size: str | None = None, delete: bool = False) -> CacheReport:
     found = ServingCache.find()
     limit = _find_limit(found, size)
     with found.uses.alone() as is_alone:
-        trim = plan_trim(_find(found, read_stock(found.root), is_alone=is_alone), limit.size)
+        stock = read_stock(found.root)
+        trim = plan_trim(_find(found, stock, is_alone=is_alone, spares_foreign=False), limit.size)
         left = _delete(found, trim) if delete else 0
     versions = tuple(_describe(found, trim))
     named = {each.md5 for each in versions}
@@ -124,10 +125,14 @@ def _find_limit(found: ServingCache, asked: str | None) -> _Limit:
         raise UsageError(message, hint="write it as 20GB, 5% (of the file system), or unlimited") from None
 
 
-def _find(found: ServingCache, stock: Stock, *, is_alone: bool, needed_here: str = "") -> list[Held]:
+def _find(
+    found: ServingCache, stock: Stock, *, is_alone: bool, spares_foreign: bool = True, needed_here: str = ""
+) -> list[Held]:
     read_lists(found.root, stock)
     named = {each.md5 for each in found.pinned()}
-    return find_held(stock, found.uses, named, is_alone=is_alone, needed_here=needed_here)
+    return find_held(
+        stock, found.uses, named, is_alone=is_alone, spares_foreign=spares_foreign, needed_here=needed_here
+    )
 
 
 def _delete(found: ServingCache, trim: Trim) -> int:

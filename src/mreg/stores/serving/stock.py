@@ -5,6 +5,7 @@ Rules:
       shares blocks with one elsewhere counts as if it did not.
     * The files of a directory go before its list: who is killed between two leaves nothing that looks whole.
     * What this user may not delete stays, and is counted.
+    * What nobody pulled here may be another program's: DVC's, where both have one cache.
 """
 
 from __future__ import annotations
@@ -73,27 +74,31 @@ def read_lists(root: Path, stock: Stock) -> None:
                 stock.lists[md5] = frozenset(parse_directory(_read_list(cache, md5), md5).values())
 
 
-def find_held(stock: Stock, uses: Uses, named: Iterable[str], *, is_alone: bool, needed_here: str = "") -> list[Held]:
+def find_held(
+    stock: Stock, uses: Uses, named: Iterable[str], *, is_alone: bool, spares_foreign: bool, needed_here: str = ""
+) -> list[Held]:
     """Returns every artifact, and every object that is part of none.
 
     Args:
         stock: What is there, with the lists.
         uses: Who uses it.
-        named: DVC's names of the artifacts that are known.
+        named: DVC's names of the artifacts that were pulled here.
         is_alone: That nobody can begin to use something meanwhile.
+        spares_foreign: What nobody pulled here stays.
         needed_here: What this process itself uses, and would fetch again.
     """
     known = uses.read_uses(is_alone=is_alone)
     members = {name for names in stock.lists.values() for name in names}
-    artifacts = {*stock.lists, *known, *named} & stock.sizes.keys()
-    found = artifacts | (stock.sizes.keys() - members)
+    pulled = {*known, *named} & stock.sizes.keys()
+    found = {*pulled, *stock.lists} | (stock.sizes.keys() - members)
+    foreign = {md5 for md5 in found - pulled if not md5.startswith(_CORRUPT)} if spares_foreign else set()
     in_use = {md5 for md5, use in known.items() if use.is_going_on}
     if any(md5.endswith(".dir") and md5 not in stock.lists for md5 in in_use - {needed_here}):
         in_use |= found  # a directory is on its way, and which of these it needs its list will tell
     elif not is_alone:
         in_use |= _find_young(stock)
     lasts = {last.md5 for last, age_s in uses.read_lasts() if age_s < KNOWN_S}
-    reasons = ((lasts, Kept.LAST), (uses.read_links(), Kept.LINKED), (in_use, Kept.USED))
+    reasons = ((lasts, Kept.LAST), (uses.read_links(), Kept.LINKED), (in_use, Kept.USED), (foreign, Kept.FOREIGN))
     return [_hold(md5, stock, known, (why for names, why in reasons if md5 in names)) for md5 in found]
 
 
