@@ -111,6 +111,10 @@ def test_find_held_keeps_all_while_a_directory_is_on_its_way(root: Path) -> None
     loose, folder = put(root, b"loose"), f"{'a' * 32}.dir"
     with Uses(root / "uses").using(folder):
         assert kept(root) == {loose: Kept.USED}
+        marker = root / "uses" / "objects" / folder
+        os.utime(marker, (marker.stat().st_mtime - 2 * 86_400,) * 2)  # whoever it was is stopped
+        assert kept(root) == {loose: None}
+        os.utime(marker)
         found = find_held(look(root), Uses(root / "uses"), [], is_alone=True, spares_foreign=False, needed_here=folder)
         assert [each.kept for each in found] == [None]
     assert kept(root) == {loose: None}

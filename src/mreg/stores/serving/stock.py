@@ -93,8 +93,8 @@ def find_held(
     found = {*pulled, *stock.lists} | (stock.sizes.keys() - members)
     foreign = {md5 for md5 in found - pulled if not md5.startswith(_CORRUPT)} if spares_foreign else set()
     in_use = {md5 for md5, use in known.items() if use.is_going_on}
-    if any(md5.endswith(".dir") and md5 not in stock.lists for md5 in in_use - {needed_here}):
-        in_use |= found  # a directory is on its way, and which of these it needs its list will tell
+    if any(_is_on_its_way(md5, stock, known[md5]) for md5 in in_use - {needed_here}):
+        in_use |= found  # which of these a directory needs, its list will tell
     elif not is_alone:
         in_use |= _find_young(stock)
     lasts = {last.md5 for last, age_s in uses.read_lasts() if age_s < KNOWN_S}
@@ -131,6 +131,11 @@ def _hold(md5: str, stock: Stock, known: Mapping[str, Use], reasons: Iterator[Ke
     objects = {name: stock.sizes[name] for name in sorted(names - stock.linked)}
     used_s = known[md5].time_s if md5 in known else stock.times[md5]
     return Held(md5, objects, used_s, next(reasons, None if objects else Kept.LINKED))
+
+
+def _is_on_its_way(md5: str, stock: Stock, use: Use) -> bool:
+    """True for a directory whose list is still to come; a pull that was stopped a day ago may begin anew."""
+    return md5.endswith(".dir") and md5 not in stock.lists and time.time() - use.time_s < LOCKLESS_S
 
 
 def _find_young(stock: Stock) -> set[str]:
