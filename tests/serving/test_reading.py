@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import mreg
+from mreg.core.fields import format_moment
 from mreg.core.names import Version
 from mreg.errors import DataError, IncompleteHistoryError, NotFoundError, OlderStateError, OutsideError, UsageError
 from tests.conftest import Git, Mreg
@@ -83,7 +84,10 @@ def test_remote_show_has_all_that_the_history_need_not_tell(stocked: Far) -> Non
         assert there.transitions == ()
         clone = f"git clone {stocked.bare} registry && mreg -C registry show {here.record.model}@{here.record.version}"
         assert there.notices[-1].endswith(f"which needs a clone: {clone}")
-        assert there.notices[:-1] == here.notices
+        assert there.notices[: len(here.notices)] == here.notices
+    move = stocked.registry.show("churn@production").transitions[0]
+    [said, _] = remote(stocked).show("churn@production").notices
+    assert said == f"put into production by {move.by} at {format_moment(move.at)}: better"
 
 
 def test_remote_takes_few_connections_and_one_where_nothing_changed(shelf: Far) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, TypeVar
 
+from mreg.core.fields import format_moment
+from mreg.core.history.manifest import StageEntry
 from mreg.core.history.state import RegistryState
 from mreg.core.history.tags import version_tag
-from mreg.core.names import ARCHIVED, ModelName, parse_model_name, parse_selector, parse_stage_name
+from mreg.core.names import ARCHIVED, ModelName, StageName, parse_model_name, parse_selector, parse_stage_name
 from mreg.core.results import ModelList, VersionDetails, VersionList
 from mreg.core.settings.policy import Policy
 from mreg.errors import NotFoundError, UsageError
@@ -108,7 +110,9 @@ class RemoteRegistry:
         return self._ask(name or below, is_folder=below is not None, read=read)
 
     def show(self, selector: str) -> VersionDetails:
-        """Returns what is known of one version without the history: no transitions, and no approvals.
+        """Returns what is known of one version without the history: no transitions.
+
+        How it got into its stages is in the notices, as the stage files claim it.
 
         Raises:
             NotFoundError: The selector names nothing, or there is no registry.
@@ -121,17 +125,23 @@ class RemoteRegistry:
         record = found.record
         model = found.state.models[record.model]
         clone = f"git clone {shlex.quote(self.url)} registry && mreg -C registry show {record.model}@{record.version}"
-        notice = f"who promoted and approved it only the history tells, which needs a clone: {clone}"
+        stages = model.stages_of(record.version)
+        notice = f"what else became of it only the history tells, which needs a clone: {clone}"
         return VersionDetails(
             record=record,
-            stages=model.stages_of(record.version),
+            stages=stages,
             archived=model.archived.get(record.version),
             commit=found.seal.commit if found.seal else None,
             tag=version_tag(record.model, record.version) if found.seal else None,
             registered_by=found.seal.by if found.seal else "",
             registered_at=found.seal.at if found.seal else None,
             transitions=(),
-            notices=(*found.notices, *(each.message for each in model.unreadable.values()), notice),
+            notices=(
+                *found.notices,
+                *(each.message for each in model.unreadable.values()),
+                *(_tell_entry(stage, model.entries[stage]) for stage in stages),
+                notice,
+            ),
         )
 
     def compare(self, *selectors: str, higher: str | Sequence[str] = (), lower: str | Sequence[str] = ()) -> Comparison:
@@ -178,6 +188,15 @@ class RemoteRegistry:
             raise NotFoundError(
                 error.message, hint=error.hint.replace("mreg list", here), details=error.details
             ) from error
+
+
+def _tell_entry(stage: StageName, entry: StageEntry) -> str:
+    """Returns what a stage file claims of how its version got there."""
+    who = f" by {entry.by}" if entry.by else ""
+    when = f" at {format_moment(entry.at)}" if entry.at else ""
+    approved = f", approved by {', '.join(entry.approved_by)}" if entry.approved_by else ""
+    why = f": {entry.reason}" if entry.reason else ""
+    return f"put into {stage}{who}{when}{approved}{why}"
 
 
 def _read_state(reader: Reader, tip: Tip, name: ModelName | None, *, is_folder: bool) -> RegistryState:
