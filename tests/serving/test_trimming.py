@@ -221,8 +221,10 @@ def read_only(folder: Path) -> Iterator[None]:
         subprocess.run(command, check=False, capture_output=True).returncode for command in commands
     ):
         pytest.skip("needs to mount a folder, as root")
-    yield
-    subprocess.run(["umount", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 def test_cache_that_may_only_be_read_is_shown_and_stays(shelf: Far, mreg_here: Mreg) -> None:
@@ -358,7 +360,7 @@ def test_deletion_that_is_killed_leaves_a_cache_that_works(far: Far, tmp_path: P
     with subprocess.Popen([sys.executable, "-c", TRIMS], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
-        while len(objects()) == 402:
+        while len(objects()) == 402 and process.poll() is None:
             pass
         process.send_signal(signal.SIGKILL)
     assert len(objects()) < 402
