@@ -145,4 +145,8 @@ def ask_reason(reason: str) -> str:
     """Returns the reason; on a terminal it is asked for where it was not given."""
     if reason.strip() or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return reason
-    return str(typer.prompt("Reason", err=True))
+    try:
+        return str(typer.prompt("Reason", err=True))
+    except typer.Abort:
+        sys.stderr.write("\n")  # the cursor stands behind the question
+        raise
