@@ -24,7 +24,7 @@ def show_step(result: Result, policy: Policy) -> None:
     _write_files(step)
     if step.log:
         sys.stdout.write(step.log + "\n")
-    if not os.environ.get(_OUTPUTS) and not os.environ.get(_SUMMARY):
+    elif not os.environ.get(_OUTPUTS) and not os.environ.get(_SUMMARY):
         # Not the summary itself: where a log is looked through for commands, text out of a registry is to give none.
         sys.stderr.write(
             f"note: no step of GitHub Actions: {_OUTPUTS} and {_SUMMARY} name no file; see --format markdown\n"
