@@ -21,7 +21,7 @@ SRC = Path(__file__).parents[1] / "src"
 
 ARROWS = {
     "mreg.__main__": {"mreg.cli"},
-    "mreg": {"mreg.registry", "mreg.core", "mreg.errors"},
+    "mreg": {"mreg.registry", "mreg.render", "mreg.core", "mreg.errors"},
     "mreg.cli": {"mreg", "mreg.registry", "mreg.render", "mreg.core", "mreg.errors"},
     "mreg.registry": {"mreg.core", "mreg.stores", "mreg.errors"},
     "mreg.render": {"mreg.core", "mreg.errors"},

@@ -139,5 +139,12 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: object) -> None:
+    """Shows results as tables in a notebook: ``%load_ext mreg``."""
+    from mreg.render.notebook import show_tables  # noqa: PLC0415 - as above
+
+    show_tables(shell, {name: module for module, names in _HOMES.items() for name in names})
+
+
 def __dir__() -> list[str]:
     return sorted(__all__)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mreg.core.versions.best import Choice
     from mreg.core.versions.compare import Comparison
 
-__all__ = ["Result", "view"]
+__all__ = ["VIEWED", "Result", "view"]
 
 Result: TypeAlias = (
     "ModelList | VersionList | VersionStream | VersionDetails | History | Comparison | Choice"
@@ -61,6 +61,8 @@ _VIEWS = {
     "CacheReport": ("cached", "view_cache"),
 }
 """By name: an answer does not wait for the modules that the others need."""
+VIEWED = frozenset(_VIEWS) - {"VersionStream"}
+"""What can be shown more than once."""
 
 
 def view(result: Result, policy: Policy, directory: str = "") -> Page:
