@@ -34,7 +34,12 @@ def show() -> Callable[[object], str | None]:
     formatter = SimpleNamespace(for_type_by_name=keep)
     formatters = SimpleNamespace(formatters={"text/markdown": formatter})
     mreg.load_ipython_extension(SimpleNamespace(display_formatter=formatters))
-    return lambda value: known.get((type(value).__module__, type(value).__name__), lambda _: None)(value)
+
+    def show(value: object) -> str | None:
+        function = known.get((type(value).__module__, type(value).__name__))
+        return function(value) if function else None
+
+    return show
 
 
 def test_notebook_shows_results_as_tables(registry: Registry, show: Callable[[object], str | None]) -> None:
