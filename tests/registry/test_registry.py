@@ -272,6 +272,19 @@ def test_rollback_after_clear_puts_the_last_version_back(two: Registry) -> None:
     assert two.show("churn@production").record.version.major == 2
 
 
+def test_rollback_after_clear_that_a_gate_refuses_says_why_it_was_asked(two: Registry, repo: Path, git: Git) -> None:
+    two.promote("churn@v1", "production", reason="x")
+    two.clear("churn", "production", reason="stop")
+    with (repo / "registry.yaml").open("w") as file:
+        file.write("schema: 1\nstages: {production: {gates: [{require: [notes]}]}}\n")
+    git("commit", "--quiet", "--all", "--message=Ask for notes")
+    with pytest.raises(RefusedError) as caught:
+        Registry.open(repo).rollback("churn", "production", reason="start again")
+    why = "production was cleared, so v1.0.0 enters it again as a promotion, and the gates of one are asked"
+    assert caught.value.message.endswith(f"; {why}")
+    assert str(caught.value) == caught.value.message
+
+
 def test_rollback_to_a_version_that_never_held_the_stage_is_refused(two: Registry) -> None:
     two.promote("churn@v1", "production", reason="x")
     with pytest.raises(RefusedError, match="never held"):

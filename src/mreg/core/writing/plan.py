@@ -63,6 +63,8 @@ class Plan(Struct, frozen=True):
     changes: tuple[PlannedChange, ...] = ()
     notices: tuple[str, ...] = ()
     """What a person should know, such as why a version was not archived."""
+    caveat: str = ""
+    """What a person should know too where the gates say no."""
     record: Record | None = None
     """Of the version that the plan registers."""
     keeps_statement: bool = False

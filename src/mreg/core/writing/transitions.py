@@ -103,7 +103,7 @@ def plan_rollback(
     plan = _move(policy.layout, state, change, statement, hold=True)
     if change.action is Action.PROMOTE:
         notice = f"{stage} was cleared, so {target} enters it again as a promotion, and the gates of one are asked"
-        plan = replace(plan, notices=(notice,))
+        plan = replace(plan, notices=(notice,), caveat=notice)
     if ARCHIVED in state.unreadable:
         notice = f"nobody knows whether {target} is archived: {state.unreadable[ARCHIVED].message}"
         return replace(plan, notices=(*plan.notices, notice))

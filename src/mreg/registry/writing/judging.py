@@ -17,7 +17,7 @@ from mreg.core.review.refusals import refuse
 from mreg.core.settings.people import Proof
 from mreg.core.settings.policy import Policy
 from mreg.core.writing.plan import Plan, with_approvers
-from mreg.errors import DataError
+from mreg.errors import DataError, RefusedError
 from mreg.registry.reading.evidence import StoredEvidence
 from mreg.registry.reading.reader import Reader
 from mreg.registry.reading.stage_files import parse_manifest
@@ -99,7 +99,7 @@ def judge_plan(bench: Bench, view: View, plan: Plan) -> tuple[Plan, tuple[GateFi
     draft = _sign(view, plan)
     judged = bench.judge(view.timeline, draft, encode_files(draft), who)
     if not view.is_branch:
-        _refuse(judged)
+        _refuse(judged, plan.caveat)
     view.signing.dry_run = is_dry
     named = plan
     for case, judgement in judged:
@@ -107,7 +107,7 @@ def judge_plan(bench: Bench, view: View, plan: Plan) -> tuple[Plan, tuple[GateFi
     signed = _sign(view, named)
     if not (view.is_branch or is_dry) and signed != draft:
         judged = bench.judge(view.reader.timeline(view.commits, layout), signed, encode_files(signed), who)
-        _refuse(judged)
+        _refuse(judged, plan.caveat)
     return signed, tuple(finding for _, judgement in judged for finding in judgement.findings)
 
 
@@ -125,6 +125,11 @@ def _sign(view: View, plan: Plan) -> Plan:
     return view.signing.sign_plan(plan, view.policy, find_record)
 
 
-def _refuse(judged: Iterable[tuple[Case, Judgement]]) -> None:
+def _refuse(judged: Iterable[tuple[Case, Judgement]], caveat: str) -> None:
     for case, judgement in judged:
-        refuse(case, judgement)
+        try:
+            refuse(case, judgement)
+        except RefusedError as error:
+            error.message = "; ".join(filter(None, (error.message, caveat)))
+            error.args = (error.message,)
+            raise
