@@ -172,7 +172,7 @@ def parse_added(out: bytes, part: str) -> dict[tuple[str, str], frozenset[str]]:
     """Returns who added each file, from ``log -z --raw`` with what ``ADDED`` asks for.
 
     Args:
-        out: What Git printed, newest first; the oldest addition of the same content counts.
+        out: What Git printed, in any order: whoever added the same content somewhere is one of those who did.
         part: What the path must hold.
     """
     tokens = out.split(b"\0")
@@ -186,18 +186,20 @@ def parse_added(out: bytes, part: str) -> dict[tuple[str, str], frozenset[str]]:
             at += 2
         for change in _changes(tokens[first:at]):
             if part in change.path and change.new:
-                added[change.path, change.new] = who
+                key = (change.path, change.new)
+                added[key] = who | added.get(key, frozenset())
     return added
 
 
 def find_added(commits: Iterable[Commit], part: str) -> dict[tuple[str, str], frozenset[str]]:
     """Returns what ``parse_added`` does, from commits."""
-    files = ((commit, each) for commit in commits for each in commit.changes)
-    return {
-        (each.path, each.new): authors_of(commit)
-        for commit, each in files
-        if each.old is None and each.new and part in each.path
-    }
+    added: dict[tuple[str, str], frozenset[str]] = {}
+    for commit in commits:
+        for each in commit.changes:
+            if each.old is None and each.new and part in each.path:
+                key = (each.path, each.new)
+                added[key] = authors_of(commit) | added.get(key, frozenset())
+    return added
 
 
 def authors_of(commit: Commit) -> frozenset[str]:
