@@ -37,6 +37,8 @@ def test_fsck_of_what_is_whole(shared: Path, mreg_here: Mreg) -> None:
     assert lines[1].startswith("looked at  3 versions, 3 objects, ")
     assert lines[2] == "next       mreg fsck --remote --read-data   # reads every byte"
     assert mreg_here("fsck", "--read-data", check=0).out.startswith("ok: every byte was read\n")
+    some = mreg_here("fsck", "churn@v1", "churn@production", check=0).out
+    assert "  mreg fsck churn@v1 churn@production --read-data   # reads" in some
 
 
 def test_fsck_of_faults_tells_what_mends_them(shared: Path, mreg_here: Mreg) -> None:

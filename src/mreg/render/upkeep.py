@@ -75,7 +75,9 @@ def _soundness_facts(result: Soundness) -> Iterator[tuple[str, Cell]]:
     if result.untracked:
         yield "untracked", Cell(f"{_count(result.untracked, 'version')} of GTO, of whose bytes DVC knew nothing")
     if result.ok and result.depth is Depth.LISTED and result.versions:
-        yield "next", Cell.command(f"mreg fsck{' --remote' if result.remote else ''} --read-data   # reads every byte")
+        where = ("--remote",) if result.remote else ()
+        command = shlex.join(("mreg", "fsck", *result.wanted, *where, "--read-data"))
+        yield "next", Cell.command(f"{command}   # reads every byte")
 
 
 def tell_fault(each: VersionFault) -> str:

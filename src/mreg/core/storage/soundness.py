@@ -75,6 +75,8 @@ class Soundness(Struct, frozen=True, repr_omit_defaults=True):
     untracked: int = 0
     """Versions adopted from GTO of whose bytes DVC knew nothing: no faults."""
     notices: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
+    """The models and selectors that were asked for; none where all were."""
 
     @property
     def ok(self) -> bool:

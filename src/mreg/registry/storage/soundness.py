@@ -105,6 +105,7 @@ class Checking(Struct, frozen=True):
             absent=len(absent),
             untracked=subject.untracked,
             notices=subject.notices,
+            wanted=tuple(self.wanted),
         )
 
     def _subject(self, shelves: Sequence[Shelf]) -> _Subject:
