@@ -19,7 +19,10 @@ HINTS = [
     ("dvc remote modify s3 url", "dvc --cd r remote modify s3 url"),
     ("mreg hold churn production --reason 'git push'", "mreg -C r hold churn production --reason 'git push'"),
     ("""mreg clear a b --reason 'it'"'"'s git push'""", """mreg -C r clear a b --reason 'it'"'"'s git push'"""),
-    ("mreg list   # Git's git log", "mreg -C r list   # Git's git -C r log"),
+    ("mreg push --dry-run   # then mreg push", "mreg -C r push --dry-run   # then mreg -C r push"),
+    ("mreg promote git staging   # or mreg list", "mreg -C r promote git staging   # or mreg -C r list"),
+    ("mreg hold team/git production; git log", "mreg -C r hold team/git production; git -C r log"),
+    ("let mreg register write them: mreg register", "let mreg register write them: mreg -C r register"),
     ("ls -ld registry/git stuff", "ls -ld registry/git stuff"),
 ]  # fmt: skip
 AS_THEY_ARE = [

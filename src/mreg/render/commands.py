@@ -22,6 +22,9 @@ _COMMAND = re.compile(
     r"""|(?<![\w./-])(?P<program>mreg|git|dvc)[ ](?=[a-z])"""
     r"""(?!clone[ ]|version\b|config[ ]--global|demo\b|schema\b|[a-z]+[ ]--help)"""  # the same in every directory
 )
+_WORD_BEFORE = re.compile(r"([\w@/.-]+) \Z")
+_LINKS = ("or", "then", "else", "and")
+"""Words between two commands; behind any other, the name of a program is an argument or a part of a sentence."""
 _OPTIONS = {"mreg": "-C", "git": "-C", "dvc": "--cd"}
 _KEYS = ("fix", "hint", "settle", "again", "command", "next")
 """Keys of JSON documents that hold a command."""
@@ -41,8 +44,9 @@ def place_commands(text: str, directory: str) -> str:
     where = shlex.quote(directory)
 
     def put(found: re.Match[str]) -> str:
-        program = found["program"]
-        return f"{program} {_OPTIONS[program]} {where} " if program else found[0]
+        program, before = found["program"], _WORD_BEFORE.search(text, 0, found.start())
+        is_command = program and (before is None or before[1] in _LINKS)
+        return f"{program} {_OPTIONS[program]} {where} " if is_command else found[0]
 
     return _COMMAND.sub(put, text)
 
