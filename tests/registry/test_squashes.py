@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from mreg import Registry
 from mreg.core.review.audited import Audit
-from tests.conftest import Git
+from tests.conftest import Git, Mreg
 
 RULES = """\
 schema: 1
@@ -118,3 +119,97 @@ def test_verify_takes_nothing_from_an_approval_that_someone_adds_again(desk: Des
     assert desk.registry.check(head="spoil").ok
     desk.merge("spoil")
     assert desk.codes() == []
+
+
+def test_check_says_whom_a_squash_must_name(desk: Desk) -> None:
+    desk.promote()
+    assert desk.registry.check(head="feature").co_authors == ()
+    desk.approve()
+    review = desk.registry.check(head="feature")
+    assert (review.ok, review.co_authors) == (True, ("Bo <bo@example.com>",))
+    desk.squash("\n".join(f"Co-authored-by: {each}" for each in review.co_authors))
+    assert desk.codes() == []
+
+
+def test_check_names_approvers_whose_approval_waits_or_does_not_count(desk: Desk) -> None:
+    """A squash would make them forged as well."""
+    desk.approve("ada")
+    desk.approve()
+    assert desk.registry.check(head="feature").co_authors == ("Ada <ada@example.com>", "Bo <bo@example.com>")
+    desk.become("eve")
+    desk.squash()
+    assert desk.codes() == ["approval-forged", "approval-forged"]
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "github"])
+def test_check_prints_the_lines_to_paste(desk: Desk, mreg_here: Mreg, form: str) -> None:
+    desk.promote()
+    desk.approve()
+    out = mreg_here("check", "--head", "feature", "--format", form, check=0).out
+    assert ("Co-authored-by: Bo <bo@example.com>" in out.splitlines()) is (form != "github")
+    assert ("%0ACo-authored-by: Bo <bo@example.com>" in out) is (form == "github")
+
+
+def test_fix_of_a_squash_that_is_not_pushed(desk: Desk) -> None:
+    desk.promote()
+    desk.approve()
+    desk.git("merge", "--quiet", "--squash", "feature")
+    desk.git("commit", "--quiet", "--message=Promote churn")
+    forged = desk.registry.check(base="HEAD^").complaints[1]
+    assert forged.code == "approval-forged"
+    run(forged.fix)
+    assert desk.registry.check(base="HEAD^").ok
+    desk.registry.sync()
+    assert desk.codes() == []
+
+
+def test_fix_of_a_squash_whose_branch_is_there(desk: Desk, mreg_here: Mreg) -> None:
+    desk.promote()
+    desk.approve()
+    tree = desk.git("rev-parse", f"{desk.squash()}^{{tree}}")
+    approved = desk.git("rev-parse", "feature")
+    shown = mreg_here("verify", check=1).out
+    assert f"commit {approved[:12]}, by bo@example.com, adds the same file" in shown.replace("\n", " ")
+    (fix,) = {fault.fix for fault in desk.verify().faults if fault.fix}
+    assert fix in shown
+    assert f"fix: {fix}".replace("%", "%25") in mreg_here("verify", "--format", "github", check=1).out
+    run(fix)
+    assert (desk.codes(), desk.git("rev-parse", "HEAD^{tree}")) == ([], tree)
+
+
+def test_fix_of_a_squash_whose_branch_is_gone(desk: Desk) -> None:
+    desk.promote()
+    desk.approve()
+    desk.squash()
+    desk.git("update-ref", "refs/pull/7/head", "feature")  # where a host keeps it
+    desk.git("branch", "--quiet", "-D", "feature")
+    fault = desk.verify().faults[1]
+    assert fault.message.endswith("a squash needs the line Co-authored-by: … <bo@example.com>")
+    run(fault.fix.replace("origin", ".").replace("/N/", "/7/"))
+    run(desk.verify().faults[1].fix)
+    assert desk.codes() == []
+
+
+def test_fix_of_what_is_forged_names_no_commit(desk: Desk) -> None:
+    """Another branch has the file too, and by another person again."""
+    desk.promote()
+    path = desk.approve("bo", branch="real")
+    desk.git("checkout", "--quiet", "feature")
+    for who, branch in (("eve", "feature"), ("ada", "copy")):
+        desk.git("checkout", "--quiet", "-B", branch, "feature")
+        desk.git("checkout", "--quiet", "real", "--", path)
+        desk.become(who)
+        desk.git("commit", "--quiet", "--allow-empty", "--message=Approve")
+    desk.git("branch", "--quiet", "-D", "real")
+    desk.git("checkout", "--quiet", "main")
+    desk.merge("feature")
+    found = desk.verify().faults
+    assert [fault.code for fault in found] == ["rule-approvals", "approval-forged"]
+    assert found[1].fix.startswith("git fetch origin refs/pull/N/head")
+    desk.merge("copy", ours=True)
+    assert desk.codes() == ["rule-approvals", "approval-forged"]
+
+
+def run(command: str) -> None:
+    """Runs a fix as it is pasted."""
+    subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)

@@ -22,6 +22,7 @@ def view_audit(result: Audit, _policy: Policy) -> Page:
         Line(Cell(_verdict(result), Tone.GOOD if result.ok else Tone.BAD)),
         Facts("", tuple(_facts(result))),
         _faults_grid("faults", result.faults),
+        _fixes(result.faults),
         _faults_grid("not proven any more", result.unproven),
         findings_grid(result.gaps),
     )
@@ -159,8 +160,20 @@ def _faults_grid(title: str, faults: Sequence[AuditFault]) -> Grid:
     return Grid(title, ("code", "place", "commit", "what"), rows)
 
 
+def _fixes(faults: Sequence[AuditFault]) -> Facts:
+    """Returns what mends those faults for which something may, each command once."""
+    places = {each.fix: short_oid(each.commit) for each in reversed(faults) if each.fix}
+    return Facts("fix", tuple((oid, Cell.command(fix)) for fix, oid in reversed(places.items())))
+
+
 def _fault_document(each: AuditFault) -> dict[str, object]:
-    return {"code": each.code, "place": each.place, "commit": each.commit or None, "message": each.message}
+    return {
+        "code": each.code,
+        "place": each.place,
+        "commit": each.commit or None,
+        "message": each.message,
+        "fix": each.fix or None,
+    }
 
 
 def _count(number: int, word: str) -> str:

@@ -30,7 +30,7 @@ from mreg.render.cached import format_cache
 from mreg.render.markdown import escape
 from mreg.render.outputs import MAX_OUTPUT_BYTES, as_output, read_document, render_outputs
 from mreg.render.review import CHECK_MARK
-from mreg.render.sections import format_verdict
+from mreg.render.sections import SQUASHED, format_verdict, squash_lines
 from mreg.render.text import clean, render_error
 from mreg.render.upkeep import format_soundness, format_sweep, mend_command, tell_fault
 from mreg.render.view import Result
@@ -223,6 +223,9 @@ def _of_review(result: Review) -> Iterator[Annotation]:
         yield Annotation(Level.ERROR, f"mreg: {each.code}", each.message + fix, each.place, each.line or 0)
     for notice in result.notices:
         yield Annotation(Level.NOTICE, "mreg check", notice)
+    if result.co_authors:
+        told = "\n".join((f"if it is squashed: {SQUASHED}", *squash_lines(result)))
+        yield Annotation(Level.NOTICE, "mreg check", told)
 
 
 def _of_audit(result: Audit) -> Iterator[Annotation]:
@@ -235,7 +238,8 @@ def _of_audit(result: Audit) -> Iterator[Annotation]:
         is_path = "/" in each.place and not each.place.startswith(("refs/", "info/"))
         where = f" (commit {each.commit[:12]})" if each.commit else ""
         file = each.place if is_path or each.place == SETTINGS_FILE else ""
-        yield Annotation(Level.ERROR, f"mreg: {each.code}", f"{each.place}: {each.message}{where}", file=file)
+        fix = f"\nfix: {each.fix}" if each.fix else ""
+        yield Annotation(Level.ERROR, f"mreg: {each.code}", f"{each.place}: {each.message}{where}{fix}", file=file)
 
 
 def _of_soundness(result: Soundness) -> Iterator[Annotation]:

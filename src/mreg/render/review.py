@@ -92,8 +92,9 @@ class _Page:
                 self._add_rows(block)
             elif block.rows and not self._take(format_block(_clipped(block))):
                 self._rows += len(block.rows)
-        if section.commands and not self._take(_fence(section.commands)):
-            self._rows += len(section.commands)
+        for fence in _fences(section):
+            if not self._take(fence):
+                self._rows += len(section.commands) + len(section.lines)
 
     def finish(self, result: Review) -> str:
         """Returns the text, with a last line that says what was left out."""
@@ -129,17 +130,23 @@ class _Page:
 
 def _format(section: Section) -> str:
     blocks = [format_block(_clipped(block)) for block in section.blocks if block.rows]
-    return "\n\n".join([_heading(section), *blocks, *([_fence(section.commands)] if section.commands else [])])
+    return "\n\n".join([_heading(section), *blocks, *_fences(section)])
 
 
 def _heading(section: Section) -> str:
     return f"### {_MARKS[section.is_refused]}{escape(section.title)}"
 
 
-def _fence(commands: Sequence[str]) -> str:
+def _fences(section: Section) -> list[str]:
+    return [
+        _fence(language, lines) for language, lines in (("bash", section.commands), ("text", section.lines)) if lines
+    ]
+
+
+def _fence(language: str, lines: Sequence[str]) -> str:
     # A longer fence would hold backticks too; no command of ours has any, for names have none.
-    lines = [clean(command).replace("`", "'") for command in commands]
-    return "\n".join(["```bash", *lines, "```"])
+    shown = [clean(line).replace("`", "'") for line in lines]
+    return "\n".join([f"```{language}", *shown, "```"])
 
 
 def _clipped(block: Facts | Grid) -> Facts | Grid:

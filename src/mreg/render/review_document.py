@@ -37,6 +37,7 @@ def review_document(result: Review) -> Document:
         "holds": list(map(_hold, result.holds)),
         "faults": list(map(_fault, result.complaints)),
         "notices": result.notices,
+        "co_authors": result.co_authors,
     }
 
 

@@ -12,6 +12,7 @@ from mreg.core.history.record import Record
 from mreg.core.names import ARCHIVED
 from mreg.core.review.gates import GateFinding, Outcome
 from mreg.core.review.reviewed import Registration, Review, ReviewedChange, SettingsReview
+from mreg.core.review.squashing import CO_AUTHOR
 from mreg.core.settings.policy import MetricRule, Policy
 from mreg.core.versions.compare import MetricComparison
 from mreg.core.versions.metrics import Delta, Verdict, format_metric
@@ -19,6 +20,7 @@ from mreg.render.page import Block, Cell, Facts, Grid, Line, Page, Tone
 from mreg.render.text import NOTHING, format_bytes, format_plain, short_oid
 
 __all__ = [
+    "SQUASHED",
     "Section",
     "change_section",
     "complaints_grid",
@@ -26,10 +28,15 @@ __all__ = [
     "ends_facts",
     "format_verdict",
     "other_sections",
+    "squash_lines",
     "summary_grid",
     "view_review",
 ]
 
+SQUASHED = (
+    "unsigned approvals count only if the commit message ends in these lines; GitHub adds them, GitLab does if its "
+    "template has %{co_authored_by}, git merge --squash does not"
+)
 _COMMANDS = ("git ", "mreg ")
 _MAX_METRICS = 8
 """Of a registration; ``mreg show`` has them all."""
@@ -56,6 +63,8 @@ class Section(Struct, frozen=True):
     """``None`` where there was nothing to refuse."""
     commands: tuple[str, ...] = ()
     """What to do next."""
+    lines: tuple[str, ...] = ()
+    """Text to copy as it is."""
 
 
 def view_review(result: Review, _: Policy) -> Page:
@@ -70,6 +79,7 @@ def view_review(result: Review, _: Policy) -> Page:
         first, *rest = (block for block in section.blocks if block.rows)
         blocks += [replace(first, title=section.title), *rest]
         blocks.append(Facts("", tuple(("next", Cell.command(command)) for command in section.commands)))
+        blocks += [Line(Cell(line)) for line in section.lines]
     return tuple(blocks)
 
 
@@ -164,8 +174,16 @@ def other_sections(result: Review) -> Iterator[Section]:
             for each in result.holds
         )
         yield Section("holds", (Grid("", ("stage", "hold", "by"), holds),))
+    if result.co_authors:
+        note = Facts("", (("note", Cell(SQUASHED)),))
+        yield Section("if it is squashed", (note,), lines=squash_lines(result))
     if result.notices:
         yield Section("notes", (Facts("", tuple(("note", Cell(notice)) for notice in result.notices)),))
+
+
+def squash_lines(result: Review) -> tuple[str, ...]:
+    """Returns the lines that the message of a squash must end in."""
+    return tuple(f"{CO_AUTHOR}: {each}" for each in result.co_authors)
 
 
 def _facts(change: ReviewedChange) -> Iterator[tuple[str, Cell]]:

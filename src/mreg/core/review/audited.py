@@ -24,6 +24,8 @@ class AuditFault(Struct, frozen=True):
     message: str
     commit: str = ""
     """Empty where no commit brought it."""
+    fix: str = ""
+    """A command that mends it, or may; may be empty."""
 
 
 class Judged(Struct, frozen=True):

@@ -25,6 +25,7 @@ from mreg.core.review.filefaults import FileEvidence, find_faults, line_in
 from mreg.core.review.gates import Case, GateFinding, Outcome, judge
 from mreg.core.review.refusals import advise, format_finding
 from mreg.core.review.reviewed import Fault, HoldChange, Registration, Review, ReviewedChange, SettingsReview, name_able
+from mreg.core.review.squashing import advise_forged, find_co_authors
 from mreg.core.settings.changed import compare_settings
 from mreg.core.settings.people import Actor
 from mreg.core.settings.policy import ApprovalRule, Policy, StageRule
@@ -74,7 +75,11 @@ class _Reviewer(Struct):
         changes = tuple(self._judge(move, case) for move, case in cases)
         faults += [fault for change in changes for fault in self._misplaced(change)]
         given = tuple(find_approvals(difference, before, timeline, policy, evidence, changes=changes))
-        faults += [Fault(each.code, each.path, each.why) for each in given if each.code in _GRAVE]
+        faults += [
+            Fault(each.code, each.path, each.why, fix=advise_forged(each, difference))
+            for each in given
+            if each.code in _GRAVE
+        ]
         moved = {(each.transition.model, each.transition.stage) for each in changes}
         faults += [*self._rewritten(before, moved), *self._clashes(before, changes), *self._settings_faults(), *found]
         made = Review(
@@ -90,6 +95,7 @@ class _Reviewer(Struct):
             approvals=given,
             holds=tuple(self._holds(before, moved)),
             faults=tuple(dict.fromkeys(faults)),
+            co_authors=find_co_authors(given, difference),
         )
         return replace(
             made, notices=(*self._withdrawn(), *self._misattributed(changes), *self._late(changes), *_remark(made))

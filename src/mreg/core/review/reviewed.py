@@ -170,6 +170,8 @@ class Review(Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     """What no rule of a stage is about: files that nobody may change, that cannot be read, that do not belong there."""
     notices: tuple[str, ...] = ()
+    co_authors: tuple[str, ...] = ()
+    """Whom the message of a squash must name, ``Bo <bo@example.com>``: they approved without a signature."""
 
     def __repr__(self) -> str:
         """Returns what would change, and whether it may."""

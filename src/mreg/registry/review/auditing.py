@@ -24,6 +24,7 @@ from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.review.past_settings import attempt_settings, find_last_settings, settings_blobs
 from mreg.registry.review.remote_tags import find_remote_tags, remote_of
 from mreg.registry.review.replaying import COMPLETE, Replay, explain_lack, uncollected
+from mreg.registry.review.squashed import explain_squashes
 from mreg.registry.review.tag_audit import GivenTags, TagAudit
 from mreg.registry.review.unverified import Noting, find_unverified
 from mreg.registry.writing.ahead import find_ahead
@@ -147,6 +148,7 @@ class Auditing(Struct):
                 return Audit(tip, gaps=replay.gaps), frozenset()
             ahead = find_ahead(self.reader.repo, self.settings.branch, tip)
             local, *others = [audit.finish(auditor.standing, branch, ahead) for audit in audits]
+        history = explain_squashes(self.reader.repo, self.settings.policy.people, tip, auditor.faults)
         found = Audit(
             tip=tip,
             commits=replay.judged,
@@ -154,7 +156,12 @@ class Auditing(Struct):
             signed=auditor.signed,
             proven=auditor.proven,
             tags=local.right,
-            faults=(*auditor.faults, *local.faults, *self._disguises(), *chain(*(each.faults for each in others))),
+            faults=(
+                *history,
+                *local.faults,
+                *self._disguises(),
+                *chain(*(each.faults for each in others)),
+            ),
             unproven=tuple(auditor.unproven),
         )
         return found, local.passed

@@ -16,6 +16,7 @@ from mreg.stores.git.runner import failure
 
 __all__ = [
     "branch_names",
+    "changed_elsewhere",
     "changed_since",
     "code_commit",
     "count_since",
@@ -87,6 +88,12 @@ def changed_since(repo: GitRepository, base: str, head: str, paths: Sequence[str
         *paths,
     )
     return list(parse_log(out))
+
+
+def changed_elsewhere(repo: GitRepository, tip: str, paths: Sequence[str]) -> list[Commit]:
+    """Returns the commits that changed some paths, and are on branches, also remote ones, but not in one's history."""
+    found = (*LOG, "--no-merges", "--full-history", "--topo-order", "--branches", "--remotes", "--not", tip)
+    return list(parse_log(repo.runner.run(*found, "--", *paths)))
 
 
 def parse_commit(content: bytes) -> tuple[Identity, str]:
