@@ -16,7 +16,7 @@ import pytest
 from mreg.core.history.timeline import Commit
 from mreg.errors import GitError
 from mreg.stores.git.descendants import find_descendants
-from mreg.stores.git.history import packed_trees, tree_log, tree_looks
+from mreg.stores.git.history import packed_trees, packs, tree_log, tree_looks
 from mreg.stores.git.history.packs import Packs
 from mreg.stores.git.history.tree_deltas import find_replaced
 from mreg.stores.git.history.tree_log import is_large
@@ -170,6 +170,25 @@ def test_tree_log_of_a_damaged_pack_is_as_git_log_or_an_error(
     except GitError:
         return
     assert found == whole
+
+
+@pytest.mark.usefixtures("eager")
+def test_tree_log_passes_over_a_pack_that_is_gone(origin: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(origin, git, "as differences")
+    gone = origin / ".git" / "objects" / "pack" / "pack-0.idx"
+    gone.symlink_to("gone")  # as one that a repack deletes while it is looked for
+    assert told(monkeypatch, GitRepository(origin), "main")
+
+
+@pytest.mark.usefixtures("eager")
+def test_tree_log_of_very_many_packs_opens_few_of_them(origin: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    for tree in git("rev-parse", *(f"main~{number}:registry" for number in range(12)), cwd=origin).split("\n"):
+        git("pack-objects", "--quiet", ".git/objects/pack/pack", cwd=origin, input=f"{tree}\n")
+    monkeypatch.setattr(packs, "_MOST", 5)
+    before = len(list(Path("/dev/fd").iterdir()))
+    with closing(Packs(origin / ".git" / "objects", 20)):
+        assert len(list(Path("/dev/fd").iterdir())) == before + 10
+    assert told(monkeypatch, GitRepository(origin), "main")
 
 
 @pytest.mark.usefixtures("eager")

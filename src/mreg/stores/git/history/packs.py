@@ -35,10 +35,12 @@ _CHECKSUM, _OFFSET, _FAR_OFFSET = 4, 4, 8
 _FAR = 1 << 31
 _FIRST, _MORE = 512, 1 << 16
 """Bytes that are read at once: nearly all differences have less than the first."""
+_MOST = 64
+"""Packs that are open at once, two files each; a process may have 256 on macOS."""
 
 
 class Packs:
-    """The packs of a repository, and of those that it borrows objects from."""
+    """The largest packs of a repository, and of those that it borrows objects from."""
 
     def __init__(self, objects: Path, id_bytes: int) -> None:
         """Opens those that are there.
@@ -50,7 +52,7 @@ class Packs:
         folders = _borrowed([objects.resolve()])
         indexes = [index for folder in folders for index in sorted((folder / "pack").glob("pack-*.idx"))]
         self.id_bytes = id_bytes
-        self._packs = [_Pack(index, id_bytes) for index in indexes]
+        self._packs = [_Pack(index, id_bytes) for index in sorted(indexes, key=_size, reverse=True)[:_MOST]]
 
     def close(self) -> None:
         """Closes them."""
@@ -103,6 +105,8 @@ class _Pack:
         length = self._id_bytes
         for first, group in groupby(names, key=itemgetter(0)):
             start, end = self._counts[first], self._counts[first + 1]
+            if start == end:
+                continue
             ids = os.pread(self._index, (end - start) * length, _IDS + start * length)
             there = range(len(ids) // length)
             for name in group:
@@ -144,6 +148,13 @@ class _Pack:
             parts.append(stream.decompress(data))
             behind += len(data)
         return b"".join(parts)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a repack has deleted it meanwhile
+        return 0
 
 
 def after_number(data: bytes, at: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mreg.core.history.timeline import Commit
@@ -62,5 +63,8 @@ class Looks:
         return found
 
     def _is_short(self) -> bool:
-        packs = (self._common_dir / "objects" / "pack").glob("*.idx")
-        return sum(each.stat().st_size for each in packs) < LONG
+        size = 0
+        for index in (self._common_dir / "objects" / "pack").glob("*.idx"):
+            with suppress(FileNotFoundError):  # a repack has deleted it meanwhile
+                size += index.stat().st_size
+        return size < LONG
