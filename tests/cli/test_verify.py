@@ -64,9 +64,9 @@ def test_verify_faults_in_a_table_and_in_markdown(churn: Path, mreg_here: Mreg, 
     commit = break_it(git)[:12]
     result = mreg_here("verify", check=1)
     assert result.out.startswith("not ok: 1 fault\n")
-    assert re.search(rf"^stray-file +registry/stray\.txt +{commit} +this is no file of a registry$", result.out, re.M)
+    assert re.search(rf"^stray-file +registry/stray\.txt +{commit} +this is not a registry file$", result.out, re.M)
     markdown = mreg_here("verify", "--format", "markdown", check=1).out
-    assert f"| stray-file | `registry/stray.txt` | `{commit}` | this is no file of a registry |" in markdown
+    assert f"| stray-file | `registry/stray.txt` | `{commit}` | this is not a registry file |" in markdown
     assert CLAIMED in markdown
 
 
@@ -77,7 +77,7 @@ def test_verify_faults_as_json(churn: Path, mreg_here: Mreg, git: Git) -> None:
         "code": "stray-file",
         "place": "registry/stray.txt",
         "commit": commit,
-        "message": "this is no file of a registry",
+        "message": "this is not a registry file",
     }
     assert (found["ok"], found["complete"], found["faults"]) == (False, True, [fault])
     assert (found["transitions"], found["proven"], found["claimed"]) == (2, 0, 2)
@@ -90,7 +90,7 @@ def test_verify_faults_as_annotations(churn: Path, mreg_here: Mreg, git: Git) ->
     lines = mreg_here("verify", "--format", "github", check=1).out.splitlines()
     place = "registry/stray.txt"
     assert (
-        f"::error file={place},title=mreg%3A stray-file::{place}: this is no file of a registry (commit {commit})"
+        f"::error file={place},title=mreg%3A stray-file::{place}: this is not a registry file (commit {commit})"
         in lines
     )
     assert any(line.startswith("::notice title=mreg verify%3A not ok::") and CLAIMED in line for line in lines)

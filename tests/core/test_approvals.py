@@ -236,20 +236,20 @@ def said(**changes: object) -> Approval:
         (vote(approval=said(artifact="md5:0f")), "approval-other-artifact", "it is about other bytes"),
         (vote(approval=said(artifact="")), "approval-other-artifact", "it is about other bytes"),
         (vote(is_fresh=False), "approval-replayed", "production changed after it was given"),
-        (vote(approval=said(replaces=V3)), "approval-stale", "given for replacing v3.0.0, and production held v1.0.0"),
+        (vote(approval=said(replaces=V3)), "approval-stale", "given for replacing v3.0.0, but production held v1.0.0"),
         (
             vote(approval=said(replaces=None)),
             "approval-stale",
-            "given for replacing nothing, and production held v1.0.0",
+            "given for replacing nothing, but production held v1.0.0",
         ),
         (vote(fault="it is broken"), "approval-forged", "it is broken"),
         (vote(signer="cy"), "approval-forged", "it says bo@example.com, and cy signed it"),
         (
             vote(authors=frozenset({"eve@example.com", "dan@example.com"})),
             "approval-forged",
-            "it says that bo@example.com approves, and dan@example.com, eve@example.com committed it",
+            "it says that bo@example.com approves, but dan@example.com, eve@example.com committed it",
         ),
-        (vote(authors=frozenset()), "approval-forged", "and nobody known committed it"),
+        (vote(authors=frozenset()), "approval-forged", "but somebody unknown committed it"),
         (vote("eve"), "approval-unlisted", "eve@example.com (claimed) is not in reviewers"),
         (vote("ada"), "approval-unlisted", "ada <ada@example.com> (claimed) is not in reviewers"),
         (vote(approval=said(by="reviewers")), "approval-forged", "it says that reviewers approves"),
@@ -267,7 +267,7 @@ def test_vote_for_an_empty_stage_replaces_nothing() -> None:
     empty = replace(BALLOT, replaces=None)
     assert names(count(vote(approval=said(replaces=None)), ballot=empty)) == ["bo"]
     ((_, _, why),) = count(vote(), ballot=empty).faults
-    assert why == "it was given for replacing v1.0.0, and production held nothing"
+    assert why == "it was given for replacing v1.0.0, but production held nothing"
 
 
 # Signatures.
@@ -276,7 +276,7 @@ def test_vote_for_an_empty_stage_replaces_nothing() -> None:
 @pytest.mark.parametrize(
     ("given_vote", "code", "message"),
     [
-        (vote(), "approval-unsigned", "bo@example.com did not sign it, and production asks for signatures"),
+        (vote(), "approval-unsigned", "bo@example.com did not sign it, but production requires signatures"),
         (vote("eve"), "approval-unsigned", "eve@example.com did not sign it"),
         (vote(signer="eve"), "approval-unlisted", "nobody in people: has the key ssh-ed25519 evee…"),
         (vote("eve", signer="eve"), "approval-unlisted", "nobody in people: has the key"),
@@ -348,7 +348,7 @@ def test_vote_of_who_proposes_it_does_not_count_by_any_address(email: str) -> No
     ((code, _, why),) = count(vote(), ballot=ballot).faults
     assert (code, why) == (
         "approval-self",
-        "bo <bo@example.com> (claimed) proposes the promotion, and cannot approve it",
+        "bo <bo@example.com> (claimed) proposes the promotion, so cannot approve it",
     )
     assert codes(count(vote(signer="bo"), ballot=ballot, signatures=REQUIRED)) == ["approval-self"]
     assert names(count(vote(), ballot=ballot, rule=replace(ONE, not_author=False))) == ["bo"]

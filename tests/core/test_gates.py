@@ -152,8 +152,8 @@ def test_who_may_be_of_one_of_several_roles() -> None:
     [
         (PROVEN, "signed", ""),
         (CLAIMED, "not signed", "the statement must be signed with an SSH key"),
-        (replace(CLAIMED, fault="broken"), "the signature does not hold", "broken"),
-        (replace(CLAIMED, stranger="ssh-x"), "signed by a stranger", "nobody in people: has the key ssh-x"),
+        (replace(CLAIMED, fault="broken"), "the signature is not valid", "broken"),
+        (replace(CLAIMED, stranger="ssh-x"), "signed by an unknown key", "nobody in people: has the key ssh-x"),
     ],
 )
 def test_signature_that_is_required(actor: Actor, measured: str, why: str) -> None:
@@ -217,13 +217,13 @@ def test_record_that_cannot_be_read_passes_a_stage_that_asks_for_nothing_neither
     ("gate", "value", "outcome", "why"),
     [
         (MetricGate("auc", min=0.9), 0.9, PASS, ""),
-        (MetricGate("auc", min=0.9), 0.8999999999, FAIL, "less than 0.9"),
+        (MetricGate("auc", min=0.9), 0.8999999999, FAIL, "below 0.9"),
         (MetricGate("auc", max=1), 1.0, PASS, ""),
-        (MetricGate("auc", max=1), 1.0000000001, FAIL, "more than 1"),
+        (MetricGate("auc", max=1), 1.0000000001, FAIL, "above 1"),
         (MetricGate("auc", min=0, max=0), 0, PASS, ""),
         (MetricGate("auc", min=0, max=0), -0.0, PASS, ""),
-        (MetricGate("latency_ms", max=20), 21, FAIL, "more than 20 ms"),
-        (MetricGate("auc", min=10**400), 1e308, FAIL, f"less than {10**400}"),
+        (MetricGate("latency_ms", max=20), 21, FAIL, "above 20 ms"),
+        (MetricGate("auc", min=10**400), 1e308, FAIL, f"below {10**400}"),
     ],
     ids=range(8),
 )
@@ -271,7 +271,7 @@ def test_metric_no_worse_than_what_a_stage_holds(
     finding = ask(gate, record=make_record(V2, {metric: value}), holders=holders)
     assert finding.outcome is outcome
     assert finding.measured.endswith(" of v1.0.0")
-    assert finding.why == ("" if outcome is PASS else "worse than that of v1.0.0 in production")
+    assert finding.why == ("" if outcome is PASS else "worse than v1.0.0 in production")
 
 
 def test_metric_no_worse_than_an_empty_stage_passes_and_says_so() -> None:
@@ -289,13 +289,13 @@ def test_metric_no_worse_than_what_lacks_it_passes_and_says_so() -> None:
 def test_metric_no_worse_than_what_cannot_be_read_does_not_pass() -> None:
     gate = MetricGate("auc", no_worse_than=STAGING)
     finding = ask(gate, record=make_record(V2, {"auc": 1}), holders={STAGING: None})
-    assert (finding.outcome, finding.why) == (FAIL, "the record of what staging holds cannot be read")
+    assert (finding.outcome, finding.why) == (FAIL, "the record of the version in staging cannot be read")
 
 
 def test_metric_gate_gives_all_its_reasons() -> None:
     gate = MetricGate("auc", min=0.9, max=0.1, no_worse_than=PRODUCTION)
     finding = ask(gate, record=make_record(V2, {"auc": 0.5}), holders={PRODUCTION: make_record(V1, {"auc": 0.6})})
-    assert finding.why == "less than 0.9; more than 0.1; worse than that of v1.0.0 in production"
+    assert finding.why == "below 0.9; above 0.1; worse than v1.0.0 in production"
     assert finding.measured == "0.5 against 0.6 of v1.0.0"
 
 
@@ -504,7 +504,7 @@ def test_approvals_are_counted_by_persons_and_say_what_is_missing() -> None:
     rule = make_rule(approvals=2)
     votes = (vote("bo", "a"), vote("bo", "b"), vote("eve", "c"))
     finding = said(judge(case_of(rule, votes=votes)), "approvals")
-    assert finding.gate == "approved by 2 persons of reviewers, not by who proposes it"
+    assert finding.gate == "approved by 2 people in reviewers, other than the proposer"
     assert (finding.outcome, finding.measured) == (FAIL, "bo <bo@example.com> (claimed)")
     assert finding.why == "1 more needed; c: eve@example.com (claimed) is not in reviewers"
     finding = said(judge(case_of(rule, votes=(*votes, vote("cy", "d")))), "approvals")

@@ -55,7 +55,7 @@ def test_refuse_of_one_gate_says_it_in_one_line() -> None:
 
 def test_refuse_of_several_gates_counts_and_details_have_all() -> None:
     case = case_of(make_rule(SizeGate(1), SizeGate(9), MetricGate("auc", min=0.9)))
-    with pytest.raises(RefusedError, match="may not enter production: 2 of 3 gates say no") as caught:
+    with pytest.raises(RefusedError, match="may not enter production: 2 of 3 gates block it") as caught:
         refuse(case, judge(case))
     outcomes = [each["outcome"] for each in caught.value.findings]
     assert outcomes == ["fail", "pass", "fail"]
@@ -65,7 +65,7 @@ def test_refuse_of_several_gates_counts_and_details_have_all() -> None:
         "hint: mreg show churn@v2.0.0",
     ]
     case = case_of(make_rule(SizeGate(1), SizeGate(9)))
-    with pytest.raises(RefusedError, match="1 of 2 gates says no"):
+    with pytest.raises(RefusedError, match="1 of 2 gates blocks it"):
         refuse(case, judge(case))
 
 

@@ -102,7 +102,7 @@ def test_review_notes_what_a_rebase_would_land_before_its_approval() -> None:
     branch.promote(V2)
     branch.approve(V2, V1)
     title = "churn production: v1.0.0 → v2.0.0 (promote)"
-    assert branch.review().notices == (f"{title}: merge or squash it, for a rebase would land it before its approval",)
+    assert branch.review().notices == (f"{title}: merge or squash it; a rebase would land it before its approval",)
     assert branch.review(history=()).notices == ()
     branch = strict()
     branch.approve(V2, V1)
@@ -516,7 +516,7 @@ def test_review_conflict_is_a_fault_with_the_command_that_settles_it() -> None:
     (fault,) = review.complaints
     assert (fault.code, fault.place) == ("conflict", STAGE_FILE)
     assert fault.fix.startswith("git merge main ")
-    assert "base moved" in fault.message
+    assert "has moved on" in fault.message
     for name in ("", "$(id)"):
         (fault,) = strict().review(conflicts=(STAGE_FILE,), base_name=name).complaints
         assert fault.fix.startswith(f"git merge {review.base[:12]} ")
@@ -543,7 +543,7 @@ def test_review_policy_change_is_set_apart_and_does_not_loosen_its_own_differenc
         ("stages.production.approvals.count", 1, 0)
     ]
     assert [each.email for each in review.settings.actors] == [HAND]
-    assert any("land first" in notice for notice in review.notices)
+    assert any("land them first" in notice for notice in review.notices)
 
 
 def test_review_policy_change_alone_has_no_such_note() -> None:
@@ -630,7 +630,7 @@ def test_review_statement_of_another_than_who_committed_it_is_a_note() -> None:
     branch.registry.commit({path: text}, email=CY)
     review = branch.review()
     assert review.ok
-    assert review.notices == (f"{review.changes[0].title}: it says that {BO} makes it, and {CY}, {ADA} committed it",)
+    assert review.notices == (f"{review.changes[0].title}: it says that {BO} makes it, but {CY}, {ADA} committed it",)
 
 
 def test_review_unnamed_branch_is_asked_of_git_in_the_next_step() -> None:

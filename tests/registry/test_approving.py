@@ -52,7 +52,7 @@ def become(monkeypatch: pytest.MonkeyPatch, email: str) -> None:
 def test_refused_promotion_has_every_finding_and_leaves_nothing(repo: Path, git: Git) -> None:
     registry = settle(repo, git)
     before = git("rev-parse", "HEAD"), git("tag", "--list")
-    with pytest.raises(RefusedError, match=r"churn v1\.0\.0 may not enter production: 3 of 3 gates say no") as caught:
+    with pytest.raises(RefusedError, match=r"churn v1\.0\.0 may not enter production: 3 of 3 gates block it") as caught:
         registry.promote("churn@v1", "production", reason="x")
     findings = caught.value.details["findings"]
     assert isinstance(findings, list)
@@ -67,7 +67,7 @@ def test_refused_promotion_has_every_finding_and_leaves_nothing(repo: Path, git:
 def test_approval_by_another_lets_a_promotion_pass_once(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = settle(repo, git)
     registry.approve("churn@v2", "production", reason="mine")
-    with pytest.raises(RefusedError, match="1 of 3 gates says no"):
+    with pytest.raises(RefusedError, match="1 of 3 gates blocks it"):
         registry.promote("churn@v2", "production", reason="x")
     become(monkeypatch, "bo@corp.example")
     given = registry.approve("churn@v2", "production", reason="looked at it")
@@ -81,7 +81,7 @@ def test_approval_by_another_lets_a_promotion_pass_once(repo: Path, git: Git, mo
     registry.clear("churn", "production", reason="take it out")
     with pytest.raises(RefusedError) as caught:
         registry.promote("churn@v2", "production", reason="once more")
-    assert "1 of 3 gates says no" in caught.value.message
+    assert "1 of 3 gates blocks it" in caught.value.message
     assert registry.verify().ok
 
 

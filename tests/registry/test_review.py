@@ -140,7 +140,7 @@ def test_check_of_a_branch_fails_without_approval_and_passes_with_it(world: Worl
     assert [each.name for each in change.judgement.tally.approvers] == ["bo"]
     assert [(str(each.actor), each.code) for each in review.approvals] == [("bo <bo@example.com> (claimed)", "")]
     assert (change.line, change.transition.reason, change.transition.email) == (1, "better", "ada@example.com")
-    assert mreg_here("check", check=0).out.startswith("this may land\n\nbase  ")
+    assert mreg_here("check", check=0).out.startswith("this change may land\n\nbase  ")
 
 
 def test_plan_ends_with_0_where_check_ends_with_1(world: World, mreg_here: Mreg) -> None:
@@ -515,7 +515,7 @@ def test_check_staged_on_the_registry_branch_asks_for_everything(world: World, m
         False,
         "ada@example.com",
     )
-    assert mreg_here("check", "--staged", check=1).out.startswith("this may not be committed")
+    assert mreg_here("check", "--staged", check=1).out.startswith("this change may not be committed")
 
 
 def test_check_staged_on_another_branch_waits_for_approvals(world: World, mreg_here: Mreg) -> None:
@@ -649,7 +649,7 @@ def test_check_formats(world: World, mreg_here: Mreg, tmp_path: Path) -> None:
     world.promote()
     world.checkout("feature")
     assert mreg_here("check", "--format", "markdown", check=1).out.startswith(
-        "<!-- mreg:check -->\n\n## ❌ This may not land"
+        "<!-- mreg:check -->\n\n## ❌ This change may not land"
     )
     assert json.loads(mreg_here("check", "--format", "json", check=1).out)["ok"] is False
     env = {"GITHUB_OUTPUT": str(tmp_path / "out"), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}

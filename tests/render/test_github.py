@@ -149,7 +149,7 @@ def test_annotate_says_what_was_done_and_what_is_wrong(runner: Runner) -> None:
 
 def test_annotate_review_marks_the_lines_that_may_not_land() -> None:
     verdict, first, second, notice = annotate(make_all("two words")["review"])
-    assert (verdict.level, verdict.message) == (Level.NOTICE, "this may not land: 2 reasons")
+    assert (verdict.level, verdict.message) == (Level.NOTICE, "this change may not land, for 2 reasons")
     assert (first.title, first.file, first.line) == ("mreg: stray-file", "registry/two words", 0)
     assert (first.level, first.message) == (Level.ERROR, "two words\nfix: two words")
     assert (second.file, second.line, second.message) == ("registry.yaml", 3, "two words")
@@ -305,16 +305,16 @@ def test_render_error_step_of_a_refusal_has_every_finding(runner: Runner) -> Non
         {"rule": "who", "gate": "who", "outcome": "unproven", "measured": "`x`|<b>", "why": ""},
     ]
     step = render_error_step(
-        RefusedError("2 of 3 gates say no", hint="mreg show churn", details={"findings": findings})
+        RefusedError("2 of 3 gates block it", hint="mreg show churn", details={"findings": findings})
     )
     runner.read_log(step.log)
     assert [(properties["title"], data) for _, properties, data in runner.commands] == [
-        ("mreg: refused", "2 of 3 gates say no\nhint: mreg show churn"),
+        ("mreg: refused", "2 of 3 gates block it\nhint: mreg show churn"),
         ("mreg: metric", "auc >= 0.9: 0.8 (too low)"),
         ("mreg: who", "who: `x`|<b>"),
     ]
     assert step.summary.split("\n") == [
-        "**error: 2 of 3 gates say no**",
+        "**error: 2 of 3 gates block it**",
         "",
         "- ✓ from staging: it was there",
         "- ✗ auc &gt;= 0.9: 0.8 (too low)",

@@ -38,7 +38,7 @@ def check_form(text: str) -> None:
 @pytest.mark.parametrize("name", MADE)
 def test_render_review_begins_with_the_mark_and_the_verdict(name: str) -> None:
     text = render_review(MADE[name])
-    verdict = "## ✅ This may land" if MADE[name].ok else "## ❌ This may not land: "
+    verdict = "## ✅ This change may land" if MADE[name].ok else "## ❌ This change may not land, for "
     assert text.startswith(f"{CHECK_MARK}\n\n{verdict}")
     assert text == render_markdown(MADE[name])
     check_form(text)
@@ -56,19 +56,19 @@ def test_render_review_hostile_text_stays_text(name: str) -> None:
 def test_render_review_is_cut_by_whole_rows_and_fences(name: str, limit: int) -> None:
     text = render_review(MADE[name], limit=limit)
     assert size(text) <= limit
-    assert text.startswith(f"{CHECK_MARK}\n\n## ❌ This may not land")
+    assert text.startswith(f"{CHECK_MARK}\n\n## ❌ This change may not land")
     check_form(text)
     whole = render_review(MADE[name], limit=10_000_000)
     assert text == whole or re.search(
-        r"room: `mreg check --base [0-9a-f]{12} --head [0-9a-f]{12}` shows everything\._$", text
+        r"to fit: `mreg check --base [0-9a-f]{12} --head [0-9a-f]{12}` shows everything\._$", text
     )
 
 
 def test_render_review_that_is_cut_says_how_much_is_missing() -> None:
-    text = render_review(MADE["hundred-transitions"], limit=4000)
+    text = render_review(MADE["hundred-transitions"], limit=3800)
     rows, sections = map(int, re.findall(r"(\d+) (?:row|section)s?\b", text.splitlines()[-1])[::-1])
     shown = len(re.findall(r"^### ", text, re.MULTILINE))
-    assert sections + shown == 1 + 3 + 1  # why not, three that may not, the others in short
+    assert sections + shown == 1 + 3 + 1  # reasons, three that may not, the others in short
     assert rows > 0
 
 
@@ -79,26 +79,24 @@ def test_render_review_keeps_every_failing_finding_of_a_hundred_transitions() ->
     for change in review.changes:
         assert (f"### ❌ {change.title}" in text) is not review.is_allowed(change)
         assert change.title in text
-    assert text.index("why not") < text.index("in short")
+    assert text.index("### reasons") < text.index("in short")
 
 
 def test_render_review_of_nothing_and_of_the_index() -> None:
     assert render_review(Review("a" * 40, "b" * 40)) == (
-        f"{CHECK_MARK}\n\n## ✅ Nothing of the registry changes\n\n"
-        "- base: aaaaaaaaaaaa, whose rules judge\n- head: bbbbbbbbbbbb\n- changes: none"
+        f"{CHECK_MARK}\n\n## ✅ The registry does not change\n\n"
+        "- base: aaaaaaaaaaaa, whose rules apply\n- head: bbbbbbbbbbbb\n- changes: none"
     )
     staged = Review("a" * 40, "b" * 40, is_staged=True, notices=("n" * 500,) * 9, base_name="HEAD")
     assert "- head: the index, as tree bbbbbbbbbbbb" in render_review(staged)
-    assert "This may be committed" in render_review(staged)
-    assert render_review(staged, limit=1000).endswith(
-        " left out for want of room: `mreg check --staged` shows everything._"
-    )
+    assert "This change may be committed" in render_review(staged)
+    assert render_review(staged, limit=1000).endswith(" left out to fit: `mreg check --staged` shows everything._")
 
 
 def test_render_review_table_says_the_same() -> None:
     text = render_columns(MADE["refused-promotion"])
-    assert text.startswith("this may not land: 4 reasons\n\nbase     main, ")
-    assert "\nwhy not\nfault           place  " in text
+    assert text.startswith("this change may not land, for 4 reasons\n\nbase     main, ")
+    assert "\nreasons\nfault           place  " in text
     assert "\nchurn production: v1.0.0 → v3.0.0 (promote)\nby         eve@example.com (claimed)\n" in text
     assert "\nnext  mreg compare churn@production churn@v3.0.0\n" in text
 

@@ -51,7 +51,7 @@ def render_review(result: Review, *, limit: int = MAX_CHARACTERS) -> str:
     mark = "✅" if result.ok else "❌"
     verdict = escape(format_verdict(result).capitalize())
     head = [CHECK_MARK, f"## {mark} {verdict}", format_block(_clipped(ends_facts(result)))]
-    first = [Section("why not", (complaints_grid(result),))] if result.complaints else []
+    first = [Section("reasons", (complaints_grid(result),))] if result.complaints else []
     refused = [each for each in result.changes if not result.is_allowed(each)]
     allowed = [each for each in result.changes if result.is_allowed(each)]
     others = list(other_sections(result))
@@ -102,7 +102,7 @@ class _Page:
         missing += [count(self._rows, "row")] if self._rows else []
         command = f"mreg check --base {result.base[:12]} --head {result.head[:12]}"
         shown = "mreg check --staged" if result.is_staged else command
-        left = f"{' and '.join(missing)} left out for want of room" if missing else "told in short for want of room"
+        left = f"{' and '.join(missing)} left out to fit" if missing else "shortened to fit"
         return "\n\n".join([*self._parts, f"_{left.capitalize()}: `{shown}` shows everything._"])
 
     def _add_rows(self, grid: Grid) -> None:

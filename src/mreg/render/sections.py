@@ -72,7 +72,7 @@ def view_review(result: Review, _: Policy) -> Page:
     blocks: list[Block] = [
         Line(Cell(format_verdict(result), Tone.STRONG)),
         ends_facts(result),
-        replace(complaints_grid(result), title="why not"),
+        replace(complaints_grid(result), title="reasons"),
     ]
     sections = [*(change_section(result, each) for each in result.changes), *other_sections(result)]
     for section in sections:
@@ -87,8 +87,8 @@ def format_verdict(result: Review) -> str:
     """Returns in a few words whether a difference may land."""
     act = "be committed" if result.is_staged else "land"
     if not result.ok:
-        return f"this may not {act}: {count(len(result.complaints), 'reason')}"
-    return f"this may {act}" if result.changed else "nothing of the registry changes"
+        return f"this change may not {act}, for {count(len(result.complaints), 'reason')}"
+    return f"this change may {act}" if result.changed else "the registry does not change"
 
 
 def count(number: int, what: str) -> str:
@@ -108,7 +108,7 @@ def ends_facts(result: Review) -> Facts:
         (len(result.holds), "hold"),
     )
     rows = (
-        ("base", Cell(f"{name}{short_oid(result.base)}, whose rules judge")),
+        ("base", Cell(f"{name}{short_oid(result.base)}, whose rules apply")),
         ("head", Cell(head)),
         ("changes", Cell(", ".join(count(number, what) for number, what in counts if number) or "none")),
     )
@@ -122,7 +122,7 @@ def complaints_grid(result: Review) -> Grid:
         place = f"{each.place}:{each.line}" if each.line else each.place
         fix = Cell.command(each.fix) if each.fix.startswith(_COMMANDS) else Cell(each.fix or NOTHING)
         rows.append((Cell(each.code, Tone.BAD), Cell.code(place), Cell(each.message), fix))
-    return Grid("", ("fault", "place", "what is wrong", "what mends it"), tuple(rows))
+    return Grid("", ("fault", "place", "problem", "fix"), tuple(rows))
 
 
 def change_section(result: Review, change: ReviewedChange) -> Section:
@@ -163,12 +163,12 @@ def other_sections(result: Review) -> Iterator[Section]:
             )
             for each in result.approvals
         )
-        yield Section("approvals that come with this", (Grid("", ("approval", "by", "verdict", "why"), given),))
+        yield Section("approvals in this change", (Grid("", ("approval", "by", "verdict", "why"), given),))
     if result.holds:
         holds = tuple(
             (
                 Cell(f"{each.model} {each.stage}"),
-                Cell("held against automatic promotions" if each.is_set else "released"),
+                Cell("set: no automatic promotions" if each.is_set else "released"),
                 Cell(str(each.actor)),
             )
             for each in result.holds
@@ -195,9 +195,9 @@ def _facts(change: ReviewedChange) -> Iterator[tuple[str, Cell]]:
         given = f"{len(tally.approvers)} of {change.approvals.count}"
         yield "approvals", Cell(f"{given}: {', '.join(map(str, tally.approvers)) or 'nobody'}")
     if change.lacking:
-        who = f" of {' or '.join(change.approvals.by)}" if change.approvals.by else ""
-        besides = ", not by who proposes it" if change.approvals.not_author else ""
-        yield "missing", Cell(f"{change.lacking} more{who}{besides}", Tone.BAD)
+        who = f" by {' or '.join(change.approvals.by)}" if change.approvals.by else ""
+        besides = ", other than the proposer" if change.approvals.not_author else ""
+        yield "missing", Cell(f"{count(change.lacking, 'more approval')}{who}{besides}", Tone.BAD)
     for _, path, why in tally.faults:
         yield "not counted", Cell(f"{path}: {why}")
     if move.approved_by:
@@ -247,7 +247,7 @@ def _settings_blocks(settings: SettingsReview) -> Iterator[Facts | Grid]:
         for each in settings.findings
     ]
     if settings.is_there and not settings.changes:
-        facts.append(("settings", Cell("no setting changes: comments and layout alone")))
+        facts.append(("settings", Cell("no setting changes: only comments and layout")))
     yield Facts("", tuple(facts))
     rows = tuple((Cell.code(each.key), _setting(each.old), _setting(each.new)) for each in settings.changes)
     yield Grid("", ("setting", "before", "after"), rows)

@@ -203,14 +203,17 @@ def _find_misfit(ballot: Ballot, vote: Vote, approval: Approval) -> tuple[str, s
     if (approval.model, approval.version, approval.stage) != (ballot.model, ballot.version, ballot.stage):
         return ("approval-copied", f"it is about {what}")
     if approval.artifact != ballot.artifact:
-        return ("approval-other-artifact", "it is about other bytes than those of the record")
+        return ("approval-other-artifact", "it is about other bytes than those in the record")
     if not vote.is_fresh:
-        return ("approval-replayed", f"{ballot.stage} changed after it was given, or it was withdrawn: it is spent")
+        return (
+            "approval-replayed",
+            f"it no longer counts: {ballot.stage} changed after it was given, or it was withdrawn",
+        )
     if approval.replaces != ballot.replaces:
         was = approval.replaces or "nothing"
         return (
             "approval-stale",
-            f"it was given for replacing {was}, and {ballot.stage} held {ballot.replaces or 'nothing'}",
+            f"it was given for replacing {was}, but {ballot.stage} held {ballot.replaces or 'nothing'}",
         )
     return None
 
@@ -230,7 +233,7 @@ def _find_impostor(
     if rule.by and not people.has_role(actor.person, rule.by):
         return ("approval-unlisted", f"{actor} is not in {' or '.join(rule.by)}")
     if rule.not_author and actor.name == ballot.author.name:
-        return ("approval-self", f"{actor} proposes the promotion, and cannot approve it")
+        return ("approval-self", f"{actor} proposes the promotion, so cannot approve it")
     return ("", "")
 
 
@@ -245,9 +248,9 @@ def _find_forgery(
     if signatures is Signatures.REQUIRED and actor.stranger:
         return ("approval-unlisted", f"nobody in people: has the key {actor.stranger} that signed it")
     if signatures is Signatures.REQUIRED:
-        return ("approval-unsigned", f"{actor.email} did not sign it, and {stage} asks for signatures")
+        return ("approval-unsigned", f"{actor.email} did not sign it, but {stage} requires signatures")
     own = {actor.email.casefold(), *(actor.person.emails if actor.person else ())}
     if own.isdisjoint(authors):
-        who = ", ".join(sorted(authors)) or "nobody known"
-        return ("approval-forged", f"it says that {actor.email} approves, and {who} committed it")
+        who = ", ".join(sorted(authors)) or "somebody unknown"
+        return ("approval-forged", f"it says that {actor.email} approves, but {who} committed it")
     return None

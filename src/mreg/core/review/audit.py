@@ -141,7 +141,7 @@ class Auditor:
                 if vote.approval is None:
                     self._tell_once(AuditFault("approval-unreadable", change.path, vote.fault, commit.oid))
                 elif self._lacking.get((place.model, place.stage)) == place.version:
-                    message = f"it came after {place.model} {place.version} had entered {place.stage} without it"
+                    message = f"it was added after {place.model} {place.version} had entered {place.stage} without it"
                     self.faults.append(AuditFault("approval-late", change.path, message, commit.oid))
 
     def _judge_move(self, commit: Commit, move: Transition, case: Case) -> None:
@@ -155,7 +155,7 @@ class Auditor:
             self.faults.append(AuditFault("unknown-version", path, f"{what} is not registered", commit.oid))
         is_undeclared = move.target is not None and move.stage not in {ARCHIVED, *self.policy.stages}
         if is_undeclared and self._has_policy and not move.adopted:
-            message = f"{what} entered {move.stage}, which is no stage of registry.yaml"
+            message = f"{what} entered {move.stage}, which is not a stage in registry.yaml"
             self.faults.append(AuditFault("undeclared-stage", path, message, commit.oid))
         for finding in judgement.findings:
             message = f"{what} {_VERBS.get(move.action, 'changed')} {move.stage}: {format_finding(finding)}"
@@ -201,7 +201,7 @@ class Auditor:
         before, faults = self.policy, []
         author = before.people.find_by_email(commit.email)
         if self._has_policy and before.owners and not before.people.has_role(author, before.owners):
-            message = f"{commit.email} changes it, who is not in {' or '.join(before.owners)}"
+            message = f"{commit.email} changes it, but is not in {' or '.join(before.owners)}"
             faults.append(AuditFault("policy-not-by-owner", SETTINGS_FILE, message, commit.oid))
         if change.new is None:
             message = "it is deleted; its rules stay in force"
@@ -214,7 +214,7 @@ class Auditor:
                 faults.append(AuditFault("policy-unreadable", SETTINGS_FILE, message, commit.oid))
             else:
                 if self._has_policy and self._has_files and self.policy.root != before.root:
-                    message = f"root: {before.root} becomes {self.policy.root}, and there are files of a registry"
+                    message = f"root: {before.root} becomes {self.policy.root}, but there are registry files already"
                     faults.append(AuditFault("root-changed", SETTINGS_FILE, message, commit.oid))
                 self._has_policy = True
         self.faults += faults if is_judged else []

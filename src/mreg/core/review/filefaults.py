@@ -45,7 +45,7 @@ def find_faults(
     for change in sorted(difference.landing.changes, key=lambda change: change.path):
         place = layout.locate(change.path)
         if change.new and layout.is_stray(change.path):
-            message = f"this is no file of a registry, and {layout.root}/ has no others"
+            message = f"this is not a registry file, and {layout.root}/ may hold nothing else"
             yield Fault("stray-file", change.path, message, fix=f"keep it outside of {layout.root}/")
         if place is None:
             continue
@@ -75,18 +75,18 @@ _FIXED = {PathKind.RECORD: "a record", PathKind.FILE_LIST: "a file list", PathKi
 def _find_rewrite(change: FileChange, place: Place, timeline: Timeline, restore: str) -> Iterator[Fault]:
     what, slug = _FIXED[place.kind], place.kind.value.replace(" ", "-")
     if change.old is not None and change.new is not None:
-        message = f"{what} is written once, and this changes one that is there"
+        message = f"{what} is written once, but this changes an existing one"
         yield Fault(f"{slug}-changed", change.path, message, fix=restore)
     elif change.new is None and place.kind is not PathKind.APPROVAL:
         code = "record-deleted" if place.kind is PathKind.RECORD else "file-list-changed"
-        yield Fault(code, change.path, f"{what} stays for ever, and this deletes one", fix=restore)
+        yield Fault(code, change.path, f"{what} is kept for ever, but this deletes one", fix=restore)
     elif change.new is not None and place.version is not None:
         key = (place.model, place.version)
         if place.kind is PathKind.RECORD and key in timeline.appearances:
-            message = f"{place.model} {place.version} existed once, and a version is written once"
+            message = f"{place.model} {place.version} existed once, and a version number is never used again"
             yield Fault("record-changed", change.path, message, fix="register it under the next number")
         elif place.kind is PathKind.FILE_LIST and key in timeline.records:
-            message = f"a file list comes with its record, and {place.model} {place.version} was there without"
+            message = f"a file list comes with its record, but {place.model} {place.version} was registered without one"
             yield Fault("file-list-changed", change.path, message, fix=f"git rm -- {pathspec(change.path)}")
 
 

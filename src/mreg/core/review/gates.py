@@ -155,24 +155,22 @@ def _judge_actor(case: Case, rule: StageRule) -> Iterator[GateFinding]:
             "who", f"changed by {roles}", able, str(actor), "" if able else f"{actor.email} is not in {roles}"
         )
     if rule.signatures is Signatures.REQUIRED or actor.fault:
-        yield _answer("signature", "signed by who makes it", actor.is_proven, *_describe_signature(actor))
+        yield _answer("signature", "signed by whoever makes the change", actor.is_proven, *_describe_signature(actor))
 
 
 def _describe_signature(actor: Actor) -> tuple[str, str]:
     if actor.is_proven:
         return "signed", ""
     if actor.fault:
-        return "the signature does not hold", actor.fault
+        return "the signature is not valid", actor.fault
     if actor.stranger:
-        return "signed by a stranger", f"nobody in people: has the key {actor.stranger}"
+        return "signed by an unknown key", f"nobody in people: has the key {actor.stranger}"
     return "not signed", "the statement must be signed with an SSH key"
 
 
 def _judge_state(case: Case, rule: StageRule) -> Iterator[GateFinding]:
     if case.record is None:
-        yield _answer(
-            "record", "the record can be read", False, "it cannot", f"{case.model} {case.target} has no record"
-        )
+        yield _answer("record", "the record can be read", False, "no", f"{case.model} {case.target} has no record")
     if rule.origin:
         found = set(rule.origin) & case.origins
         here = ", ".join(sorted(case.origins)) or "no stage"
@@ -214,15 +212,15 @@ def _judge_metric(case: Case, gate: MetricGate, record: Record) -> GateFinding:
         return _answer("metric", str(gate), False, f"{gate.metric} is missing")
     measured, faults = format_metric(value, rule), []
     if gate.min is not None and value < gate.min:
-        faults.append(f"less than {format_metric(gate.min, rule)}")
+        faults.append(f"below {format_metric(gate.min, rule)}")
     if gate.max is not None and value > gate.max:
-        faults.append(f"more than {format_metric(gate.max, rule)}")
+        faults.append(f"above {format_metric(gate.max, rule)}")
     why = ""
     if gate.no_worse_than:
         holder = case.holders.get(gate.no_worse_than)
         other = holder.metrics.get(gate.metric) if holder else None
         if gate.no_worse_than in case.holders and holder is None:
-            faults.append(f"the record of what {gate.no_worse_than} holds cannot be read")
+            faults.append(f"the record of the version in {gate.no_worse_than} cannot be read")
         elif holder is None:
             why = f"{gate.no_worse_than} is empty"
         elif other is None:
@@ -231,7 +229,7 @@ def _judge_metric(case: Case, gate: MetricGate, record: Record) -> GateFinding:
             measured += f" against {format_metric(other, rule)} of {holder.version}"
             is_worse = measure_delta(value, other, rule.direction).verdict is Comparison.WORSE
             if is_worse and not gate.allows(value, other):
-                faults.append(f"worse than that of {holder.version} in {gate.no_worse_than}")
+                faults.append(f"worse than {holder.version} in {gate.no_worse_than}")
     return _answer("metric", str(gate), not faults, measured, "; ".join(faults) or why)
 
 
@@ -268,9 +266,9 @@ def _count(case: Case, rule: StageRule) -> Tally:
 
 def _judge_approvals(rule: StageRule, tally: Tally) -> GateFinding:
     wanted = rule.approvals
-    who = f" of {' or '.join(wanted.by)}" if wanted.by else ""
-    besides = ", not by who proposes it" if wanted.not_author else ""
-    persons = "person" if wanted.count == 1 else "persons"
+    who = f" in {' or '.join(wanted.by)}" if wanted.by else ""
+    besides = ", other than the proposer" if wanted.not_author else ""
+    persons = "person" if wanted.count == 1 else "people"
     gate = f"approved by {wanted.count} {persons}{who}{besides}"
     measured = ", ".join(map(str, tally.approvers)) or "nobody"
     lacking = wanted.count - len(tally.approvers)

@@ -86,7 +86,7 @@ class Inspector(Struct):
         lost = find_contradiction(commit.trailers, list(self._touches(before))) if is_seen else None
         if lost:
             place = before.places[0][0].path if before.places else self.layout.root
-            message = f"the message tells of {lost}, and the commit does not do that"
+            message = f"the message says {lost}, but the commit does not do that"
             yield AuditFault("trailer-contradicts", place, message, commit.oid)
 
     def _compare(
@@ -100,7 +100,7 @@ class Inspector(Struct):
             yield from _judge_hold(commit, path, key[1], policy, is_set=new.hold)
         is_rewritten = replace(new, hold=old.hold) != old and new.adopted == old.adopted
         if is_rewritten and before is not None and after is not None:
-            message = f"it tells anew who put {new.version or 'nothing'} there and why, and that was there before"
+            message = f"it rewrites who put {new.version or 'nothing'} there and why, but not the version itself"
             yield AuditFault("statement-changed", path, message, commit.oid)
 
     def _clashes(self, models: Collection[ModelName]) -> Iterator[_Clash]:
@@ -138,7 +138,7 @@ class Inspector(Struct):
 def _find_strays(commit: Commit, layout: Layout) -> Iterator[AuditFault]:
     for change in commit.changes:
         if change.new and layout.is_stray(change.path):
-            yield AuditFault("stray-file", change.path, "this is no file of a registry", commit.oid)
+            yield AuditFault("stray-file", change.path, "this is not a registry file", commit.oid)
 
 
 def _find_lists(commit: Commit, before: Snapshot) -> Iterator[AuditFault]:
@@ -148,7 +148,7 @@ def _find_lists(commit: Commit, before: Snapshot) -> Iterator[AuditFault]:
         if change.new is None:
             yield AuditFault("file-list-changed", change.path, "a file list is deleted", commit.oid)
         elif change.old is not None or (place.model, place.version) in before.known:
-            message = "a file list is written, and its version was there before"
+            message = "a file list is written, but its version already existed"
             yield AuditFault("file-list-changed", change.path, message, commit.oid)
 
 
@@ -158,5 +158,5 @@ def _judge_hold(commit: Commit, path: str, stage: StageName, policy: Policy, *, 
         return
     if not policy.people.has_role(policy.people.find_by_email(commit.email), rule.who):
         verb = "set" if is_set else "released"
-        message = f"a hold of {stage} is {verb} by {commit.email}, who is not in {' or '.join(rule.who)}"
+        message = f"the hold of {stage} is {verb} by {commit.email}, who is not in {' or '.join(rule.who)}"
         yield AuditFault("rule-who", path, message, commit.oid)

@@ -27,8 +27,8 @@ def refuse(case: Case, judgement: Judgement) -> None:
     if len(judgement.findings) == 1:
         message = f"{what}: {format_finding(refusals[0])}"
     else:
-        verb = "says" if len(refusals) == 1 else "say"
-        message = f"{what}: {len(refusals)} of {len(judgement.findings)} gates {verb} no"
+        verb = "blocks" if len(refusals) == 1 else "block"
+        message = f"{what}: {len(refusals)} of {len(judgement.findings)} gates {verb} it"
     details: dict[str, Any] = {
         "model": case.model,
         "version": str(case.target or case.source),

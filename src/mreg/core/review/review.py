@@ -105,7 +105,7 @@ class _Reviewer(Struct):
         named, oid = self.difference.base_name, self.difference.base[:12]
         base = named if PLAIN.fullmatch(named) else oid
         for path in self.difference.conflicts:
-            message = f"both sides changed it: base moved, and {named or oid} says something else now"
+            message = f"both sides changed it: {named or oid} has moved on and says something else now"
             yield Fault("conflict", path, message, fix=f"git merge {base}   # then settle this file")
 
     def _judge(self, move: Transition, case: Case) -> ReviewedChange:
@@ -185,7 +185,7 @@ class _Reviewer(Struct):
             if old is None or new is None or key in moved or new.adopted != old.adopted:
                 continue
             if replace(new, hold=old.hold) != old:
-                message = f"it tells anew who put {new.version or 'nothing'} there and why, and that was there before"
+                message = f"it rewrites who put {new.version or 'nothing'} there and why, but not the version itself"
                 yield Fault("statement-changed", change.path, message, self.difference.lines.get(change.path))
 
     def _clashes(self, before: Before, changes: Iterable[ReviewedChange]) -> Iterator[Fault]:
@@ -211,7 +211,7 @@ class _Reviewer(Struct):
             editors = self.difference.editors(change.path, self.policy.people)
             if not change.actor.is_proven and change.actor.name not in {each.name for each in editors}:
                 who = ", ".join(each.email for each in editors)
-                yield f"{change.title}: it says that {change.actor.email} makes it, and {who} committed it"
+                yield f"{change.title}: it says that {change.actor.email} makes it, but {who} committed it"
 
     def _late(self, changes: Iterable[ReviewedChange]) -> Iterator[str]:
         rank = {oid: index for index, oid in enumerate(self.difference.history)}
@@ -220,7 +220,7 @@ class _Reviewer(Struct):
             votes = (self.difference.sources.get(path, ()) for path in change.judgement.tally.votes.values())
             given = [rank[each.oid] for vote in votes for each in vote]
             if moved and given and min(given) < min(moved):
-                yield f"{change.title}: merge or squash it, for a rebase would land it before its approval"
+                yield f"{change.title}: merge or squash it; a rebase would land it before its approval"
 
     def _settings(self) -> SettingsReview | None:
         found = self.difference.settings
@@ -242,7 +242,7 @@ class _Reviewer(Struct):
         elif found and found.new and self.difference.has_rules and self.difference.has_files:
             root = found.new.get("root") or Policy().root
             if root != self.policy.root:
-                message = f"root: {self.policy.root} becomes {root}, and the registry's files stay where they are"
+                message = f"root: {self.policy.root} becomes {root}, but the registry's files stay where they are"
                 yield Fault("root-changed", SETTINGS_FILE, message, fix=restore)
 
     def _judge_roles(self, rule: str, roles: tuple[str, ...], actors: tuple[Actor, ...]) -> Iterator[GateFinding]:
@@ -281,6 +281,6 @@ def _remark(made: Review) -> Iterator[str]:
             yield f"{change.title}: {change.lacking} more must approve before it lands"
     if made.settings and made.settings.changes:
         if any(each.key == "branch" for each in made.settings.changes):
-            yield "branch: names another branch: the registry is what that one says"
+            yield "branch: names another branch: from then on, that branch is the registry"
         if any(not made.is_allowed(change) for change in made.changes):
-            yield "the rules change too, and count once they have landed: let them land first, in a change of their own"
+            yield "the rules change too, but only apply once they have landed: land them first, in a separate change"

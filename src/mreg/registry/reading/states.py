@@ -100,7 +100,7 @@ class _Files:
 
     def _add_stray(self, path: str) -> None:
         if self._layout.is_stray(path):
-            self.unsettled.append(Finding("stray-file", path, "this is no file of a registry"))
+            self.unsettled.append(Finding("stray-file", path, "this is not a registry file"))
 
     def _model(self, name: ModelName) -> _Model:
         model = self.models.get(name)
