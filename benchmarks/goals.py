@@ -149,7 +149,7 @@ _GOALS = (
         _cpu(_LARGEST, "mreg history, without a cache", "git log --first-parent"),
     ),
     _Goal(
-        "the first look / `git log --first-parent --raw`, which it needs", "", 0,
+        "the first look / `git log --first-parent --raw`", "", 0,
         _cpu(_LARGEST, "mreg history, without a cache", "git log --first-parent --raw"),
     ),
     _Goal(
