@@ -78,6 +78,7 @@ def test_verify_faults_as_json(churn: Path, mreg_here: Mreg, git: Git) -> None:
         "place": "registry/stray.txt",
         "commit": commit,
         "message": "this is not a registry file",
+        "fix": None,
     }
     assert (found["ok"], found["complete"], found["faults"]) == (False, True, [fault])
     assert (found["transitions"], found["proven"], found["claimed"]) == (2, 0, 2)
