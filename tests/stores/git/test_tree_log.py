@@ -162,7 +162,8 @@ def test_tree_log_of_a_damaged_pack_is_as_git_log_or_an_error(
         path = next((origin / ".git" / "objects" / "pack").glob(f"*.{kind}"))
         content = bytearray(path.read_bytes())
         for _ in range(4 if seed % 2 else 1):
-            content[chance.randrange(1100, len(content))] ^= 1 << chance.randrange(8)
+            # In front of it all, and where an index counts its objects, as well as anywhere.
+            content[chance.randrange(chance.choice((8, 1032, len(content))))] ^= 1 << chance.randrange(8)
         path.chmod(0o600)
         path.write_bytes(content[: -100 if seed == 0 else None])
     try:

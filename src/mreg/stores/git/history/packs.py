@@ -92,6 +92,9 @@ class _Pack:
                 raise ValueError(index)
             self._pack = os.open(index.with_suffix(".pack"), os.O_RDONLY | os.O_CLOEXEC)
             self._counts = (0, *_FAN.unpack_from(head, len(_MAGIC)))
+            least = _IDS + self._counts[-1] * (id_bytes + _CHECKSUM + _OFFSET)
+            if list(self._counts) != sorted(self._counts) or os.fstat(self._index).st_size < least:
+                raise ValueError(index)
         except UNREADABLE:  # then it has no objects
             self._counts = (0,) * 257
 
