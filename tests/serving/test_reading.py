@@ -12,7 +12,15 @@ import pytest
 import mreg
 from mreg.core.fields import format_moment
 from mreg.core.names import Version
-from mreg.errors import DataError, IncompleteHistoryError, NotFoundError, OlderStateError, OutsideError, UsageError
+from mreg.errors import (
+    DataError,
+    IncompleteHistoryError,
+    NotARegistryError,
+    NotFoundError,
+    OlderStateError,
+    OutsideError,
+    UsageError,
+)
 from tests.conftest import Git, Mreg
 from tests.serving.conftest import Far, connections, copy_far
 
@@ -175,6 +183,13 @@ def test_remote_says_what_is_not_there(stocked: Far, tmp_path: Path, mreg_here: 
         remote(stocked).versions(stage="nope")
     with pytest.raises(OutsideError):
         mreg.RemoteRegistry(tmp_path / "none").list()
+
+
+def test_remote_without_a_registry_says_so_to_each_question(repo: Path) -> None:
+    there = mreg.RemoteRegistry(repo)
+    for ask in (there.list, there.versions, lambda: there.show("churn"), lambda: there.compare("churn@v1", "churn")):
+        with pytest.raises(NotARegistryError):
+            ask()
 
 
 def test_remote_refuses_what_makes_no_sense(shelf: Far, mreg_here: Mreg) -> None:

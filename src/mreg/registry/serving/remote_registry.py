@@ -185,9 +185,8 @@ class RemoteRegistry:
             return self._serving.view.answer(answer)
         except NotFoundError as error:
             here = f"mreg list --repo {shlex.quote(self.url)}"
-            raise NotFoundError(
-                error.message, hint=error.hint.replace("mreg list", here), details=error.details
-            ) from error
+            hint = error.hint.replace("mreg list", here)
+            raise type(error)(error.message, hint=hint, details=error.details) from error
 
 
 def _tell_entry(stage: StageName, entry: StageEntry) -> str:
