@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -139,6 +140,21 @@ def test_cache_shows_then_deletes(shelf: Far, mreg_here: Mreg) -> None:
     assert again.startswith("7 B: nothing to delete\n")
     log = mreg_here("cache", "--format", "github", check=0).out
     assert log == "::notice title=mreg cache::7 B: nothing to delete\n"
+
+
+@pytest.mark.parametrize(("time_s", "year"), [(9_999_999_999_999, 9999), (-99_999_999_999, 1970)])
+def test_cache_with_times_of_a_wrong_clock_is_shown(
+    time_s: int, year: int, shelf: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shm = Path("/dev/shm")
+    if not shm.is_dir():
+        pytest.skip("needs a file system that keeps such times")
+    with TemporaryDirectory(dir=shm) as folder:
+        monkeypatch.setenv("MREG_CACHE_DIR", folder)
+        pull(shelf, "churn@v1")
+        for use in Path(folder).glob("uses/objects/*"):
+            os.utime(use, (time_s, time_s))
+        assert [each.used.year for each in mreg.cache().versions] == [year]
 
 
 def test_cache_of_a_machine_that_never_pulled_is_empty(mreg_here: Mreg, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ _DAY_NS = 86_400 * 10**9
 _NOTES = ("stat", "watches", "claims")
 _MOST_NOTES = 10_000
 """Files of some hundred bytes, one a path that something was put at."""
+_LATEST_S = 253_402_300_799
+"""The last second of the year 9999: what a clock that is wrong says may be later, and Python knows none."""
 
 
 class _Limit(Struct, frozen=True):
@@ -153,7 +155,7 @@ def _describe(found: ServingCache, trim: Trim) -> Iterator[CachedVersion]:
             key = (slot.repo, slot.model, last.version, last.md5)
             slots.setdefault(key, []).append(slot.stage or last.version)
     for held in trim.held:
-        used = datetime.fromtimestamp(int(held.used_s), timezone.utc)
+        used = datetime.fromtimestamp(min(max(int(held.used_s), 0), _LATEST_S), timezone.utc)
         for name in names.get(held.md5, []):
             key = (name.repo, name.model, name.version, held.md5)
             stages = tuple(sorted(set(slots.get(key, ()))))
