@@ -681,3 +681,39 @@ def test_check_of_a_signed_promotion_proves_who_made_and_who_approved_it(signed:
     path = "registry/churn/stages/production.yaml"
     signed.commit({path: signed.read(path).replace("better", "worse")}, who="ada")
     assert codes(signed.registry.check()) == ["rule-signature"]
+
+
+@pytest.mark.parametrize("head", ["feature", "origin/feature", "refs/heads/feature"])
+def test_check_of_a_branch_names_it_in_what_to_do_next(world: World, git: Git, head: str) -> None:
+    world.promote()
+    git("update-ref", "refs/remotes/origin/main", "main")
+    git("update-ref", "refs/remotes/origin/feature", "feature")
+    (change,) = world.registry.check(head=head).changes
+    assert change.next_step == "mreg approve churn@v2.0.0 production --branch feature"
+
+
+@pytest.mark.parametrize("head", ["feature~0", "HEAD", "main~0"])
+def test_check_of_what_is_no_branch_names_none(world: World, git: Git, head: str) -> None:
+    world.promote()
+    base = git("rev-parse", "main")
+    git("checkout", "--quiet", "--detach", "feature")
+    git("branch", "--quiet", "--force", "main", "feature")
+    (change,) = world.registry.check(base=base, head=head).changes
+    assert change.next_step.endswith('--branch "$(git branch --show-current)"')
+
+
+def test_check_of_a_branch_that_was_pushed_to_since_says_so(world: World, git: Git) -> None:
+    world.promote()
+    promoted = git("rev-parse", "feature")
+    world.approve()
+    git("update-ref", "refs/remotes/origin/main", "main")
+    git("update-ref", "refs/remotes/origin/feature", "feature")
+    git("update-ref", "refs/heads/feature", promoted)
+    behind = "origin/feature has 1 more commit: mreg check --head origin/feature"
+    review = world.registry.check(head="feature")
+    assert (codes(review), review.notices) == (["rule-approvals"], (behind,))
+    assert behind not in world.registry.check(head="origin/feature").notices
+    world.checkout("feature")
+    assert world.registry.check().notices == (behind,)
+    git("update-ref", "refs/remotes/origin/feature", "main")
+    assert world.registry.check().notices == ()

@@ -11,15 +11,16 @@ from mreg.core.fields import Fields, Plain
 from mreg.core.history.record import Record, parse_record
 from mreg.core.history.timeline import Commit, FileChange, Timeline
 from mreg.core.layout import SETTINGS_FILE, Layout, PathKind
-from mreg.core.review.difference import PLAIN, Difference, SettingsDifference
+from mreg.core.review.difference import Difference, SettingsDifference
 from mreg.core.review.gates import Scan
 from mreg.core.review.review import review
 from mreg.core.review.reviewed import Review
 from mreg.core.settings.policy import Policy, parse_policy
 from mreg.errors import DataError, IncompleteHistoryError, NotFoundError, RefusedError, UsageError
 from mreg.registry.reading.evidence import StoredEvidence
-from mreg.registry.reading.reader import Reader, Settings
+from mreg.registry.reading.reader import Reader
 from mreg.registry.review.contents import find_content_faults
+from mreg.registry.review.ends import find_base, find_behind, find_branch, find_places
 from mreg.stores import yaml
 from mreg.stores.git.branches import changed_since, index_tree, merge_base, now, parse_commit
 from mreg.stores.git.repository import GitRepository
@@ -64,10 +65,13 @@ def review_difference(reader: Reader, base: str | None, head: str | None, *, sca
     if repo.is_shallow:
         raise IncompleteHistoryError("this clone is shallow and lacks history that the review needs", hint=_UNSHALLOW)
     tip = repo.commit_of(head or "HEAD")
-    found, name = _find_base(repo, settings) if base is None else (repo.commit_of(base), base)
-    branch = repo.head_branch() if head is None else None
-    is_named = branch is not None and branch != settings.branch and PLAIN.fullmatch(branch)
-    return _review(reader, _Ends(found, tip, tip, name, branch=branch if branch and is_named else ""), scan)
+    named = repo.head_branch() or "" if head is None else head.removeprefix("refs/heads/")
+    places = find_places(repo, settings.branch, named)
+    found, name = find_base(places, settings.branch) if base is None else (repo.commit_of(base), base)
+    branch = find_branch(places, settings.branch, named, tip)
+    made = _review(reader, _Ends(found, tip, tip, name, branch=branch), scan)
+    behind = find_behind(repo, branch, tip, places.get(f"refs/remotes/origin/{named}")) if branch == named else ()
+    return replace(made, notices=(*made.notices, *behind)) if behind else made
 
 
 def review_index(reader: Reader, *, scan: Scanner | None = None) -> Review:
@@ -104,19 +108,6 @@ def review_index(reader: Reader, *, scan: Scanner | None = None) -> Review:
         # What the registry branch brings was judged when it landed there.
         return _review(reader, _Ends(merged, tree, head, "MERGE_HEAD", is_staged=True, is_draft=is_draft), scan)
     return _review(reader, _Ends(head, tree, head, "HEAD", is_staged=True, is_draft=is_draft), scan)
-
-
-def _find_base(repo: GitRepository, settings: Settings) -> tuple[str, str]:
-    places = {f"origin/{settings.branch}": "refs/remotes/origin", settings.branch: "refs/heads"}
-    found = repo.resolve([f"{place}/{settings.branch}^{{commit}}" for place in places.values()])
-    for name, oid in zip(places, found, strict=True):
-        if oid is not None:
-            return oid, name
-    raise NotFoundError(
-        f"the registry branch {settings.branch} is not in this clone: there is nothing to compare with",
-        hint=f"git fetch origin {settings.branch}:refs/remotes/origin/{settings.branch}",
-        details={"branch": settings.branch},
-    )
 
 
 def _review(reader: Reader, ends: _Ends, scan: Scanner | None) -> Review:
