@@ -214,6 +214,25 @@ def test_plan_join_of_the_same_transition_lets_theirs_stand(is_archived: bool) -
     assert told.endswith("; it was not made again, and left out what was said here: ada")
 
 
+@pytest.mark.parametrize("is_archived_here", [False, True])
+def test_plan_join_of_the_same_transition_with_a_mark_on_one_side_keeps_theirs(is_archived_here: bool) -> None:
+    base = Sides.part(V1, V2)
+    act(base.there, {"version": "v1.0.0"})
+    sides = Sides(base.there, copy.deepcopy(base.there), len(base.there.commits))
+    mark = ArchivedMark("replaced by v2.0.0 in production", replaced_in=PRODUCTION)
+    for side, is_archived in ((sides.there, not is_archived_here), (sides.here, is_archived_here)):
+        document: dict[str, Plain] = {"version": "v2.0.0", "replaces": "v1.0.0", "hold": False}
+        act(side, {**document, "by": f"{is_archived}@example.com"}, {V1: mark} if is_archived else None)
+    join = sides.join()
+    if not is_archived_here:
+        assert (ways(join), clashes(join)) == ([Way.LANDED], [])
+        return
+    assert (ways(join), clashes(join)) == ([Way.CONFLICT], [(Matter.ARCHIVED, ARCHIVE)])
+    told = describe(join.clashes[0], sides.blobs, None, settle="", merge="")
+    assert (told.what, told.ours_says, told.theirs_says) == ("churn v1.0.0", "archived", "not archived")
+    assert told.again == "mreg archive churn@v1.0.0 --reason 'replaced by v2.0.0 in production' --push"
+
+
 @pytest.mark.parametrize(
     ("there", "here"),
     [

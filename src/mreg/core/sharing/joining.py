@@ -9,7 +9,8 @@ Rules:
       first parent is the base.
     * What the base says already is not said again: a squash merge of the same brought it.  So with a stage that both
       sides took from one version to the same other: what was said there of it stands, and whoever pushes is told.  What
-      was made on top of it here is a conflict all the same, since it was not made on what was said there.
+      was made on top of it here is a conflict all the same, since it was not made on what was said there; and so is an
+      archived mark of the version that was replaced, where the remote did not archive it.
     * Nobody's change is given up by itself.  What builds on a change that is left out does not stay without it: a
       version's number may mean other bytes there.
 """
@@ -216,6 +217,7 @@ class _Joiner(Struct):
             else:
                 is_same = _matter_of(change.path, place) is Matter.STAGE and is_same_move(change, now, self.contents)
                 (same if is_same else clashes).append(self._clash(local, change))
+        clashes += self._find_lone_marks(local, ours, same)
         if clashes:
             self.clashes += _without_lists(clashes)
             self.loose[local.oid] = None
@@ -268,6 +270,21 @@ class _Joiner(Struct):
                 joined[version] = wanted
         if joined != now:
             files[change.path] = self.contents.store_marks(joined)
+
+    def _find_lone_marks(self, local: Local, ours: Sequence[FileChange], same: Sequence[Clash]) -> Iterator[Clash]:
+        """Yields the marks of what a stage replaced, where the remote replaced it likewise and did not archive it."""
+        stages = {(each.model, each.stage) for each in same}
+        for change in ours if stages else ():
+            place = self.layout.locate(change.path)
+            if place is None or place.stage != ARCHIVED:
+                continue
+            now, before, after = (
+                self.contents.marks(change.path, oid) or {}
+                for oid in (self.tree.get(change.path), change.old, change.new)
+            )
+            for version in sorted(after.keys() - before.keys() - now.keys()):
+                if (place.model, after[version].replaced_in) in stages:
+                    yield self._clash(local, change, version=version)
 
     def _follow_newest(self, commit: Commit, new: Mapping[str, str | None]) -> dict[str, str | None]:
         """Returns the pointers that follow from new records."""
