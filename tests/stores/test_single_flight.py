@@ -107,3 +107,16 @@ def test_claim_where_nothing_can_be_written_is_an_error(tmp_path: Path) -> None:
         pass
     with pytest.raises(StorageError), lock_file(tmp_path / "claims" / "x"):
         pass
+
+
+def test_lock_of_a_process_that_was_stopped_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_flight, "_PATIENCE_S", 0.0)
+    path = tmp_path / "lock"
+    with lock_file(path):
+        with pytest.raises(StorageError, match=r"has kept .* locked for 0 minutes") as caught, lock_file(path):
+            pass
+        assert caught.value.hint.startswith(f"fuser -v {path} ")
+    with lock_file(path):
+        pass

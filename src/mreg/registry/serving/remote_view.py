@@ -147,14 +147,14 @@ class RemoteView:
         Returns:
             ``None`` where that is not known, or no longer.
         """
-        with self._cache.locked():
-            memory = self._cache.load()
-            try:
+        try:
+            with self._cache.locked():
+                memory = self._cache.load()
                 repo = self._cache.open(memory)
                 repo.asks = False
                 return self._recall(repo, memory, selector, commit)[0]
-            except MregError:
-                return None
+        except MregError:
+            return None
 
     def read_stall(self) -> float:
         """Returns the seconds that storage may be silent, as Git's configuration says, in a repository of the cache.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,25 +23,46 @@ from mreg.stores.disk import disk_errors
 __all__ = ["claim", "lock_file"]
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.2
+_LOCK_PAUSE_S = 0.02
+_PATIENCE_S = 900.0
+"""Longer than a look at a remote that takes its time for each connection."""
 _SLOW_S = 5.0
 """A failure that took longer is not to be repeated by everyone who waited."""
 
 
 @contextmanager
 def lock_file(path: Path) -> Iterator[None]:
-    """Holds a file's lock; waits for whoever has it.
+    """Holds a file's lock; waits for whoever has it, but not for ever: that one may be stopped.
 
     Raises:
-        StorageError: The file cannot be made.
+        StorageError: The file cannot be made, or another process has the lock for very long.
     """
     with disk_errors("written", path):
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         with suppress(OSError):  # a file system without locks: better all of them than none
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _wait_for(file, path)
         yield
     finally:
         os.close(file)
+
+
+def _wait_for(file: int, path: Path) -> None:
+    given_up_s = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > given_up_s:
+                where = os.fspath(path)
+                raise StorageError(
+                    f"another process has kept {where!r} locked for {_PATIENCE_S / 60:.0f} minutes",
+                    hint=f"fuser -v {shlex.quote(where)}   # shows which; where it was stopped (Ctrl-Z): fg",
+                    details={"path": where},
+                ) from None
+            time.sleep(_LOCK_PAUSE_S)
+        else:
+            return
 
 
 @contextmanager
