@@ -207,5 +207,8 @@ def refusal_of(complaints: Sequence[Fault], name: str, *, settle: str) -> Refuse
     # What mends a file is no use where the commit is left out; what satisfies a rule is.
     fix = complaints[0].fix if complaints[0].code.startswith("rule-") else ""
     hint = f"{settle}   # leaves out what is refused{f'; then: {fix}' if fix else ''}"
+    amend = next((each.fix for each in complaints if each.code == "approval-forged" and each.fix), "")
+    if amend:
+        hint = f"{amend}; then: mreg push"
     details = {"complaints": documents, "settle": settle, "told": told}
     return RefusedError(f"what was made here may not land on {name}: {why}", hint=hint, details=details)
