@@ -210,6 +210,18 @@ def test_cache_leaves_what_a_link_leads_to(shelf: Far, link: str) -> None:
     assert mreg.cache(size="0", delete=True).freed == SIZE
 
 
+def test_pull_replaces_a_link_that_it_made_and_not_what_it_leads_to(shelf: Far, mreg_here: Mreg) -> None:
+    for version in ("v1", "v1", "v2", "v3"):
+        pulled = mreg.pull(f"churn@{version}", repo=shelf.url, output="linked", link="symlink")
+        assert pulled.path.is_symlink()
+    assert Path("linked").read_bytes() == b"churn 3"
+    assert [path.read_bytes() for path in objects()] == [b"churn 1", b"churn 2", b"churn 3"]
+    Path("folder").symlink_to(objects()[0].parent)
+    for output in ("folder", "folder/new", str(objects()[0])):
+        error = mreg_here("pull", "churn@v2", "--repo", shelf.url, "--output", output, "--force", check=1).err
+        assert "it belongs to mreg's serving cache" in error
+
+
 def test_cache_never_deletes_what_was_seen(far: Far, git: Git) -> None:
     before = far.tip
     pull(far, "churn@v1")

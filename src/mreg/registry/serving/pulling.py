@@ -94,7 +94,8 @@ class Pulling(Struct, frozen=True):
         elif any(place.resolve().is_relative_to(resolved) for place in self.source.kept) or (target / ".git").exists():
             why = "a Git repository is in it"
         else:
-            whose = (why for place, why in self.source.inside if resolved.is_relative_to(place.resolve()))
+            where = target.parent.resolve()  # a link is replaced itself, be it to the cache
+            whose = (why for place, why in self.source.inside if where.is_relative_to(place.resolve()))
             why = next(whose, "")
         if why:
             hint = f"mreg pull {self.selector} --output model   # or another path"
