@@ -210,6 +210,30 @@ def test_cache_leaves_what_a_link_leads_to(shelf: Far, link: str) -> None:
     assert mreg.cache(size="0", delete=True).freed == SIZE
 
 
+def test_cache_leaves_what_links_of_an_adopted_directory_lead_to(repo: Path, git: Git, tmp_path: Path) -> None:
+    def put(content: bytes, kind: str = "") -> str:
+        md5 = hashlib.md5(content).hexdigest() + kind
+        (store / md5[:2]).mkdir(parents=True, exist_ok=True)
+        (store / md5[:2] / md5[2:]).write_bytes(content)
+        return md5
+
+    store = tmp_path / "store" / "files" / "md5"
+    Path(".dvc").mkdir()
+    Path(".dvc", "config").write_text(f"[core]\nremote = s\n['remote \"s\"']\nurl = {tmp_path / 'store'}\n")
+    Path("dvc.yaml").write_text("artifacts: {lm: {path: weights, type: model}}\n")
+    for number in (1, 2):
+        listed = put(json.dumps([{"md5": put(b"weights %d" % number), "relpath": "layer"}]).encode(), ".dir")
+        Path("weights.dvc").write_text(f"outs:\n- {{md5: {listed}, size: 9, nfiles: 1, hash: md5, path: weights}}\n")
+        git("add", "--all")
+        git("commit", "--quiet", f"--message=Train {number}")
+        git("tag", "--annotate", f"lm@v{number}.0.0", "--message=x")
+    mreg.Registry.init(repo, adopt=True)
+    mreg.pull("lm@v1", repo=repo, output=tmp_path / "linked", link="symlink")
+    mreg.pull("lm@v2", repo=repo, output=tmp_path / "copied", link="copy")
+    assert mreg.cache(size="0", delete=True).freed == 0
+    assert (tmp_path / "linked" / "layer").read_text() == "weights 1"
+
+
 def test_pull_replaces_a_link_that_it_made_and_not_what_it_leads_to(shelf: Far, mreg_here: Mreg) -> None:
     for version in ("v1", "v1", "v2", "v3"):
         pulled = mreg.pull(f"churn@{version}", repo=shelf.url, output="linked", link="symlink")

@@ -163,7 +163,10 @@ class Serving:
         md5, uses = resolved.wanted.record.artifact.md5, self._cache.uses
         uses.note(Last(self._slot(resolved.selector), str(resolved.version), resolved.commit, md5))
         files = resolved.wanted.files
-        uses.note_link(pulled.path / files[0].path if files else pulled.path, md5)
+        link = pulled.path / files[0].path if files else pulled.path
+        if not files and resolved.wanted.record.artifact.is_directory:  # adopted: its files stand in no record
+            link = next((path for path in pulled.path.rglob("*") if path.is_symlink()), link)
+        uses.note_link(link, md5)
 
     def _slot(self, selector: Selector) -> Slot:
         stage = LATEST if selector.is_latest else selector.stage or ""
