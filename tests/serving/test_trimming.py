@@ -228,7 +228,8 @@ def test_cache_leaves_what_links_of_an_adopted_directory_lead_to(repo: Path, git
         git("commit", "--quiet", f"--message=Train {number}")
         git("tag", "--annotate", f"lm@v{number}.0.0", "--message=x")
     mreg.Registry.init(repo, adopt=True)
-    mreg.pull("lm@v1", repo=repo, output=tmp_path / "linked", link="symlink")
+    pulled = mreg.pull("lm@v1", repo=repo, output=tmp_path / "linked", link="symlink")
+    assert [note.partition(": ")[0] for note in pulled.notices] == [f"lm@v1.0.0 in {repo} was adopted from GTO"]
     mreg.pull("lm@v2", repo=repo, output=tmp_path / "copied", link="copy")
     assert mreg.cache(size="0", delete=True).freed == 0
     assert (tmp_path / "linked" / "layer").read_text() == "weights 1"

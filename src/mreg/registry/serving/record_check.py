@@ -47,6 +47,8 @@ def check_record(
             details={"file": path, "tag": name},
         )
     missing = f"no tag {name} in {label} shows that {path} is what was registered: mreg sync --push makes it"
+    if record.adopted:  # the tag is GTO's, and older than the record
+        missing = f"{name} in {label} was adopted from GTO: its tag does not show that {path} is what was registered"
     return (() if sealed else (missing,)), replace(memory, pins={**memory.pins, name: now})
 
 
