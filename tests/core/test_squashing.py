@@ -27,7 +27,7 @@ def given(actor: Actor | None = APPROVER, code: str = "", path: str = "a.yaml") 
 
 
 def difference(*commits: Commit, head: str = "1" * 40) -> Difference:
-    return Difference("0" * 40, commit(head), sources={"a.yaml": commits, "b.yaml": commits})
+    return Difference("0" * 40, commit(head), sources={"a.yaml": commits, "b.yaml": commits}, is_checked_out=True)
 
 
 @pytest.mark.parametrize(

@@ -213,3 +213,44 @@ def test_fix_of_what_is_forged_names_no_commit(desk: Desk) -> None:
 def run(command: str) -> None:
     """Runs a fix as it is pasted."""
     subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_check_staged_knows_who_approved_what_is_squashed(desk: Desk) -> None:
+    desk.promote()
+    path = desk.approve()
+    desk.git("commit", "--quiet", "--allow-empty", "--message=Work goes on")
+    desk.git("merge", "--quiet", "--squash", "feature")
+    review = desk.registry.check(staged=True)
+    assert (review.ok, review.co_authors) == (True, ("Bo <bo@example.com>",))
+    (desk.repo / path).write_text((desk.repo / path).read_text().replace("by: bo", "by: Bo"))
+    desk.git("add", path)
+    codes = [each.code for each in desk.registry.check(staged=True).complaints]
+    assert codes == ["rule-approvals", "approval-forged"]
+    desk.git("checkout", "--quiet", "feature", "--", path)
+    desk.git("commit", "--quiet", "--message=Promote churn", "--trailer=Co-authored-by: Bo <bo@example.com>")
+    desk.registry.sync()
+    assert desk.codes() == []
+
+
+@pytest.mark.parametrize("text", ["", "commit 0123456789012345678901234567890123456789\n", "    commit {oid}\n"])
+def test_check_staged_takes_no_message_for_a_squash(desk: Desk, text: str) -> None:
+    desk.promote()
+    desk.approve()
+    desk.git("merge", "--quiet", "--squash", "feature")
+    (desk.repo / ".git" / "SQUASH_MSG").write_text(text.format(oid=desk.git("rev-parse", "feature")))
+    assert not desk.registry.check(staged=True).ok
+
+
+def test_push_of_a_squash_says_how_to_amend_it(desk: Desk, mreg_here: Mreg) -> None:
+    desk.git("clone", "--quiet", "--bare", ".", "../hub.git")
+    desk.git("remote", "add", "origin", "../hub.git")
+    desk.git("fetch", "--quiet", "origin")
+    desk.promote()
+    desk.approve()
+    desk.git("merge", "--quiet", "--squash", "feature")
+    desk.git("commit", "--quiet", "--message=Promote churn")
+    hint = mreg_here("push", check=1).err.splitlines()[-1].removeprefix("hint: ")
+    assert hint.endswith("; then: mreg push")
+    run(hint.partition("   #")[0])
+    mreg_here("push", check=0)
+    assert desk.codes() == []

@@ -62,6 +62,8 @@ class Difference(Struct, frozen=True):
     """True where the head is the index."""
     is_draft: bool = False
     """True where it is committed on another branch first."""
+    is_checked_out: bool = False
+    """True where the head is the commit that is checked out."""
 
     def of_kind(self, layout: Layout, kind: PathKind) -> Iterator[tuple[FileChange, Place]]:
         """Yields the changed files of one kind, by path, with what they are."""

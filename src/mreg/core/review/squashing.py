@@ -41,7 +41,7 @@ def find_co_authors(given: Iterable[GivenApproval], difference: Difference) -> t
 def advise_forged(given: GivenApproval, difference: Difference) -> str:
     """Returns what mends an approval that another person committed, if that was a squash; empty where it was none."""
     commits, actor = difference.sources.get(given.path, ()), given.actor
-    is_newest = bool(commits) and commits[0].oid == difference.landing.oid
+    is_newest = difference.is_checked_out and bool(commits) and commits[0].oid == difference.landing.oid
     if given.code != "approval-forged" or actor is None or actor.fault or not is_newest:
         return ""
     trailer = shlex.quote(f"{CO_AUTHOR}: {_sign(actor, ())}")

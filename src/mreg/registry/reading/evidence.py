@@ -47,13 +47,17 @@ class StoredEvidence:
         """
         self._reader = reader
         self._layout = layout
-        self._tip = tip
+        self._tips = [tip] if tip else []
         self._folders = list(folders) or [layout.root]
         self._blobs: dict[str, bytes | None] = dict(planned or {})
         self._records: dict[str, Record | None] = {}
         self._approvals: dict[str, Approval | DataError] = {}
         self._votes: dict[tuple[str, str], Vote] = {}
         self._scan = scan
+
+    def follow(self, tip: str) -> None:
+        """Lets the history of another commit tell too who committed an approval."""
+        self._tips.append(tip)
 
     def prefetch(self, commits: Iterable[Commit]) -> None:
         """Reads the records and approvals that commits bring, in one Git call."""
@@ -134,6 +138,8 @@ class StoredEvidence:
     @cached_property
     def _authors(self) -> Mapping[tuple[str, str], frozenset[str]]:
         # Not those of the first parents alone: what a merge brings was committed on its branch.
-        if self._tip is None:
-            return {}
-        return self._reader.repo.authors_of(self._tip, self._folders, under="approvals")
+        found: dict[tuple[str, str], frozenset[str]] = {}
+        for tip in self._tips:
+            for key, who in self._reader.repo.authors_of(tip, self._folders, under="approvals").items():
+                found[key] = who | found.get(key, frozenset())
+        return found

@@ -12,8 +12,8 @@ __all__ = ["find_base", "find_behind", "find_branch", "find_places"]
 
 
 def find_places(repo: GitRepository, base: str, named: str) -> dict[str, str | None]:
-    """Returns where the registry branch is, here and at the remote, and what may be named like a revision."""
-    refs = [f"{place}/{base}" for place in ("refs/remotes/origin", "refs/heads")]
+    """Returns where HEAD is, the registry branch, here and at the remote, and what may be named like a revision."""
+    refs = ["HEAD", *(f"{place}/{base}" for place in ("refs/remotes/origin", "refs/heads"))]
     if PLAIN.fullmatch(named):
         refs += [f"{place}/{named}" for place in ("refs/heads", "refs/remotes", "refs/remotes/origin")]
     return dict(zip(refs, repo.resolve([f"{ref}^{{commit}}" for ref in refs]), strict=True))

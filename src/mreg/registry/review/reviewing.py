@@ -22,7 +22,7 @@ from mreg.registry.reading.reader import Reader
 from mreg.registry.review.contents import find_content_faults
 from mreg.registry.review.ends import find_base, find_behind, find_branch, find_places
 from mreg.stores import yaml
-from mreg.stores.git.branches import changed_since, index_tree, merge_base, now, parse_commit
+from mreg.stores.git.branches import changed_since, index_tree, merge_base, now, parse_commit, squashed_tip
 from mreg.stores.git.repository import GitRepository
 
 __all__ = ["review_difference", "review_index"]
@@ -43,6 +43,9 @@ class _Ends(Struct, frozen=True):
     branch: str = ""
     is_staged: bool = False
     is_draft: bool = False
+    is_checked_out: bool = False
+    squashed: str = ""
+    """The newest commit of those that the index squashes."""
 
 
 def review_difference(reader: Reader, base: str | None, head: str | None, *, scan: Scanner | None = None) -> Review:
@@ -69,7 +72,8 @@ def review_difference(reader: Reader, base: str | None, head: str | None, *, sca
     places = find_places(repo, settings.branch, named)
     found, name = find_base(places, settings.branch) if base is None else (repo.commit_of(base), base)
     branch = find_branch(places, settings.branch, named, tip)
-    made = _review(reader, _Ends(found, tip, tip, name, branch=branch), scan)
+    ends = _Ends(found, tip, tip, name, branch=branch, is_checked_out=places["HEAD"] == tip)
+    made = _review(reader, ends, scan)
     behind = find_behind(repo, branch, tip, places.get(f"refs/remotes/origin/{named}")) if branch == named else ()
     return replace(made, notices=(*made.notices, *behind)) if behind else made
 
@@ -107,7 +111,8 @@ def review_index(reader: Reader, *, scan: Scanner | None = None) -> Review:
     if merged is not None and merge_base(repo, merged, settings.tip) == merged:
         # What the registry branch brings was judged when it landed there.
         return _review(reader, _Ends(merged, tree, head, "MERGE_HEAD", is_staged=True, is_draft=is_draft), scan)
-    return _review(reader, _Ends(head, tree, head, "HEAD", is_staged=True, is_draft=is_draft), scan)
+    squashed = squashed_tip(repo) or ""
+    return _review(reader, _Ends(head, tree, head, "HEAD", is_staged=True, is_draft=is_draft, squashed=squashed), scan)
 
 
 def _review(reader: Reader, ends: _Ends, scan: Scanner | None) -> Review:
@@ -120,12 +125,14 @@ def _review(reader: Reader, ends: _Ends, scan: Scanner | None) -> Review:
     commits = changed_since(repo, ends.base, ends.tip, [layout.root, SETTINGS_FILE]) if changes else []
     timeline = _read_history(reader, ends.base, landing, layout)
     evidence = _Evidence(reader, layout, ends.tip, folders=_folders(landing, layout), scan=scan)
+    if ends.squashed:
+        evidence.follow(ends.squashed)
     evidence.prefetch([_find_needed(reader, timeline, landing, layout)])
     has_files = bool(timeline.records) or repo.resolve([f"{ends.base}:{layout.root}"])[0] is not None
     difference = Difference(
         base=ends.base,
         landing=landing,
-        sources=_find_sources(commits),
+        sources=_find_squashed(repo, ends, layout) if ends.squashed else _find_sources(commits),
         history=tuple(each.oid for each in commits),
         conflicts=conflicts,
         settings=_compare_settings(old, new) if any(each.path == SETTINGS_FILE for each in changes) else None,
@@ -136,6 +143,7 @@ def _review(reader: Reader, ends: _Ends, scan: Scanner | None) -> Review:
         has_files=has_files,
         is_staged=ends.is_staged,
         is_draft=ends.is_draft,
+        is_checked_out=ends.is_checked_out,
     )
     found = find_content_faults(repo, difference, timeline, layout, evidence)
     return review(difference, timeline, policy=policy, read=reader.manifest, evidence=evidence, found=found)
@@ -229,6 +237,13 @@ def _find_sources(commits: Iterable[Commit]) -> dict[str, tuple[Commit, ...]]:
         for change in commit.changes:
             sources.setdefault(change.path, []).append(commit)
     return {path: tuple(found) for path, found in sources.items()}
+
+
+def _find_squashed(repo: GitRepository, ends: _Ends, layout: Layout) -> dict[str, tuple[Commit, ...]]:
+    """Returns the commits that gave the approvals of a squash: all else of it is by who commits it."""
+    sources = _find_sources(changed_since(repo, ends.base, ends.squashed, [layout.root]))
+    places = {path: layout.locate(path) for path in sources}
+    return {path: sources[path] for path, place in places.items() if place and place.kind is PathKind.APPROVAL}
 
 
 def _find_lines(repo: GitRepository, landing: Commit, layout: Layout) -> dict[str, int]:

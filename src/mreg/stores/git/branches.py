@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -24,10 +25,12 @@ __all__ = [
     "merge_base",
     "now",
     "parse_commit",
+    "squashed_tip",
 ]
 
 _FEW = 1000
 """So many commits of mreg's are passed over; beyond, its own will do."""
+_SQUASHED = re.compile(r"^commit ([0-9a-f]{40,64})$", re.MULTILINE)
 _ANYONE = {"GIT_COMMITTER_NAME": "mreg", "GIT_COMMITTER_EMAIL": "mreg@localhost"}
 
 
@@ -118,11 +121,21 @@ def index_tree(repo: GitRepository) -> str:
     unmerged = [line.partition(": unmerged")[0] for line in done.stderr.splitlines() if ": unmerged" in line]
     if unmerged:
         raise ConflictError(
-            f"the index holds conflicts that are not settled: {', '.join(dict.fromkeys(unmerged))}",
-            hint="settle them, then: git add --update",
+            f"the index has unresolved conflicts: {', '.join(dict.fromkeys(unmerged))}",
+            hint="resolve them, then: git add --update",
             details={"files": sorted(set(unmerged))},
         )
     raise failure(args, done)
+
+
+def squashed_tip(repo: GitRepository) -> str | None:
+    """Returns the newest commit that ``git merge --squash`` put into the index; ``None`` where it did not."""
+    try:
+        message = (repo.git_dir / "SQUASH_MSG").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    found = _SQUASHED.search(message)  # what people wrote is indented
+    return repo.resolve([f"{found[1]}^{{commit}}"])[0] if found else None
 
 
 def now(repo: GitRepository) -> datetime:
@@ -134,7 +147,7 @@ def now(repo: GitRepository) -> datetime:
 def _index(repo: GitRepository) -> dict[str, str]:
     named = os.environ.get("GIT_INDEX_FILE", "")
     path = (repo.worktree or repo.git_dir) / named
-    # That of another repository is none of ours.
+    # That of another repository is not one of ours.
     return {"GIT_INDEX_FILE": os.fspath(path)} if named and _is_inside(path, repo.git_dir) else {}
 
 
