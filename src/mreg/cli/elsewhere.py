@@ -46,7 +46,7 @@ AllowOlder = Annotated[
 
 
 def find_remote(
-    context: typer.Context, repo: str | None, branch: str | None, allow_older: bool, *, at: str | None = None
+    context: typer.Context, repo: str | None, branch: str | None, allow_older: bool, *words: str, at: str | None = None
 ) -> RemoteRegistry | None:
     """Returns the registry that ``--repo`` names, ``None`` where the clone is meant.
 
@@ -55,6 +55,7 @@ def find_remote(
         repo: A URL, or a path that counts from where the command runs.
         branch: The registry branch; by default what ``registry.yaml`` says.
         allow_older: Take what is there now, even where this machine has seen a newer state.
+        words: What is asked for.
         at: A moment, of which only a clone can tell.
 
     Raises:
@@ -71,8 +72,9 @@ def find_remote(
     where = locate_repo(repo, directory_of(context))
     remote = RemoteRegistry(where, branch=branch, allow_older=allow_older)
     if at is not None:
+        question = " ".join((str(context.info_name), *(shlex.quote(word) for word in words)))
         raise UsageError(
             "--repo shows the present state; what was there before only the history tells, which needs a clone",
-            hint=f"git clone {shlex.quote(remote.url)} registry && mreg -C registry list --at {shlex.quote(at)}",
+            hint=f"git clone {shlex.quote(remote.url)} registry && mreg -C registry {question} --at {shlex.quote(at)}",
         )
     return remote

@@ -60,10 +60,11 @@ def list_(
       mreg list --at 2026-11-01 --format json
       mreg list --repo https://git.example.com/models.git
     """
+    words = [model] if model else []
     folder = model[:-1] if model and model.endswith("/") else None
     model = None if folder is not None else model
     is_of_models = model is None and stage is None and not versions
-    remote = find_remote(context, repo, branch, allow_older, at=at)
+    remote = find_remote(context, repo, branch, allow_older, *words, at=at)
     if remote:
         result = remote.list(folder) if is_of_models else remote.versions(model, folder=folder, stage=stage)
         show_result(context, result, output, remote.policy)

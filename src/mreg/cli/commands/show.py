@@ -34,7 +34,7 @@ def show(
       mreg show churn@v3 --format json
       mreg show churn@production --repo https://git.example.com/models.git
     """
-    remote = find_remote(context, repo, branch, allow_older, at=at)
+    remote = find_remote(context, repo, branch, allow_older, selector, at=at)
     if remote:
         show_result(context, remote.show(selector), output, remote.policy)
         return
