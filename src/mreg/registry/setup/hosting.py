@@ -38,6 +38,13 @@ _PLACES: Mapping[Host, Mapping[str, str]] = {
     Host.GITLAB: {"mreg.gitlab-ci.yml": ".gitlab/mreg.gitlab-ci.yml"},
 }
 """Template → path in the repository."""
+_LEFT = {
+    Host.GITHUB: "still to do on GitHub: import the rulesets (.github/rulesets/README.md), and make an environment for "
+    "each stage under Settings → Environments",
+    Host.GITLAB: "still to do on GitLab: include the file in .gitlab-ci.yml, and do what its first lines list; if you "
+    "squash, add %{co_authored_by} to the squash commit message template, or unsigned approvals stop counting",
+}
+"""What no file can do."""
 _MARK = re.compile(r"__[A-Z]+(?:_[A-Z]+)*__")
 _SINKS = re.compile(r"^ *# __SINKS__\n", re.MULTILINE)
 
@@ -107,6 +114,7 @@ def plan_hosting(repo: GitRepository, tip: str | None, hosting: Hosting, policy:
             notices.append(f"{path} is there, and stays as it is")
         else:
             documents[path] = filler.fill(host, name).encode()
+    notices += [_LEFT[host] for host in hosting.hosts if any(path in documents for path in _PLACES[host].values())]
     return HostingFiles(documents, tuple(notices))
 
 
