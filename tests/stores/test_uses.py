@@ -50,6 +50,13 @@ def test_using_shows_while_it_lasts(uses: Uses) -> None:
     assert uses.read_uses(is_alone=True).keys() == {A, FOLDER}
 
 
+def test_using_of_which_nobody_can_tell_counts_as_going_on(uses: Uses, tmp_path: Path) -> None:
+    with uses.using(A):
+        pass
+    (tmp_path / "uses" / "objects" / B).mkdir()  # cannot be opened, as where too many files are open
+    assert going_on(uses) == {B}
+
+
 def test_using_of_a_process_ends_with_it(uses: Uses, tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path / "uses"), A]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:

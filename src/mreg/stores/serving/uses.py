@@ -217,10 +217,13 @@ class Uses:
                 return True
 
     def _is_locked(self, path: Path) -> bool:
-        file = os.open(path, os.O_RDWR)
+        try:
+            file = os.open(path, os.O_RDWR)
+        except OSError:  # too many files are open: nobody can tell
+            return path.exists()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except OSError:  # somebody has it, or nobody can tell
             return True
         finally:
             os.close(file)
