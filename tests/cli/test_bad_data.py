@@ -31,19 +31,19 @@ def commit(churn: Path, git: Git) -> Commit:
 
 
 SETTINGS = [
-    ("schema: 1\nbranch: main\nbranch: other\n", ":3: key 'branch' is there twice", "remove one"),
-    ("schema: 1\nbranchs: main\n", ":2: branchs: this key is not known", "did you mean 'branch'?"),
-    ("schema: 1\nstages:\n  production:\n    form: staging\n", ":4: stages.production.form: this key", "did you mean 'from'?"),
+    ("schema: 1\nbranch: main\nbranch: other\n", ":3: key 'branch' appears twice", "remove one"),
+    ("schema: 1\nbranchs: main\n", ":2: branchs: unknown key", "did you mean 'branch'?"),
+    ("schema: 1\nstages:\n  production:\n    form: staging\n", ":4: stages.production.form: unknown key", "did you mean 'from'?"),
     ("schema: 1\nstages:\n  1.10: {}\n", ":2: stages.1.1: a key must be text", ""),
-    ("schema: 1\nstages:\n  staging: {on_replace: on}\n", ":3: stages.staging.on_replace: 'on' is none of keep, archive", ""),
+    ("schema: 1\nstages:\n  staging: {on_replace: on}\n", ":3: stages.staging.on_replace: 'on' is not one of keep, archive", ""),
     ("schema: 1\nstages: &a\n  staging: {}\nmetrics: *a\n", ":2: anchors (&a) are not read here", "write it out"),
     ("!!python/object/apply:os.system ['touch pwned']\n", ":1: tags (tag:yaml.org,2002:python/", ""),
-    ("schema: 1\nnaming: '" + "x" * 10_000_000 + "'\n", ": it has 10000021 bytes, and 4194304 is the most", ""),
+    ("schema: 1\nnaming: '" + "x" * 10_000_000 + "'\n", ": it has 10000021 bytes; at most 4194304 are allowed", ""),
     (b"schema: 1\nnaming: '\xff'\n", ":2: it is not UTF-8", ""),
     ("schema: 1\nstages:\n  v3: {}\n", ":3: stages.v3: 'v3' is not a stage name: 'v3' could be mistaken", "staging, production"),
     ("schema: 1\nstages:\n  archived: {}\n", ":3: stages.archived: 'archived' is not a stage name", ""),
-    ("", ": schema: this is needed, and it is missing: is the file another tool's?", "git mv registry.yaml"),
-    ("- 1\n", ": a mapping is needed here, and this is a list", ""),
+    ("", ": schema: required, but missing: is the file another tool's?", "git mv registry.yaml"),
+    ("- 1\n", ": a mapping is expected here, not a list", ""),
     ("schema: 1\nstages:\n\tstaging: {}\n", ":3: ", "indent with spaces"),
     ("schema: 1\nbranch: a..b\n", ":2: branch: 'a..b' is not a branch name", "branch: main"),
     ("schema: 1\nbranch: other\n", " on main names the branch other as the registry, and there is no such", "branch: main"),
@@ -51,7 +51,7 @@ SETTINGS = [
     ("schema: 1\nnaming: '('\n", ":2: naming: '(' is not a regular expression", ""),
     ("schema: 1\nstages:\n  production: {from: stagin}\n", ":3: stages.production.from: stage 'stagin' is not declared", ""),
     ("schema: 1\n<<<<<<< HEAD\nbranch: a\n=======\nbranch: b\n>>>>>>> x\n", ":2: a merge conflict begins here", ""),
-    ('schema: 1\n"\\e[31m\\u202e": 1\n', ":2: \\x1b[31m\\u202e: this key is not known", ""),
+    ('schema: 1\n"\\e[31m\\u202e": 1\n', ":2: \\x1b[31m\\u202e: unknown key", ""),
 ]  # fmt: skip
 
 
@@ -82,11 +82,11 @@ STAGES = [
     ("version: [\n", ":2: "),
     ("version: 1.10\n", ":1: version: 1.1 is not a version"),
     ("version: on\n", ":1: version: 'on' is not a version"),
-    ("version: v2\nversion: v3\n", ":2: key 'version' is there twice"),
-    ("version: v2\nhold: yes\n", ":2: hold: true or false is needed here, and this is text: 'yes'"),
+    ("version: v2\nversion: v3\n", ":2: key 'version' appears twice"),
+    ("version: v2\nhold: yes\n", ":2: hold: true or false is expected here, not text: 'yes'"),
     ("version: v2\nat: yesterday\n", ":2: at: 'yesterday' is not a time"),
-    ("version: v2\nreasn: x\n", ":2: reasn: this key is not known"),
-    ("version: v2\napproved_by: boss\n", ":2: approved_by: a list of texts is needed here"),
+    ("version: v2\nreasn: x\n", ":2: reasn: unknown key"),
+    ("version: v2\napproved_by: boss\n", ":2: approved_by: a list of texts is expected here"),
     ("version: '$(id)'\n", ":1: version: '$(id)' is not a version"),
     (b"\xff", ":1: it is not UTF-8"),
 ]
@@ -136,8 +136,8 @@ def test_stage_of_a_version_that_was_never_registered_is_a_finding(
 RECORDS = [
     ("version: v2.0.0", "version: v5.0.0", f"{RECORD} is the record of churn v5.0.0"),
     ("model: churn", "model: chrun", f"{RECORD} is the record of chrun v2.0.0"),
-    ("auc: 0.913", "auc: .nan", f"{RECORD}:10: metrics.auc: a finite number is needed here"),
-    ("auc: 0.913", "auc: 0.913\n  auc: 0.99", f"{RECORD}:11: key 'auc' is there twice"),
+    ("auc: 0.913", "auc: .nan", f"{RECORD}:10: metrics.auc: a finite number is expected here"),
+    ("auc: 0.913", "auc: 0.913\n  auc: 0.99", f"{RECORD}:11: key 'auc' appears twice"),
     ("path: model.bin", "path: ../../x", f"{RECORD}:5: artifact.path: '../../x' is not a plain file name"),
     ("sha256: ", "sha256: 0", f"{RECORD}:8: artifact.sha256: '0"),
     ("schema: 1", "schema: 7", f"{RECORD}:1: schema: schema 7 is not known to this mreg"),

@@ -46,7 +46,7 @@ BAD_NAMES = [
     ("team/archived", "'archived' is a reserved word"),
     ("versions", "'versions' is a reserved word"),
     ("con", "'con' is a device name on Windows"),
-    ("x" * 101, "it has 101 characters, and 100 is the most"),
+    ("x" * 101, "it has 101 characters; at most 100 are allowed"),
 ]
 
 
@@ -115,7 +115,7 @@ ARTIFACTS: list[tuple[str, Callable[[Path], None], int, str]] = [
     ("loop", lambda path: path.symlink_to(path), 4, "loop' cannot be read: the link leads nowhere"),
     ("fifo", _fifo, 2, "fifo' cannot be part of an artifact: it is neither a file nor a directory"),
     ("socket", _socket, 2, "socket' cannot be part of an artifact: it is neither a file nor a directory"),
-    ("line\nbreak", _one_byte, 2, "cannot be part of an artifact: the name holds control"),
+    ("line\nbreak", _one_byte, 2, "cannot be part of an artifact: the name contains control"),
     ("git", lambda path: (path / ".git").mkdir(parents=True), 2, ".git' cannot be part of an artifact"),
     ("model.bin/x", lambda path: None, 4, "cannot be read: not a directory"),
 ]  # fmt: skip
@@ -142,7 +142,7 @@ def test_artifact_that_is_the_repository_is_refused(churn: Path, mreg_here: Mreg
     assert snapshot(churn) == before
 
 
-NUMBER = "and a metric is a number"
+NUMBER = "but a metric is a number"
 MEASURES = [
     ("--metric", "auc", "--metric: 'auc' has no '='"),
     ("--metric", "=1", "--metric: '' cannot be a name"),
@@ -157,9 +157,9 @@ MEASURES = [
     ("--param", "depth", "--param: 'depth' has no '='"),
     ("--param", "note=a\u202eb", "the value of 'note' in --param holds the character U+202E"),
     ("--param", "key=AKIAABCDEFGHIJKLMNOP", "holds an AWS access key"),
-    ("dup.json", '{"auc": 1, "auc": 2}', "dup.json: key 'auc' is there twice"),
-    ("dup.yaml", "auc: 1\nauc: 2\n", "dup.yaml:2: key 'auc' is there twice"),
-    ("deep.json", '{"a": {"b": 1}, "a.b": 2}', "deep.json: 'a.b' is there twice"),
+    ("dup.json", '{"auc": 1, "auc": 2}', "dup.json: key 'auc' appears twice"),
+    ("dup.yaml", "auc: 1\nauc: 2\n", "dup.yaml:2: key 'auc' appears twice"),
+    ("deep.json", '{"a": {"b": 1}, "a.b": 2}', "deep.json: 'a.b' appears twice"),
     ("nan.json", '{"auc": NaN}', "nan.json: "),
     ("inf.yaml", "auc: .inf\n", "inf.yaml: "),
     ("text.json", '{"auc": "high"}', f"text.json: metric 'auc' is text: 'high', {NUMBER}"),

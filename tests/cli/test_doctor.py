@@ -50,7 +50,7 @@ def test_folder_that_may_not_be_written_to(churn: Path, name: str) -> None:
     found = subprocess.run([*command, "doctor"], capture_output=True, encoding="utf-8", check=False)
     place.chmod(0o755)
     assert found.returncode == 1
-    assert f"{place} may not be written to" in found.stdout
+    assert f"{place} is not writable" in found.stdout
     assert f"ls -ld {shlex.quote(str(place))}" in found.stdout
 
 
@@ -86,7 +86,7 @@ def test_what_mends_a_file_works_in_every_folder(churn: Path, mreg_here: Mreg, g
 def test_lock_without_a_note_is_mended_by_the_next_command(churn: Path, mreg_here: Mreg, git: Git) -> None:
     lock = hold(churn)
     found = mreg_here("doctor", check=1).out
-    assert f"a mreg command was killed, and left {lock}" in found
+    assert f"a mreg command was killed and left {lock}" in found
     assert "mreg sync" in found
     mreg_here("sync", check=0)
     assert not lock.is_symlink()
@@ -155,12 +155,12 @@ def begin(what: str, git: Git, repo: Path) -> None:
 def test_what_git_has_begun_is_told_with_the_command_that_ends_it(
     what: str, churn: Path, git: Git, mreg_here: Mreg
 ) -> None:
-    assert "no merge or rebase is under way" in mreg_here("doctor", check=0).out
+    assert "no merge or rebase is in progress" in mreg_here("doctor", check=0).out
     begin(what, git, churn)
     (check,) = (each for each in json.loads(mreg_here("doctor", "-f", "json", check=1).out)["checks"] if not each["ok"])
-    begun = f"git {what} is under way, with" if what else "there are"
+    begun = f"git {what} is in progress, with" if what else "there are"
     assert (check["name"], check["message"]) == ("worktree", f"{begun} conflicts in 1 file, first notes.txt")
-    assert check["fix"].startswith("git status   # shows them; settle each, then: ")
+    assert check["fix"].startswith("git status   # shows them; resolve each, then:  ")
     if what:
         assert check["fix"].endswith(f"git {what} --continue; or give it up: git {what} --abort")
         git(what, "--abort")
@@ -173,7 +173,7 @@ def test_merge_that_waits_for_its_commit_and_a_bisect(churn: Path, git: Git, mre
     assert "git merge --continue   # or give it up: git merge --abort" in mreg_here("doctor", check=1).out
     git("merge", "--abort")
     git("bisect", "start")
-    assert "git bisect is under way" in mreg_here("doctor", check=0).out
+    assert "git bisect is in progress" in mreg_here("doctor", check=0).out
 
 
 def test_folder_of_a_model_that_was_renamed_is_told_everywhere_and_put_back(

@@ -81,7 +81,7 @@ def test_doctor_ci_of_yaml_that_cannot_be_read_says_where(workflows: Path, mreg_
     (workflows / "b.yml").write_text("a: &x 1\non: push\npermissions: {}\njobs: *x\n")
     found = json.loads(mreg_here("doctor", "--ci", "--format", "json", check=1).out)
     [bad, fine] = found["checks"]
-    assert (bad["ok"], bad["message"]) == (False, ".github/workflows/a.yml:2: key 'on' is there twice")
+    assert (bad["ok"], bad["message"]) == (False, ".github/workflows/a.yml:2: key 'on' appears twice")
     assert fine["ok"]
 
 

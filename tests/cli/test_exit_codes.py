@@ -16,8 +16,8 @@ README = Path(__file__).parents[2] / "README.md"
 UNDECLARED = ("stage 'nowhere' is not declared in registry.yaml", "the stages are: staging, production")
 UNKNOWN = ("no model 'chrun' is registered", "did you mean 'churn'?")
 NO_V9 = ("churn has no version v9.0.0", "mreg list churn   # newest: v3.0.0, v2.0.0, v1.0.0")
-REASON = "a reason is needed: it is what the history will say"
-SHALLOW = ("this clone is shallow and lacks history that the answer needs", "git fetch --unshallow")
+REASON = "a reason is needed: the history records it"
+SHALLOW = ("this clone is shallow and lacks the history that this needs", "git fetch --unshallow")
 BROKEN = ("registry.yaml:1: schema: schema 9 is not known to this mreg", "install a newer mreg")
 BAD_STAGE = ("registry/churn/stages/production.yaml:1: version: ", "mreg doctor")
 BAD_RECORD = ("registry/churn/versions/v2.0.0.yaml", "git log -p -- :/registry/churn/versions/v2.0.0.yaml")
@@ -86,7 +86,7 @@ CASES = [
         "dirty",
         "promote churn@v3 production -m x",
         6,
-        "production.yaml has changes that are not committed",
+        "production.yaml has uncommitted changes",
         "git commit",
     ),
     ("", "rollback churn staging -m x", 1, "churn staging has no version to go back to", "mreg history churn staging"),
@@ -112,7 +112,7 @@ CASES = [
     ("", "register churn ../model.bin --reason x", 2, "no stage is named", "name it with --stage"),
     ("", "register churn ../absent", 4, "absent' cannot be read: no such file or directory", "check the path"),
     ("", "register churn ../model.bin --stage nowhere", 4, *UNDECLARED),
-    ("", "pull churn -o README.md", 1, "README.md' is there already and is no version of this model", "--force"),
+    ("", "pull churn -o README.md", 1, "README.md' exists already and is not a version of this model", "--force"),
     ("", "pull churn -o .git --force", 1, "is never replaced: it belongs to Git", "mreg pull churn@latest --output"),
     ("", "pull churn --link soft", 2, "invalid value for '--link': 'soft' is not one of", "mreg pull --help"),
     ("bad stage", "pull churn@production", 3, "registry/churn/stages/production.yaml", "mreg doctor"),

@@ -28,7 +28,7 @@ def test_endpoint_profile_and_options_are_committed(repo: Path, mreg_here: Mreg,
     assert read_remote(repo) == {"url": "s3://models/registry", "verify": "true", **expected}
     assert git("status", "--porcelain") == ""
     again = mreg_here("init", *S3, *where, check=0)
-    assert "this is a model registry already" in again.out + again.err
+    assert "this is already a model registry" in again.out + again.err
     assert git("rev-list", "--count", "HEAD") == "2"
 
 
@@ -57,7 +57,7 @@ def test_the_command_that_copies_from_the_remote_before_reaches_it_and_commits_n
 ) -> None:
     mreg_here("init", *S3, "--endpoint-url", "https://minio.example.com", "--profile", "models", check=0)
     said = mreg_here("init", "--remote", "gs://models", check=0)
-    [command] = re.findall(r"there alone, and (.*?) && dvc fetch .* copies them", said.out + said.err)
+    [command] = re.findall(r"only be there; to copy them: (.*?) && dvc fetch ", said.out + said.err)
     subprocess.run(["bash", "-c", command], check=True, cwd=repo)
     assert ConfigObj((repo / ".dvc" / "config.local").read_text().splitlines())['remote "old"'] == {
         "url": "s3://models/registry",
@@ -115,7 +115,7 @@ def test_url_with_a_password_is_refused_and_the_hint_keeps_it_out_of_git(
         ((*S3, "--profile", "a", "--remote-option", "profile=b"), "given twice"),
         (("--profile", "a"), "there is no default DVC remote"),
         (("--remote", "store", "--profile", "a"), "no option 'profile' for a folder"),
-        (("--remote", "ssh://host/models", "--remote-option", "port=ssh"), "no number"),
+        (("--remote", "ssh://host/models", "--remote-option", "port=ssh"), "not a number"),
     ],
 )
 def test_options_that_make_no_sense(repo: Path, mreg_here: Mreg, args: tuple[str, ...], says: str) -> None:
@@ -131,7 +131,7 @@ def test_options_that_make_no_sense(repo: Path, mreg_here: Mreg, args: tuple[str
         (("--remote", "azure://"), "names no container"),
         (("--remote", "ssh://ada@/srv/models"), "names no host"),
         (("--remote", "s3:models/n"), "did you mean s3://models/n?"),
-        (("--remote", "URL"), "URL stands for the address of the DVC remote, and is none"),
+        (("--remote", "URL"), "URL is a placeholder: give the address of the DVC remote"),
         (("--remote", "S3:/models/n"), "did you mean s3://models/n?"),
         (("--remote", "ada@host:/srv/models"), "did you mean ssh://ada@host/srv/models?"),
         (("--remote", "--endpoint-url=https://minio.example.com"), "which is an option"),

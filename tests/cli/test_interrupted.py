@@ -137,7 +137,7 @@ def test_who_is_waited_for_is_named(churn: Path, mreg_here: Mreg, monkeypatch: p
     for words in (ROLLBACK, ("sync",), ("register", "churn", "registry.yaml"), ("init",)):
         with Publisher(GitRepository(churn)).locked():
             result = mreg_here(*words, check=5)
-        assert result.err.startswith(f"waiting for another mreg that is writing here (pid {os.getpid()})\n")
+        assert result.err.startswith(f"waiting for another mreg command that is writing here (pid {os.getpid()})\n")
         assert result.out == ""
 
 

@@ -44,10 +44,10 @@ def test_push_table_tells_what_became_of_each_commit(sides: tuple[Team, Path], m
         == f"""\
 pushed 2 commits and 1 tag to origin/main
 
-commit     {tip}
-tag        churn#production#2
-made anew  churn#production#2
-made anew  churn#staging#1
+commit  {tip}
+tag     churn#production#2
+remade  churn#production#2
+remade  churn#staging#1
 
 commits
 here          way      there         subject
@@ -55,7 +55,7 @@ here          way      there         subject
 {other}  remade   {tip}  Promote churn v3.0.0 to production
 """
     )
-    assert mreg_here("push", cwd=bo, check=0).out.startswith("nothing to push: origin/main has it all\n")
+    assert mreg_here("push", cwd=bo, check=0).out.startswith("nothing to push: origin/main has everything\n")
 
 
 def test_push_conflict_says_who_what_where_and_how_to_go_on(sides: tuple[Team, Path], mreg_here: Mreg) -> None:
@@ -69,9 +69,7 @@ def test_push_conflict_says_who_what_where_and_how_to_go_on(sides: tuple[Team, P
     for text in (f"in {mine}, there nothing → v1.0.0 by ", f"in {theirs} (registry/churn/stages/staging.yaml)"):
         assert text in error
     again = f"mreg push --drop {mine} && mreg promote churn@v2.0.0 staging --reason mine --push"
-    assert (
-        hint == f"hint: mreg push --drop {mine}   # leaves out what was made here; to have it on top of that: {again}"
-    )
+    assert hint == f"hint: mreg push --drop {mine}   # leaves out what was made here; to make it again on top: {again}"
     told = json.loads(mreg_here("push", "--format", "json", cwd=bo, check=ExitCode.CONFLICT).err)["error"]
     assert (told["code"], [each["matter"] for each in told["details"]["conflicts"]]) == ("conflict", ["stage"])
 
@@ -88,7 +86,7 @@ def test_push_dry_run_shows_conflicts_in_each_format(form: str, sides: tuple[Tea
     elif form == "github":
         assert found.out.startswith("::error file=registry/churn/stages/staging.yaml,title=mreg push")
     else:
-        assert "1 of 2 commits of main cannot land on origin/main, and so none does" in found.out
+        assert "1 of 2 commits of main cannot land on origin/main, so none of them does" in found.out
         drop = f"mreg push --drop {oids(team, bo)[0]}"
         again = "mreg promote churn@v2.0.0 staging --reason mine --push"
         for label, command in (("either", drop), ("or", f"{drop} && {again}")):
@@ -109,7 +107,7 @@ def test_push_of_several_reasons_lists_them(sides: tuple[Team, Path], mreg_here:
     team.git("commit", "--quiet", "--all", "--message=By hand", cwd=bo)
     found = mreg_here("push", cwd=bo, check=ExitCode.NO)
     error, *lines, hint = found.err.splitlines()
-    assert error == "error: what was made here may not land on origin/main: 2 reasons"
+    assert error == "error: what was made here may not land on origin/main, for 2 reasons"
     assert [line.split(":")[0].strip() for line in lines] == [
         f"registry/churn/stages/{stage}.yaml" for stage in ("production", "staging")
     ]

@@ -97,7 +97,7 @@ def test_version_is_printed(words: tuple[str, ...], mreg_here: Mreg) -> None:
         (("register", "churn", "registry.yaml", "--version", ""), "'' is not a version"),
         (("register", "churn", "registry.yaml", "--stage", ""), "'' is not a stage name"),
         (("promote", "churn", "staging", "-m", "x", "--branch", ""), "'' is not a branch name"),
-        (("init", "--remote", ""), "'' is no URL or path of a DVC remote"),
+        (("init", "--remote", ""), "'' is not a URL or path of a DVC remote"),
     ],
     ids=lambda value: " ".join(value)[:30] if isinstance(value, tuple) else "",
 )
@@ -253,7 +253,7 @@ def test_closed_streams_do_not_matter(churn: Path) -> None:
     done = subprocess.run(["bash", "-c", command], cwd=churn, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         2,
-        "error: a reason is needed: it is what the history will say",
+        "error: a reason is needed: the history records it",
     )
 
 

@@ -29,11 +29,11 @@ def test_verify_clean_registry_in_a_table(churn: Path, mreg_here: Mreg, git: Git
     result = mreg_here("verify", check=0)
     assert result.err == ""
     assert result.out == (
-        "ok: the history keeps its rules, and every tag is as the history calls for\n"
+        "ok: every change kept to the rules, and every tag matches the history\n"
         "\n"
         f"tip          {git('rev-parse', '--short=12', 'HEAD')}\n"
         "commits      8\n"
-        "transitions  2, of them 0 signed\n"
+        "transitions  2, 0 signed\n"
         f"identities   {CLAIMED}\n"
         "tags         5\n"
     )
@@ -41,14 +41,14 @@ def test_verify_clean_registry_in_a_table(churn: Path, mreg_here: Mreg, git: Git
 
 def test_verify_incremental_says_what_it_takes_for_clean(churn: Path, mreg_here: Mreg, git: Git) -> None:
     first = mreg_here("verify", "--incremental", check=0).out
-    assert first.startswith("ok: the history keeps its rules, and every tag is as the history calls for\n")
-    assert "all is judged  this clone was not found clean before\n" in first
+    assert first.startswith("ok: every change kept to the rules, and every tag matches the history\n")
+    assert "checked in full  this clone was not found clean before\n" in first
     base = git("rev-parse", "HEAD")
     commit = break_it(git)
     out = mreg_here("verify", "--incremental", check=1).out
     assert out.startswith("not ok: 1 fault\n")
     assert re.search(
-        rf"^not judged again +8 commits up to {base[:12]}, and tags, that were clean here on 2\S+Z$", out, re.M
+        rf"^not judged again +8 commits up to {base[:12]}, and the tags, found clean here on 2\S+Z$", out, re.M
     )
     found = json.loads(mreg_here("verify", "--incremental", "--format", "json", check=1).out)
     assert [fault["commit"] for fault in found["faults"]] == [commit]
@@ -57,7 +57,7 @@ def test_verify_incremental_says_what_it_takes_for_clean(churn: Path, mreg_here:
     assert (trusted["commit"], trusted["commits"], trusted["at"]) == (base, 8, trusted["whole_at"])
     git("reset", "--quiet", "--hard", base)
     nothing = mreg_here("verify", "--incremental", check=0).out
-    assert nothing.startswith("ok: nothing is wrong with what came since this clone was last found clean\n")
+    assert nothing.startswith("ok: nothing wrong since this clone was last found clean\n")
 
 
 def test_verify_faults_in_a_table_and_in_markdown(churn: Path, mreg_here: Mreg, git: Git) -> None:
@@ -111,7 +111,7 @@ def test_verify_what_is_not_proven_any_more(churn: Path, mreg_here: Mreg, git: G
     git("commit", "--quiet", "--all", "--message=By hand")
     mreg_here("sync", "--no-auto")
     out = mreg_here("verify").out
-    assert "not proven any more  1\n" in out
+    assert "no longer proven  1\n" in out
     assert "unproven-pickle" in out
 
 

@@ -144,13 +144,13 @@ def test_watch_start_that_makes_no_sense_ends_with_its_code(churn: Path, mreg_he
     (churn / "mine").write_bytes(b"the user's own")
     for words, code, says in (
         (["--watch"], 2, "--watch needs --output"),
-        (["--watch", "-o", "m", "--format", "markdown"], 2, "--watch writes a line a version, and not markdown"),
-        (["--every", "3"], 2, "--every, --exec and --exec-timeout are about --watch"),
+        (["--watch", "-o", "m", "--format", "markdown"], 2, "--watch writes one line per version, not markdown"),
+        (["--every", "3"], 2, "--every, --exec and --exec-timeout need --watch"),
         (["--watch", "-o", "m", "--every", "0"], 2, "0.1"),
         (["--watch", "-o", "m", "--exec", "mreg-no-such-program"], 2, "there is no program 'mreg-no-such-program'"),
         (["--watch", "-o", "m", "--branch", ""], 2, "is not a branch name"),
         (["--watch", "-o", "m", "--repo", ""], 2, "may not be empty"),
-        (["--watch", "-o", "mine"], 1, "'mine' is there already"),
+        (["--watch", "-o", "mine"], 1, "'mine' exists already"),
         (["--watch", "-o", "m", "--branch", "nope"], 4, "nope"),
     ):
         result = mreg_here("pull", SELECTOR, *words, check=code)

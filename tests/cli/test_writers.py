@@ -143,8 +143,8 @@ def test_writer_is_in_the_history_with_its_reason(name: str, churn: Path, mreg_h
 @pytest.mark.parametrize(
     ("words", "note"),
     [
-        (("init",), "this is a model registry already"),
-        (("promote", "churn@v2", "production", "-m", "again"), "churn v2.0.0 is in production already"),
+        (("init",), "this is already a model registry"),
+        (("promote", "churn@v2", "production", "-m", "again"), "churn v2.0.0 is already in production"),
         (("clear", "churn", "staging"), "churn has no version in staging"),
         (("archive", "churn@v1", "--undo"), "churn v1.0.0 is not archived"),
     ],
@@ -220,12 +220,12 @@ def test_sync_makes_the_tags_of_merged_commits(churn: Path, mreg_here: Mreg, git
     git("tag", "--delete", "churn@v3.0.0", "churn#production#2")
     planned = mreg_here("sync", "--dry-run", check=0)
     assert git("tag", "--list", "churn@v3.0.0") == ""
-    expected = "made 2 tags\n\ntag  churn@v3.0.0\ntag  churn#production#2\nthere already  3\n"
+    expected = "made 2 tags\n\ntag  churn@v3.0.0\ntag  churn#production#2\nalready there  3\n"
     assert normalise(planned.out).startswith(expected.replace("made", "would make"))
     result = mreg_here("sync", "--format", "json", check=0)
     found = json.loads(result.out)
     assert (found["schema"], found["changed"], found["tags"]) == (1, True, ["churn@v3.0.0", "churn#production#2"])
-    assert normalise(mreg_here("sync", check=0).out) == "nothing to do: no tag is missing\n\nthere already  5\n"
+    assert normalise(mreg_here("sync", check=0).out) == "nothing to do: no tag is missing\n\nalready there  5\n"
 
 
 def test_sync_with_a_finding_ends_with_no(churn: Path, mreg_here: Mreg, git: Git) -> None:

@@ -109,7 +109,7 @@ def test_approve_plan_counts_once_it_is_committed(clerk: Clerk) -> None:
 
 
 def test_approve_of_what_is_there_already_is_refused(clerk: Clerk) -> None:
-    with pytest.raises(RefusedError, match=r"churn v1\.0\.0 is in production already: there is nothing") as caught:
+    with pytest.raises(RefusedError, match=r"churn v1\.0\.0 is already in production: there is nothing") as caught:
         clerk.plan(V1)
     assert caught.value.hint == "mreg history churn production"
     assert clerk.signed == []
@@ -117,7 +117,7 @@ def test_approve_of_what_is_there_already_is_refused(clerk: Clerk) -> None:
 
 @pytest.mark.parametrize("email", ["ada@example.com", "eve@example.com", "bo@evil.example", "", "bo"])
 def test_approve_by_who_may_not_is_refused_and_names_who_may(clerk: Clerk, email: str) -> None:
-    with pytest.raises(RefusedError, match="may not approve for production: that takes reviewers") as caught:
+    with pytest.raises(RefusedError, match="may not approve for production: only reviewers may") as caught:
         clerk.plan(by=email)
     assert caught.value.hint == "ask one of them: bo, cy; or check your address: git config user.email"
     assert caught.value.details == {"stage": PRODUCTION, "by": email, "roles": ["reviewers"]}
@@ -149,7 +149,7 @@ def test_approve_for_a_stage_that_is_not_declared_is_not_found(clerk: Clerk) -> 
 
 def test_approve_for_a_stage_that_cannot_be_read_stops(clerk: Clerk) -> None:
     clerk.registry.edit("broken")
-    with pytest.raises(DataError, match="a mapping is needed here"):
+    with pytest.raises(DataError, match="a mapping is expected here"):
         clerk.plan()
 
 

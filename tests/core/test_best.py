@@ -93,7 +93,7 @@ def test_choose_best_tie_leaves_a_version_that_is_there_already() -> None:
     choice = choose(held, make(2, {"auc": 0.9}), make(3, {"auc": 0.1}), stage=PRODUCTION)
     assert (choice.version, choice.holds_already, choice.command, choice.against) == (Version(1), True, None, None)
     assert choice.reasons[1:] == (
-        "a tie of v1.0.0, v2.0.0: v1.0.0 is there already and stays",
+        "a tie of v1.0.0, v2.0.0: v1.0.0 is already there and stays",
         "production holds v1.0.0 already",
     )
 
@@ -163,7 +163,7 @@ def test_choose_best_command_quotes_for_the_shell() -> None:
 
 @pytest.mark.parametrize("by", ["auc:up", "auc:max"])
 def test_choose_best_direction_that_is_none_is_told(by: str) -> None:
-    with pytest.raises(UsageError, match=f"'{by[4:]}' is no direction of auc") as caught:
+    with pytest.raises(UsageError, match=f"'{by[4:]}' is not a direction for auc") as caught:
         choose(make(1, {"auc": 1}), by=(by,))
     assert caught.value.hint == "auc:higher or auc:lower"
 

@@ -23,10 +23,10 @@ def fields(**data: object) -> Fields:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (None, "f.yaml: a mapping is needed here, and this is empty"),
-        (["a"], "f.yaml: a mapping is needed here, and this is a list: ['a']"),
-        ("x" * 50, f"f.yaml: a mapping is needed here, and this is text: '{'x' * 39}…"),
-        (b"x", "f.yaml: a mapping is needed here, and this is bytes: b'x'"),
+        (None, "f.yaml: a mapping is expected here, not empty"),
+        (["a"], "f.yaml: a mapping is expected here, not a list: ['a']"),
+        ("x" * 50, f"f.yaml: a mapping is expected here, not text: '{'x' * 39}…"),
+        (b"x", "f.yaml: a mapping is expected here, not bytes: b'x'"),
         ({1: "a"}, "f.yaml: 1: a key must be text; write '1' in quotes"),
     ],
 )
@@ -40,7 +40,7 @@ def test_fields_error_names_file_and_key_path() -> None:
     section = fields(stages={"production": {"hold": "no"}}).required_section("stages").required_section("production")
     with pytest.raises(DataError) as caught:
         section.boolean("hold")
-    assert str(caught.value) == "f.yaml: stages.production.hold: true or false is needed here, and this is text: 'no'"
+    assert str(caught.value) == "f.yaml: stages.production.hold: true or false is expected here, not text: 'no'"
     assert caught.value.details == {
         "file": "f.yaml",
         "key": "stages.production.hold",
@@ -66,7 +66,7 @@ def test_error_key_with_dots_is_split_as_the_data_says() -> None:
 def test_text_other_value_is_refused_and_shown_in_quotes(value: object, shown: str, hint: str) -> None:
     with pytest.raises(DataError) as caught:
         fields(version=value).text("version")
-    assert caught.value.message == f"f.yaml: version: text is needed here, and this is {shown}"
+    assert caught.value.message == f"f.yaml: version: text is expected here, not {shown}"
     assert caught.value.hint == hint
 
 
@@ -82,7 +82,7 @@ def test_required_text_that_is_there_is_read() -> None:
 
 @pytest.mark.parametrize("data", [{}, {"a": None}, {"a": ""}])
 def test_required_text_missing_is_refused(data: dict[str, object]) -> None:
-    with pytest.raises(DataError, match=r"f\.yaml: a: this is needed, and it is missing"):
+    with pytest.raises(DataError, match=r"f\.yaml: a: required, but missing"):
         fields(**data).required_text("a")
 
 
@@ -93,12 +93,12 @@ def test_integer_whole_numbers_are_read() -> None:
 
 @pytest.mark.parametrize("value", [1.0, True, "1", -1, [1]])
 def test_integer_other_value_is_refused(value: object) -> None:
-    with pytest.raises(DataError, match="a whole number, 0 or more, is needed here"):
+    with pytest.raises(DataError, match="a whole number, 0 or more, is expected here"):
         fields(a=value).integer("a")
 
 
 def test_required_integer_missing_is_refused() -> None:
-    with pytest.raises(DataError, match="this is needed, and it is missing"):
+    with pytest.raises(DataError, match="required, but missing"):
         fields().required_integer("a")
 
 
@@ -115,7 +115,7 @@ def test_texts_list_is_read() -> None:
 
 @pytest.mark.parametrize("value", ["x", ["x", 1], {"x": 1}])
 def test_texts_other_value_is_refused(value: object) -> None:
-    with pytest.raises(DataError, match="a list of texts is needed here"):
+    with pytest.raises(DataError, match="a list of texts is expected here"):
         fields(a=value).texts("a")
 
 
@@ -130,7 +130,7 @@ def test_number_integer_beyond_the_range_of_floats_is_read() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), True, "1", None])
 def test_number_not_a_finite_number_is_refused(value: object) -> None:
-    with pytest.raises(DataError, match=r"f\.yaml: a.auc: a finite number is needed here"):
+    with pytest.raises(DataError, match=r"f\.yaml: a.auc: a finite number is expected here"):
         fields(a={"auc": value}).numbers("a")
 
 
@@ -175,7 +175,7 @@ def test_moment_other_text_is_refused() -> None:
 def test_section_missing_or_null_gives_none() -> None:
     assert fields().section("a") is None
     assert fields(a=None).section("a") is None
-    with pytest.raises(DataError, match=r"f\.yaml: a: this is needed, and it is missing"):
+    with pytest.raises(DataError, match=r"f\.yaml: a: required, but missing"):
         fields().required_section("a")
 
 
@@ -187,7 +187,7 @@ def test_sections_null_value_counts_as_empty() -> None:
 
 @pytest.mark.parametrize("value", [0, "", [], False])
 def test_sections_other_value_is_refused(value: object) -> None:
-    with pytest.raises(DataError, match=r"f\.yaml: stages\.staging: a mapping is needed here"):
+    with pytest.raises(DataError, match=r"f\.yaml: stages\.staging: a mapping is expected here"):
         fields(stages={"staging": value}).sections("stages")
 
 
@@ -201,7 +201,7 @@ def test_list_of_sections_items_know_their_place() -> None:
 
 
 def test_list_of_sections_mapping_is_refused() -> None:
-    with pytest.raises(DataError, match="a list of mappings is needed here, and this is a mapping"):
+    with pytest.raises(DataError, match="a list of mappings is expected here, not a mapping"):
         fields(rules={"a": 1}).list_of_sections("rules")
 
 
@@ -216,8 +216,8 @@ def test_plain_nested_data_is_copied() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([1], "f.yaml: params: a mapping is needed here"),
-        ({"a": [b"x"]}, "f.yaml: params.a.0: plain data is needed here, and this is bytes"),
+        ([1], "f.yaml: params: a mapping is expected here"),
+        ({"a": [b"x"]}, "f.yaml: params.a.0: plain data is expected here, not bytes"),
         ({"a": {1: 2}}, "f.yaml: params.a: a key must be text; write '1' in quotes"),
     ],
 )
@@ -234,7 +234,7 @@ def test_choice_text_gives_member() -> None:
 
 @pytest.mark.parametrize(("text", "hint"), [("grene", "did you mean 'green'?"), ("mauve", "")])
 def test_choice_unknown_text_is_refused_with_the_nearest(text: str, hint: str) -> None:
-    with pytest.raises(DataError, match=f"{text}' is none of red, green") as caught:
+    with pytest.raises(DataError, match=f"{text}' is not one of red, green") as caught:
         fields(a=text).choice("a", Colour, None)
     assert caught.value.hint == hint
 
@@ -249,7 +249,7 @@ def test_choice_unknown_text_is_refused_with_the_nearest(text: str, hint: str) -
 def test_finish_unknown_key_is_refused_with_the_nearest(key: str, hint: str) -> None:
     read = fields(**{key: 1})
     read.text("reason"), read.text("by"), read.has("hold")
-    with pytest.raises(DataError, match=f"f.yaml: {key}: this key is not known") as caught:
+    with pytest.raises(DataError, match=f"f.yaml: {key}: unknown key") as caught:
         read.finish()
     assert caught.value.hint == hint
 

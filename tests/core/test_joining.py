@@ -633,7 +633,7 @@ def test_conflict_of_several_tells_them_all_and_settles_them_at_once() -> None:
     conflicts = [describe(each, sides.blobs, sides.there.commits[-1], settle=settle, merge="") for each in join.clashes]
     error = conflict_of(conflicts, "main", "origin")
     assert error.message == "main here and origin/main both changed 2 things"
-    assert error.hint.startswith(f"{settle}   # leaves out what was made here; to have it on top of that: {settle} && ")
+    assert error.hint.startswith(f"{settle}   # leaves out what was made here; to make it again on top: {settle} && ")
     assert error.details["told"] == [tell(each) for each in conflicts]
     assert settle.count("--drop") == 2
     assert settle_all(["a" * 40], "try") == "mreg push --drop aaaaaaaaaaaa --branch try"

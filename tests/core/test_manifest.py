@@ -94,15 +94,15 @@ def test_stage_version_none_empties_the_stage() -> None:
         ({"version": "v1\n"}, "version: 'v1\\n' is not a version", ""),
         ({"version": "v1", "replaces": "x"}, "replaces: 'x' is not a version", ""),
         ({"version": "v1", "replaces": None}, "replaces: a version is needed, and there is none", ""),
-        ({"version": "v1", "hold": "yes"}, "hold: true or false is needed here", ""),
-        ({"version": "v1", "reason": 3}, "reason: text is needed here", ""),
-        ({"version": "v1", "approved_by": "eve"}, "approved_by: a list of texts is needed here", ""),
+        ({"version": "v1", "hold": "yes"}, "hold: true or false is expected here", ""),
+        ({"version": "v1", "reason": 3}, "reason: text is expected here", ""),
+        ({"version": "v1", "approved_by": "eve"}, "approved_by: a list of texts is expected here", ""),
         ({"version": "v1", "at": "yesterday"}, "at: 'yesterday' is not a time", ""),
-        ({"version": "v1", "reasn": "x"}, "reasn: this key is not known", "did you mean 'reason'?"),
-        ({"version": "v1", "adopted": {"at": "2026-01-01"}}, "adopted.tag: this is needed, and it is missing", ""),
-        ({"version": "v1", "adopted": {"tag": "x", "by": "y"}}, "adopted.by: this key is not known", ""),
+        ({"version": "v1", "reasn": "x"}, "reasn: unknown key", "did you mean 'reason'?"),
+        ({"version": "v1", "adopted": {"at": "2026-01-01"}}, "adopted.tag: required, but missing", ""),
+        ({"version": "v1", "adopted": {"tag": "x", "by": "y"}}, "adopted.by: unknown key", ""),
         ({"version": "v1", "still_assigned": ["x"]}, "still_assigned: 'x' is not a version", "write it as v3.0.0"),
-        ({"version": "v1", "still_assigned": [2]}, "still_assigned: a list of texts is needed here", ""),
+        ({"version": "v1", "still_assigned": [2]}, "still_assigned: a list of texts is expected here", ""),
     ],
 )
 def test_stage_bad_names_key_and_remedy(document: object, message: str, hint: str) -> None:
@@ -117,14 +117,14 @@ def test_stage_bad_names_key_and_remedy(document: object, message: str, hint: st
     ("document", "message"),
     [
         ({"versions": {"v1.x": {}}}, "versions.v1.x: 'v1.x' is not a version"),
-        ({"versions": {"v1": {}, "v1.0.0": {}}}, "versions.v1.0.0: v1.0.0 is there twice"),
+        ({"versions": {"v1": {}, "v1.0.0": {}}}, "versions.v1.0.0: v1.0.0 appears twice"),
         (
             {"versions": {"v1": {"replaced_in": "Production"}}},
             "versions.v1.replaced_in: 'Production' is not a stage name",
         ),
-        ({"versions": {"v1": {"why": "old"}}}, "versions.v1.why: this key is not known"),
-        ({"versions": ["v1"]}, "versions: a mapping is needed here"),
-        ({"v1": {}}, "v1: this key is not known"),
+        ({"versions": {"v1": {"why": "old"}}}, "versions.v1.why: unknown key"),
+        ({"versions": ["v1"]}, "versions: a mapping is expected here"),
+        ({"v1": {}}, "v1: unknown key"),
     ],
 )
 def test_archived_bad_names_key(document: object, message: str) -> None:

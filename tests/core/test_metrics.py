@@ -30,7 +30,7 @@ def test_override_directions_replaces_the_policys_and_keeps_unit_and_format() ->
 
 
 def test_override_directions_both_ways_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="'auc' is asked to be better both higher and lower") as caught:
+    with pytest.raises(UsageError, match="'auc' cannot be better both higher and lower") as caught:
         override_directions({}, higher=["f1", "auc"], lower=["auc"])
     assert caught.value.hint == "give --higher auc or --lower auc, not both"
 

@@ -174,7 +174,7 @@ def test_stage_undeclared_names_those_that_are() -> None:
     assert Policy().stage(STAGING) == StageRule()
     with pytest.raises(NotFoundError, match="stage 'prod' is not declared") as caught:
         Policy().stage(StageName("prod"))
-    assert caught.value.hint == "the stages are: staging, production; what is committed counts"
+    assert caught.value.hint == "the stages are: staging, production (what is committed counts)"
     assert caught.value.details == {"stage": "prod", "known": ["staging", "production"]}
 
 
@@ -264,43 +264,43 @@ def test_approvals_read(approvals: dict[str, object], rule: ApprovalRule) -> Non
 @pytest.mark.parametrize(
     ("rule", "key", "message"),
     [
-        ({"approvals": {}}, "approvals.count", "this is needed, and it is missing"),
-        ({"approvals": {"by": ["reviewers"]}}, "approvals.count", "this is needed, and it is missing"),
-        ({"approvals": {"count": -1}}, "approvals.count", "a whole number, 0 or more, is needed"),
-        ({"approvals": {"count": "2"}}, "approvals.count", "a whole number, 0 or more, is needed"),
-        ({"approvals": {"count": True}}, "approvals.count", "a whole number, 0 or more, is needed"),
-        ({"approvals": {"count": 1.0}}, "approvals.count", "a whole number, 0 or more, is needed"),
-        ({"approvals": 2}, "approvals", "a mapping is needed"),
-        ({"approvals": [{"count": 2}]}, "approvals", "a mapping is needed"),
-        ({"approvals": {"count": 1, "from": ["reviewers"]}}, "approvals.from", "this key is not known"),
-        ({"approvals": {"count": 1, "by": "reviewers"}}, "approvals.by", "a list of texts is needed"),
+        ({"approvals": {}}, "approvals.count", "required, but missing"),
+        ({"approvals": {"by": ["reviewers"]}}, "approvals.count", "required, but missing"),
+        ({"approvals": {"count": -1}}, "approvals.count", "a whole number, 0 or more, is expected"),
+        ({"approvals": {"count": "2"}}, "approvals.count", "a whole number, 0 or more, is expected"),
+        ({"approvals": {"count": True}}, "approvals.count", "a whole number, 0 or more, is expected"),
+        ({"approvals": {"count": 1.0}}, "approvals.count", "a whole number, 0 or more, is expected"),
+        ({"approvals": 2}, "approvals", "a mapping is expected"),
+        ({"approvals": [{"count": 2}]}, "approvals", "a mapping is expected"),
+        ({"approvals": {"count": 1, "from": ["reviewers"]}}, "approvals.from", "unknown key"),
+        ({"approvals": {"count": 1, "by": "reviewers"}}, "approvals.by", "a list of texts is expected"),
         ({"approvals": {"count": 1, "by": ["ada"]}}, "approvals.by", "role 'ada' is not declared in roles:"),
         ({"approvals": {"count": 1, "not": ["proposer"]}}, "approvals.not", "'proposer' is not known here"),
-        ({"approvals": {"count": 1, "not": "author"}}, "approvals.not", "a list of texts is needed"),
+        ({"approvals": {"count": 1, "not": "author"}}, "approvals.not", "a list of texts is expected"),
         (
             {"approvals": {"count": 2, "by": ["managers"]}},
             "approvals.count",
-            "2 persons must approve, and managers has 1",
+            "2 people must approve, but managers has 1",
         ),
         (
             {"approvals": {"count": 3, "by": ["managers", "reviewers"]}},
             "approvals.count",
-            "3 persons must approve, and managers and reviewers has 2",
+            "3 people must approve, but managers and reviewers has 2",
         ),
         (
             {"approvals": {"count": 1, "by": ["nobody"]}},
             "approvals.count",
-            "1 persons must approve, and nobody has 0",
+            "1 people must approve, but nobody has 0",
         ),
         ({"who": ["ada"]}, "who", "role 'ada' is not declared in roles:"),
-        ({"who": "managers"}, "who", "a list of texts is needed"),
-        ({"who": [["managers"]]}, "who", "a list of texts is needed"),
-        ({"signatures": "require"}, "signatures", "'require' is none of optional, required"),
-        ({"signatures": True}, "signatures", "text is needed"),
-        ({"auto": "yes"}, "auto", "true or false is needed"),
-        ({"auto": 1}, "auto", "true or false is needed"),
+        ({"who": "managers"}, "who", "a list of texts is expected"),
+        ({"who": [["managers"]]}, "who", "a list of texts is expected"),
+        ({"signatures": "require"}, "signatures", "'require' is not one of optional, required"),
+        ({"signatures": True}, "signatures", "text is expected"),
+        ({"auto": "yes"}, "auto", "true or false is expected"),
+        ({"auto": 1}, "auto", "true or false is expected"),
         ({"gates": [{"metric": "auc", "min": 0.9}, {"metrc": "auc"}]}, "gates", "no gate is asked for by metrc"),
-        ({"gates": [{"metric": "auc", "min": "x"}]}, "gates.0.min", "a finite number is needed"),
+        ({"gates": [{"metric": "auc", "min": "x"}]}, "gates.0.min", "a finite number is expected"),
         ({"gates": [{"metric": "f1", "no_worse_than": "staging"}]}, "gates.0.no_worse_than", "f1 is better"),
         ({"gates": [{"was_in": "shadow"}]}, "gates.0.was_in", "stage 'shadow' is not declared"),
     ],

@@ -76,7 +76,7 @@ def test_check_text_character_that_is_not_seen_is_refused_with_its_place(char: s
     with pytest.raises(UsageError) as caught:
         check_text(f"ab\n{char}c", "notes")
     name = f"U+{ord(char):04X}"
-    assert caught.value.message == f"the notes hold the character {name} at position 4, which readers cannot see"
+    assert caught.value.message == f"the notes hold the character {name} at position 4, which is invisible"
     assert caught.value.hint
     assert caught.value.details == {"what": "notes", "position": 4, "character": name}
 
@@ -88,14 +88,14 @@ def test_check_text_last_carriage_return_is_refused() -> None:
 
 def test_check_text_length_has_a_limit() -> None:
     assert check_text("a" * MAX_LENGTH, "notes")
-    with pytest.raises(UsageError, match="the notes have 65537 characters, and 65536 is the most"):
+    with pytest.raises(UsageError, match="the notes have 65537 characters; at most 65536 are allowed"):
         check_text("a" * (MAX_LENGTH + 1), "notes")
 
 
 @pytest.mark.parametrize(("kind", "secret"), SECRETS)
 def test_check_text_secret_is_refused_and_not_repeated(kind: str, secret: str) -> None:
     for text in (secret, f"see ({secret})", f"x={secret}\ny"):
-        with pytest.raises(UsageError, match=f"the reason holds {kind}, and what is committed") as caught:
+        with pytest.raises(UsageError, match=f"the reason holds {kind}, and whatever is committed") as caught:
             check_text(text, "reason")
         assert secret not in caught.value.message + caught.value.hint + str(caught.value.details)
 

@@ -67,7 +67,7 @@ def test_promote_into_an_empty_stage_comes_from_none() -> None:
 def test_promote_what_is_there_already_changes_nothing() -> None:
     plan = promoted(V1).promote(V1)
     assert not plan.changed
-    assert plan.notices == ("churn v1.0.0 is in production already",)
+    assert plan.notices == ("churn v1.0.0 is already in production",)
 
 
 def test_promote_to_two_stages_is_two_facts() -> None:
@@ -262,7 +262,7 @@ def test_hold_that_is_so_already_changes_nothing() -> None:
     assert hold(registry, STAGING, on=False).notices == ("churn staging is not held",)
     hold(registry)
     again = hold(registry)
-    assert (again.changed, again.version, again.notices) == (False, V1, ("churn production is held already",))
+    assert (again.changed, again.version, again.notices) == (False, V1, ("churn production is already held",))
 
 
 @pytest.mark.parametrize(("on", "off"), [(True, ""), (False, " --off")])
@@ -274,7 +274,7 @@ def test_hold_needs_a_reason_a_stage_and_a_file_that_can_be_read(on: bool, off: 
     with pytest.raises(NotFoundError, match="stage 'shadow' is not declared"):
         hold(registry, SHADOW, on=on)
     registry.edit("broken")
-    with pytest.raises(DataError, match="a mapping is needed here"):
+    with pytest.raises(DataError, match="a mapping is expected here"):
         hold(registry, on=on)
 
 
@@ -287,7 +287,7 @@ WHO = Policy(
 def test_hold_is_set_and_released_by_who_may_change_the_stage() -> None:
     registry = promoted(V1, policy=WHO)
     for on in (True, False):
-        with pytest.raises(RefusedError, match=r"hand@example\.com may not change production: that takes") as caught:
+        with pytest.raises(RefusedError, match=r"hand@example\.com may not change production: only") as caught:
             hold(registry, on=on, by=HAND)
         assert caught.value.hint == "ask one of them: ada"
         assert caught.value.details["rule"] == "who"
@@ -299,7 +299,7 @@ def test_promote_of_what_is_held_releases_the_hold_for_who_may_alone() -> None:
     registry = promoted(V1, V2, policy=WHO)
     registry.rollback()
     lane, statement = registry.timeline().lane(CHURN, PRODUCTION), Statement("mine", HAND, registry.now)
-    with pytest.raises(RefusedError, match="may not change production: that takes managers or others"):
+    with pytest.raises(RefusedError, match="may not change production: only managers or others may"):
         plan_promote(registry.policy, registry.state(), lane, V1, PRODUCTION, statement)
 
 
@@ -343,9 +343,7 @@ def test_rollback_after_clear_puts_back_what_was_cleared() -> None:
     registry.clear()
     plan = registry.rollback()
     assert plan.changes == (PlannedChange(PRODUCTION, PROMOTE, None, V2),)
-    assert plan.notices == (
-        "production was cleared, so v2.0.0 enters it again as a promotion, and the gates of one are asked",
-    )
+    assert plan.notices == ("production was cleared, so v2.0.0 enters it again as a promotion and must pass its gates",)
     assert registry.state().entries[PRODUCTION].hold
     again = registry.rollback()
     assert (again.version, again.notices) == (V1, ())
@@ -413,7 +411,7 @@ def test_rollback_to_names_a_version_that_held_the_stage() -> None:
     assert registry.rollback(to=V3).changes == (PlannedChange(PRODUCTION, PROMOTE, V1, V3),)
     assert registry.state().entries[PRODUCTION].hold
     assert registry.rollback().version == V1
-    assert registry.rollback(to=V1).notices == ("churn v1.0.0 is in production already",)
+    assert registry.rollback(to=V1).notices == ("churn v1.0.0 is already in production",)
 
 
 def test_rollback_to_a_version_that_never_held_the_stage_is_refused() -> None:
@@ -468,7 +466,7 @@ def test_archive_and_undo() -> None:
     assert (plan.model, plan.version, plan.stage) == (CHURN, V1, ARCHIVED)
     assert plan.subject == "Archive churn v1.0.0"
     assert plan.trailers[0] == ("Mreg-Action", "archive")
-    assert registry.archive(V1).notices == ("churn v1.0.0 is archived already",)
+    assert registry.archive(V1).notices == ("churn v1.0.0 is already archived",)
     undone = registry.archive(V1, undo=True)
     assert undone.changes == (PlannedChange(ARCHIVED, CLEAR, V1, None),)
     assert undone.documents == {"registry/churn/stages/archived.yaml": None}
@@ -509,7 +507,7 @@ def test_unreadable_stage_stops_what_would_change_it() -> None:
         lambda: registry.archive(V3),
     ]
     for each in acts:
-        with pytest.raises(DataError, match="a mapping is needed here"):
+        with pytest.raises(DataError, match="a mapping is expected here"):
             each()
     assert registry.promote(V3, STAGING).changed
 
@@ -523,12 +521,12 @@ def test_unreadable_archive_stops_all_but_rollback_and_clear() -> None:
         lambda: registry.archive(V3, undo=True),
     ]
     for each in acts:
-        with pytest.raises(DataError, match="a mapping is needed here"):
+        with pytest.raises(DataError, match="a mapping is expected here"):
             each()
     plan = registry.rollback()
     assert plan.version == V1
     assert list(plan.documents) == ["registry/churn/stages/production.yaml"]
-    assert "nobody knows whether v1.0.0 is archived" in plan.notices[0]
+    assert "it is unknown whether v1.0.0 is archived" in plan.notices[0]
     assert registry.clear().changed
 
 

@@ -251,7 +251,7 @@ def _tls_front(context: ssl.SSLContext, target: int) -> Iterator[int]:
 
 
 READS = frozenset(READERS)
-REMOTE = "origin did not take part: "
+REMOTE = "origin could not be used: "
 ROWS: dict[str, Row] = {
     "nobody listens": Row(lambda scene: scene.suffer(Fault(refuses=True)), REMOTE + ".*Failed to connect"),
     "name unknown": Row(
@@ -277,7 +277,7 @@ ROWS: dict[str, Row] = {
     "no password": Row(
         lambda scene: scene.point_to(f"http://127.0.0.1:{scene.proxy.port}/registry.git"), "could not read Username"
     ),
-    "may not push": Row(_forbid, "origin lets you push nothing: .*403", "push-refused", READS),
+    "may not push": Row(_forbid, "origin does not let you push: .*403", "push-refused", READS),
     "hook refuses": Row(_refuse, "pre-receive hook declined.*ask the release team first", "push-refused", READS),
     "helper hangs": Row(_hang_helper, r"origin did not answer git .* within \d+ s"),
     "branch protected": Row(_protect, "refs/heads/main is protected", "push-refused", READS | {"propose"}),
@@ -476,7 +476,7 @@ def test_doctor_says_that_a_reader_may_not_push(scene: Scene) -> None:
     _forbid(scene)
     found = diagnose(scene)
     assert found["push"]["ok"] is False
-    assert "origin lets you push nothing" in str(found["push"]["message"])
+    assert "origin does not let you push" in str(found["push"]["message"])
     assert str(found["push"]["fix"]).startswith("git remote get-url --push origin")
 
 

@@ -110,7 +110,7 @@ def test_approval_on_the_branch_of_a_pull_request_is_named_in_the_history(
 def test_approve_is_refused_to_who_has_no_say(repo: Path, git: Git, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = settle(repo, git)
     become(monkeypatch, "eve@example.com")
-    with pytest.raises(RefusedError, match=r"eve@example\.com may not approve for production: that takes reviewers"):
+    with pytest.raises(RefusedError, match=r"eve@example\.com may not approve for production: only reviewers may"):
         registry.approve("churn@v2", "production")
 
 

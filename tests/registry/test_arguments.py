@@ -115,7 +115,7 @@ def test_numbers_and_names_of_numpy_are_what_they_hold(registry: Registry) -> No
 def test_model_in_the_place_of_a_path_is_not_shown_whole(registry: Registry) -> None:
     with pytest.raises(UsageError) as caught:
         registry.register("churn", bytes(10**6))  # type: ignore[arg-type]
-    assert caught.value.message == "path: a value of type bytes is no path"
+    assert caught.value.message == "path: a value of type bytes is not a path"
     assert "saved to a file first" in caught.value.hint
 
 

@@ -84,7 +84,7 @@ def test_gc_shows_what_would_go_where_the_git_remote_does_not_answer(stock: Stoc
     shown = sweep(ann, delete=False)
     assert (names(shown), shown.notices) == (["churn@v1.0.0", "churn@v2.0.0"], ())
     git("remote", "set-url", "origin", "/nowhere", cwd=ann.path)
-    for why in ("origin did not take part", "this clone has no remote"):
+    for why in ("origin could not be used", "this clone has no remote"):
         offline = ann.registry.gc(remote=True, keep_newest=1)
         assert (names(offline), offline.size, offline.dry_run) == (names(shown), 2000, True)
         assert offline.notices[0].startswith(f"as far as this clone knows, for the Git remote was not asked: {why}")
@@ -197,7 +197,7 @@ def test_gc_of_a_clone_that_has_gone_apart_finishes_where_it_is(stock: Stock) ->
     before = ann.git("rev-parse", "main", cwd=ann.path)
     done = ann.registry.gc(remote=True, delete=True)
     assert (names(done), stock.holds(a)) == (["churn@v1.0.0"], [False])
-    assert done.notices[0].startswith("main stays where it is: main and origin/main have gone apart")
+    assert done.notices[0].startswith("main stays where it is: main and origin/main have diverged")
     assert ann.git("rev-parse", "main", cwd=ann.path) == before
 
 
@@ -322,7 +322,7 @@ def test_gc_in_a_shallow_clone_or_without_the_remote_is_refused(stock: Stock) ->
     with pytest.raises(IncompleteHistoryError, match="shallow"):
         sweep(bob)
     shutil.move(stock.origin, stock.root / "gone")
-    with pytest.raises(OutsideError, match="origin did not take part"):
+    with pytest.raises(OutsideError, match="origin could not be used"):
         ann.registry.gc(remote=True, keep_newest=1, delete=True)
     assert stock.holds(a) == [True]
 
@@ -447,7 +447,7 @@ def test_fsck_where_git_does_not_answer_sends_nothing(stock: Stock) -> None:
         ann.registry.fsck(remote=True, repair=True)
     assert stock.holds(a) == [False]
     found = ann.registry.fsck(remote=True)
-    assert "may be called missing: origin did not take part" in found.notices[0]
+    assert "may be called missing: origin could not be used" in found.notices[0]
     assert not found.ok
     ann.git("remote", "remove", "origin", cwd=ann.path)
     assert ann.registry.fsck(remote=True, repair=True).repaired == 1

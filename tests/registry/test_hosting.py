@@ -109,7 +109,7 @@ def test_init_with_hosts_again_changes_nothing_and_says_so(repo: Path, git: Git)
     receipt = init(repo, *Host, source=SOURCE)
     assert (receipt.changed, receipt.commit, git("rev-parse", "HEAD")) == (False, None, head)
     first, *rest = receipt.plan.notices
-    assert first == "this is a model registry already"
+    assert first == "this is already a model registry"
     assert {notice.split(" ")[0] for notice in rest} == (GITHUB | GITLAB) - {".github/CODEOWNERS"}
 
 
@@ -121,7 +121,7 @@ def test_init_keeps_files_of_the_user(repo: Path, git: Git) -> None:
     git("commit", "--quiet", "--message=Mine")
     receipt = init(repo, Host.GITHUB)
     assert mine.read_text() == "mine\n"
-    assert f"{mine} is there, and stays as it is" in receipt.plan.notices
+    assert f"{mine} exists already, and stays as it is" in receipt.plan.notices
 
 
 def test_init_keeps_files_of_the_user_that_are_not_committed(repo: Path, git: Git) -> None:
@@ -145,7 +145,7 @@ def test_init_with_owners_there_says_what_to_add(place: str, repo: Path, git: Gi
     receipt = init(repo, Host.GITHUB)
     assert Path(place).read_text() == "* @acme/everyone\n"
     assert ".github/CODEOWNERS" not in receipt.plan.documents
-    say = f"{place} is there, and stays as it is; add to it: "
+    say = f"{place} exists already, and stays as it is; add to it: "
     assert receipt.plan.notices[:-1] == (
         f"{say}/registry.yaml @acme/leads",
         f"{say}/.github/ @acme/leads",

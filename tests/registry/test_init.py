@@ -83,7 +83,7 @@ def test_feature_branch_that_brings_the_first_registry_is_told_apart(repo: Path,
     git("commit", "-qm", "Add it", cwd=repo)
     with pytest.raises(NotARegistryError, match=r"no registry\.yaml on main") as caught:
         Registry.open(repo)
-    assert caught.value.hint == "let add-mreg land on main: its registry.yaml names that branch"
+    assert caught.value.hint == "merge add-mreg into main: its registry.yaml names that branch"
 
 
 def test_init_that_replaces_a_remote_says_what_may_be_left_behind(repo: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class TestTags:
         self, registry: Registry, tmp_path: Path, git: Git
     ) -> None:
         git("tag", "--annotate", "--message=x", "churn@v3.0.0")
-        with pytest.raises(RefusedError, match=r"churn@v3\.0\.0 is there already") as caught:
+        with pytest.raises(RefusedError, match=r"churn@v3\.0\.0 exists already") as caught:
             add(registry, tmp_path, 3)
         assert caught.value.hint.startswith("git tag -d churn@v3.0.0   #")
         assert caught.value.hint.endswith("--version v4.0.0")
@@ -100,7 +100,7 @@ class TestTags:
     def test_receipt_says_when_the_tag_can_be_made(self, registry: Registry, git: Git, mreg_here: Mreg) -> None:
         git("tag", "--annotate", "--message=x", "churn#production#3/foo")
         result = mreg_here("rollback", "churn", "production", "--reason", "worse", check=0)
-        assert "mreg doctor   # shows what is in the way of its tags, and what takes it away" in result.out
+        assert "mreg doctor   # shows what blocks its tags, and how to fix it" in result.out
 
     def test_version_is_registered_all_the_same(self, registry: Registry, tmp_path: Path, git: Git) -> None:
         git("tag", "--annotate", "--message=x", "churn@v3.0.0/foo/bar")

@@ -370,7 +370,7 @@ def test_host_that_took_the_push_and_never_said_so(office: Office) -> None:
     here = ada.refs()
     office.host.loses_answers = True
     error = ada.json("promote", "churn@v2", "staging", "--reason", "try", "--push", check=6)["error"]
-    assert "origin did not take part" in error["message"]
+    assert "origin could not be used" in error["message"]
     assert ada.refs() == here
     office.host.loses_answers = False
     again = ada.json("promote", "churn@v2", "staging", "--reason", "try", "--push")

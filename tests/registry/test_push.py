@@ -378,7 +378,7 @@ def test_push_of_the_same_stage_is_a_conflict_that_its_hint_settles(team: Team, 
         assert text in error.message
     drop = f"mreg push --drop {mine[:12]} --drop {last[:12]}"
     again = "mreg promote churn@v2.0.0 staging --reason 'it'\"'\"'s mine' --push"
-    assert error.hint == f"{drop}   # leaves out what was made here; to have it on top of that: {drop} && {again}"
+    assert error.hint == f"{drop}   # leaves out what was made here; to make it again on top: {drop} && {again}"
     pushed = push(bo, mine, last)
     assert ways(pushed) == [Way.DROPPED, Way.REMADE, Way.DROPPED]
     assert pushed.commits[1].commit.oid == other
@@ -427,7 +427,7 @@ def test_push_of_code_that_git_cannot_merge_is_settled_by_git_merge(team: Team) 
     push(ada)
     promote(bo, 1)
     error = refused(team, bo, ConflictError, r"both changed train\.py: here changed by")
-    assert error.hint == "git merge origin/main   # settle the files, commit, then: mreg push"
+    assert error.hint == "git merge origin/main   # resolve the conflicts, commit, then: mreg push"
     with pytest.raises(subprocess.CalledProcessError):
         team.git("merge", "--quiet", "origin/main", cwd=bo)
     (bo / "train.py").write_text("both\n")
@@ -446,7 +446,7 @@ def test_push_of_a_change_that_the_new_base_refuses_says_what_check_says(team: T
     push(ada)
     bad = promote(bo, 1)
     promote(bo, 3, "production")
-    error = refused(team, bo, RefusedError, "what was made here may not land on origin/main: 2 reasons")
+    error = refused(team, bo, RefusedError, "what was made here may not land on origin/main, for 2 reasons")
     complaints = error.details["complaints"]
     assert isinstance(complaints, list)
     assert {each["code"] for each in complaints} == {"rule-archived", "rule-metric"}
@@ -715,7 +715,7 @@ def test_push_over_http_joins(host: GitHost, team: Team, git: Git) -> None:
 def test_push_to_nobody_says_so(team: Team) -> None:
     ada = team.clone("ada")
     team.git("remote", "set-url", "origin", "/nowhere", cwd=ada)
-    refused(team, ada, OutsideError, "origin did not take part")
+    refused(team, ada, OutsideError, "origin could not be used")
     team.git("remote", "remove", "origin", cwd=ada)
     refused(team, ada, OutsideError, "no remote to push to")
 
@@ -789,7 +789,7 @@ def test_writer_that_pushes_and_finds_nothing_to_do_says_what_the_remote_lacks(t
     receipt = Registry.open(ada).promote("churn@v1", "staging", reason="again", push=True)
     assert not receipt.changed
     [notice] = receipt.notices
-    assert notice == "origin lacks commits of main here, and does not say so yet: mreg push"
+    assert notice == "origin does not have this yet, as it lacks commits of main here: mreg push"
     paste(notice.rpartition(": ")[2], ada, git)
     assert Registry.open(ada).promote("churn@v1", "staging", reason="again", push=True).notices == ()
 

@@ -24,7 +24,7 @@ DEATHS = {
 
 @dataclass(frozen=True)
 class Sides:
-    """A clone and its remote, which have gone apart."""
+    """A clone and its remote, which have diverged."""
 
     scene: Scene
     victims: Victims

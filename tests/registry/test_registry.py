@@ -280,7 +280,7 @@ def test_rollback_after_clear_that_a_gate_refuses_says_why_it_was_asked(two: Reg
     git("commit", "--quiet", "--all", "--message=Ask for notes")
     with pytest.raises(RefusedError) as caught:
         Registry.open(repo).rollback("churn", "production", reason="start again")
-    why = "production was cleared, so v1.0.0 enters it again as a promotion, and the gates of one are asked"
+    why = "production was cleared, so v1.0.0 enters it again as a promotion and must pass its gates"
     assert caught.value.message.endswith(f"; {why}")
     assert str(caught.value) == caught.value.message
 

@@ -573,7 +573,7 @@ def test_verify_remote_without_the_branch(world: World, origin: Path) -> None:
 
 def test_verify_remote_that_is_not_there(world: World, origin: Path) -> None:
     shutil.rmtree(origin)
-    with pytest.raises(OutsideError, match="origin did not take part"):
+    with pytest.raises(OutsideError, match="origin could not be used"):
         world.verify(remote=True)
     world.git("remote", "remove", "origin", cwd=world.repo)
     with pytest.raises(NotFoundError, match="no remote"):

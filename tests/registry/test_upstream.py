@@ -69,13 +69,13 @@ def test_histories_that_went_apart_are_joined_by_the_hint_alone(is_checked_out: 
     if not is_checked_out:
         team.git("switch", "--quiet", "--create", "work", cwd=bo)
     here, there = team.refs(bo), team.refs()
-    with pytest.raises(ConflictError, match="main and origin/main have gone apart") as caught:
+    with pytest.raises(ConflictError, match="main and origin/main have diverged") as caught:
         promote(Registry.open(bo), 3)
     assert (team.refs(bo), team.refs()) == (
         {**here, "refs/tags/churn#staging#1": there["refs/tags/churn#staging#1"]},
         there,
     )
-    with pytest.raises(ConflictError, match="have gone apart"):
+    with pytest.raises(ConflictError, match="have diverged"):
         Registry.open(bo).sync(push=True)
     subprocess.run(caught.value.hint, shell=True, cwd=bo, check=True)
     promote(Registry.open(bo), 3)
@@ -165,7 +165,7 @@ def test_dry_run_asks_no_remote(team: Team) -> None:
     before = team.refs(ada)
     assert Registry.open(ada).promote("churn@v1", "staging", reason="try", push=True, dry_run=True).changed
     assert Registry.open(ada).sync(push=True, dry_run=True).remote == ""
-    with pytest.raises(OutsideError, match="origin did not take part"):
+    with pytest.raises(OutsideError, match="origin could not be used"):
         promote(Registry.open(ada), 1)
     assert team.refs(ada) == before
     team.git("remote", "remove", "origin", cwd=ada)
@@ -223,7 +223,7 @@ def test_race_that_is_always_lost_ends(team: Team, monkeypatch: pytest.MonkeyPat
     )
     before = team.git("rev-parse", "main", cwd=ada)
     lost = mreg_here("promote", "churn@v1", "staging", "--reason", "try", "--push", cwd=ada, check=5)
-    assert lost.err.startswith("others keep moving main first; trying again for a minute or so\n")
+    assert lost.err.startswith("others keep changing main first; retrying for about a minute\n")
     assert "main kept moving while mreg was writing" in lost.err
     # It followed, and that is all.
     assert set(team.git("log", "--format=%s", f"{before}..main", cwd=ada).splitlines()) == {"x"}
@@ -287,7 +287,7 @@ def test_branch_that_went_apart_is_a_conflict_of_that_branch(team: Team) -> None
     promote(Registry.open(bo), 2, branch="try", push=False)
     # Without a push it began where the remote's was when it was fetched last, which was before there was one.
     assert team.git("rev-list", "--count", "main..try", cwd=bo) == "1"
-    with pytest.raises(ConflictError, match="try and origin/try have gone apart") as caught:
+    with pytest.raises(ConflictError, match="try and origin/try have diverged") as caught:
         promote(Registry.open(bo), 3, branch="try")
     assert caught.value.hint == "mreg push --branch try   # joins them; then run this again"
     mine = team.git("rev-parse", "try", cwd=bo)

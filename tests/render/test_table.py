@@ -375,7 +375,7 @@ def test_render_columns_register_of_an_unknown_format_says_so() -> None:
 def test_render_columns_sync(report: SyncReport, first: str) -> None:
     lines = render_columns(report).splitlines()
     assert lines[0] == first
-    assert lines[2:] == [*(f"tag            {tag}" for tag in report.created), f"there already  {report.present}"]
+    assert lines[2:] == [*(f"tag            {tag}" for tag in report.created), f"already there  {report.present}"]
 
 
 def test_render_columns_wide_and_combining_characters_stay_aligned() -> None:

@@ -213,7 +213,7 @@ def test_pull_gives_up_silent_storage_when_git_says_so(
     assert "stopped answering" in said or "has not answered for 1 s" in said
     assert not (tmp_path / "out").exists()
     git("config", "--global", "mreg.storageTimeout", "soon")
-    with pytest.raises(UsageError, match="no number of seconds"):
+    with pytest.raises(UsageError, match="not a number of seconds"):
         mreg.pull("churn@production", repo=far.url, output="out")
 
 
@@ -256,7 +256,7 @@ def test_pull_replaces_what_it_knows_and_nothing_else(far: Far) -> None:
     Path("out").write_bytes(b"churn 1")  # as some other program put it there
     mreg.pull("churn@v2", repo=far.url, output="out")
     Path("out").write_bytes(b"my own")
-    with pytest.raises(RefusedError, match="is no version of this model"):
+    with pytest.raises(RefusedError, match="is not a version of this model"):
         mreg.pull("churn@v2", repo=far.url, output="out")
     assert Path("out").read_bytes() == b"my own"
     for place in (cache_of(), cache_of() / "files" / "x"):

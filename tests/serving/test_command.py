@@ -40,16 +40,16 @@ def test_command_prints_the_path_and_counts_paths_from_the_directory(
     ("words", "code", "parts"),
     [
         (("churn", "--repo", ""), 2, ("may not be empty",)),
-        (("churn", "--branch", "main"), 2, ("no --repo is given",)),
-        (("churn", "--allow-older"), 2, ("no --repo is given",)),
+        (("churn", "--branch", "main"), 2, ("need --repo",)),
+        (("churn", "--allow-older"), 2, ("need --repo",)),
         (("churn", "--repo", "URL", "--branch", "a b"), 2, ("'a b' is not a branch name",)),
         (("chrun", "--repo", "URL"), 4, ("no model 'chrun'", "did you mean 'churn'?")),
         (("churn@v9", "--repo", "URL"), 4, ("churn has no version v9.0.0", "mreg pull churn@v3.0.0 --repo")),
         (("churn", "--repo", "URL", "--branch", "nope"), 4, ("has no branch 'nope'", "git ls-remote --heads")),
-        (("churn", "--repo", "nowhere"), 6, ("did not take part", "git ls-remote")),
-        (("churn", "--repo", "http://[bad"), 6, ("did not take part",)),
-        (("churn", "--repo", "ext::sh -c id"), 6, ("did not take part",)),
-        (("churn", "--repo", "--upload-pack=id"), 6, ("did not take part",)),
+        (("churn", "--repo", "nowhere"), 6, ("could not be used", "git ls-remote")),
+        (("churn", "--repo", "http://[bad"), 6, ("could not be used",)),
+        (("churn", "--repo", "ext::sh -c id"), 6, ("could not be used",)),
+        (("churn", "--repo", "--upload-pack=id"), 6, ("could not be used",)),
     ],
 )
 def test_command_that_fails_says_why(

@@ -370,7 +370,7 @@ def test_recall_asks_nobody(far: Far) -> None:
         recalled = far.serving().recall("churn@production")
         assert far.serving().recall("churn@v1") is None  # its record was never fetched
     assert (recalled and str(recalled.version), made.count) == ("v2.0.0", 0)
-    with pytest.raises(OutsideError, match="did not take part"):
+    with pytest.raises(OutsideError, match="could not be used"):
         far.serving().resolve("churn@production")
 
 

@@ -174,12 +174,14 @@ def test_limit_is_that_of_the_environment_and_then_of_git(
     monkeypatch.delenv("MREG_CACHE_SIZE")
     assert (mreg.cache().limit, mreg.cache().limit_from) == (5 * 10**9, "mreg.cacheSize")
     git("config", "--global", "mreg.cacheSize", "much")
-    with pytest.raises(UsageError, match=r"mreg\.cacheSize is 'much', which is no size"):
+    with pytest.raises(UsageError, match=r"mreg\.cacheSize is 'much', which is not a size"):
         mreg.cache()
     assert "--size is '7 eggs'" in mreg_here("cache", "--size", "7 eggs", check=2).err
     # The model is in place: a slip in a setting is told, and does no harm.
     pulled = pull(shelf, "churn@v1")
-    assert pulled.notices == ("nothing is deleted from the serving cache: mreg.cacheSize is 'much', which is no size",)
+    assert pulled.notices == (
+        "nothing is deleted from the serving cache: mreg.cacheSize is 'much', which is not a size",
+    )
 
 
 def test_cache_of_a_directory_counts_shared_files_once(far: Far, tmp_path: Path) -> None:

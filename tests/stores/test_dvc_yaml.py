@@ -132,10 +132,10 @@ def test_set_artifact_form_that_cannot_be_edited_is_refused(text: str) -> None:
     ("data", "message"),
     [
         (b"a: [", r"dvc\.yaml:\d: "),
-        (b"a: 1\na: 2\n", r"dvc\.yaml:2: key 'a' is there twice"),
+        (b"a: 1\na: 2\n", r"dvc\.yaml:2: key 'a' appears twice"),
         (b"a: \xff\n", r"dvc\.yaml:1: it is not UTF-8"),
-        (b"- a\n", r"dvc\.yaml: a mapping is needed here"),
-        (b"artifacts: [churn]\n", r"dvc\.yaml: artifacts: a mapping is needed here"),
+        (b"- a\n", r"dvc\.yaml: a mapping is expected here"),
+        (b"artifacts: [churn]\n", r"dvc\.yaml: artifacts: a mapping is expected here"),
         (b"<<<<<<< HEAD\na: 1\n=======\n", r"dvc\.yaml:1: a merge conflict begins here"),
     ],
 )

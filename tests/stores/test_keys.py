@@ -304,7 +304,7 @@ def test_missing_key_says_where_to_look(configure: Callable[..., GitRepository],
     signer = get_signer(configure(user__signingKey=tmp_path / name))
     for act in (signer.key, lambda: signer.sign(STATEMENT, NAME)):
         error = refusal(act)
-        assert error.message == f"the key that Git is configured to sign with is not there: {tmp_path / name}"
+        assert error.message == f"the key that Git is configured to sign with does not exist: {tmp_path / name}"
         assert error.hint == LOOK
 
 

@@ -377,13 +377,13 @@ def test_find_tracked_source_of_an_import_is_no_dataset(tmp_path: Path) -> None:
     [
         ("outs: [", "m.pkl.dvc:"),
         ("", "m.pkl.dvc: outs: an entry for m.pkl is needed here"),
-        ("- a\n", "m.pkl.dvc: a mapping is needed here"),
+        ("- a\n", "m.pkl.dvc: a mapping is expected here"),
         ("meta: {}\nouts:\n- md5: x\n  path: m.pkl\n", "m.pkl.dvc:3: outs.0.md5: 'x' is not an MD5"),
-        ("outs:\n- md5: x\n", "m.pkl.dvc:2: outs.0.path: this is needed, and it is missing"),
+        ("outs:\n- md5: x\n", "m.pkl.dvc:2: outs.0.path: required, but missing"),
         (f"outs:\n- md5: {MD5}\n  path: m.pkl\n  size: -1\n", "m.pkl.dvc:4: outs.0.size: a whole number"),
         (f"outs:\n- md5: {MD5}\n  path: m.pkl\n  nfiles: many\n", "m.pkl.dvc:4: outs.0.nfiles: a whole number"),
-        ("outs: m.pkl\n", "m.pkl.dvc:1: outs: a list of mappings is needed here"),
-        ("wdir: [a]\nouts: []\n", "m.pkl.dvc:1: wdir: text is needed here"),
+        ("outs: m.pkl\n", "m.pkl.dvc:1: outs: a list of mappings is expected here"),
+        ("wdir: [a]\nouts: []\n", "m.pkl.dvc:1: wdir: text is expected here"),
         ("<<<<<<< HEAD\nouts: []\n=======\n", "m.pkl.dvc:1: a merge conflict begins here"),
         ("outs: []\na: \x07\n", "m.pkl.dvc"),
     ],
@@ -403,11 +403,11 @@ def test_find_tracked_malformed_pointer_is_an_error_with_its_place(tmp_path: Pat
             "  train: {cmd: x, outs: [{path: m.pkl, md5: X}]}\n",
             "dvc.lock:3: stages.train.outs.0.md5: 'X' is not an MD5",
         ),
-        ("  train: {cmd: x, outs: m.pkl}\n", "dvc.lock:3: stages.train.outs: a list of mappings is needed here"),
-        ("  train: {cmd: x, outs: [m.pkl]}\n", "dvc.lock:3: stages.train.outs.0: a mapping is needed here"),
-        ("- m.pkl\n", "dvc.lock:2: stages: a mapping is needed here"),
+        ("  train: {cmd: x, outs: m.pkl}\n", "dvc.lock:3: stages.train.outs: a list of mappings is expected here"),
+        ("  train: {cmd: x, outs: [m.pkl]}\n", "dvc.lock:3: stages.train.outs.0: a mapping is expected here"),
+        ("- m.pkl\n", "dvc.lock:2: stages: a mapping is expected here"),
         ("  train: {path: m.pkl\n", "dvc.lock:"),
-        ("<<<<<<< ours\n  m.pkl\n", "dvc.lock:2: stages: a mapping is needed here"),
+        ("<<<<<<< ours\n  m.pkl\n", "dvc.lock:2: stages: a mapping is expected here"),
     ],
 )
 def test_find_tracked_malformed_lock_of_this_artifact_is_an_error(tmp_path: Path, body: str, message: str) -> None:
@@ -533,7 +533,7 @@ def test_find_tracked_what_may_not_be_in_a_record_is_left_out(tmp_path: Path) ->
         """,
     )
     tracked = found(tmp_path)
-    assert tracked.params == {"ok": 1, "deep.1": "x"}
+    assert tracked.params == {"nan": "nan", "ok": 1, "deep.1": "x"}
     assert tracked.dataset == Dataset(name="a", path="a.csv", md5="")
 
 

@@ -289,10 +289,10 @@ def test_send_mail_message_refused(mailbox: SmtpSink) -> None:
     [
         ({"sender": ""}, "smtp://127.0.0.1", "its sender is not known"),
         ({"sender": ""}, f"smtp://mreg:{SECRET}@127.0.0.1", "its sender is not known"),
-        ({"sender": "a@b.example\r\nBcc: x@y"}, "smtp://127.0.0.1", "is no e-mail address"),
-        ({"recipients": ("a@b.example, c@d.example",)}, "smtp://127.0.0.1", "is no e-mail address"),
-        ({"recipients": ("jörg@example.com",)}, "smtp://127.0.0.1", "is no e-mail address"),
-        ({"recipients": ("Ann <ann@example.com>",)}, "mailto://127.0.0.1", "is no e-mail address"),
+        ({"sender": "a@b.example\r\nBcc: x@y"}, "smtp://127.0.0.1", "is not an e-mail address"),
+        ({"recipients": ("a@b.example, c@d.example",)}, "smtp://127.0.0.1", "is not an e-mail address"),
+        ({"recipients": ("jörg@example.com",)}, "smtp://127.0.0.1", "is not an e-mail address"),
+        ({"recipients": ("Ann <ann@example.com>",)}, "mailto://127.0.0.1", "is not an e-mail address"),
     ],
 )
 def test_send_mail_addresses_that_are_none(change: dict[str, str], url: str, why: str) -> None:
@@ -351,7 +351,7 @@ def test_send_while_another_error_is_handled_tells_its_own(server: HttpSink) -> 
     try:
         raise ConnectionError(SECRET)
     except ConnectionError:
-        with pytest.raises(NotificationError, match=r"does not take it \(404\)"):
+        with pytest.raises(NotificationError, match=r"does not accept it \(404\)"):
             send(CHAT, NOTICE, {"SINK_URL": f"http://{server.address}/"})
 
 

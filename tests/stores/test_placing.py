@@ -193,7 +193,7 @@ def test_place_leaves_what_is_the_users(
     content: Ingested = request.getfixturevalue(kind)
     occupy(target, cache, content, stats)
     before = _picture(target.parent)
-    with pytest.raises(RefusedError, match="is no version of this model") as caught:
+    with pytest.raises(RefusedError, match="is not a version of this model") as caught:
         place(content, cache, target, how=Placing(known={content.artifact.sha256, "0" * 64}), stats=stats)
     assert "--force" in caught.value.hint
     assert _picture(target.parent) == before

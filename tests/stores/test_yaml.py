@@ -65,8 +65,8 @@ def test_load_quoted_scalar_is_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("a: 1\nb: 2\na: 3\n", 3, "key 'a' is there twice"),
-        ("a: {b: 1, 'b': 2}", 1, "key 'b' is there twice"),
+        ("a: 1\nb: 2\na: 3\n", 3, "key 'a' appears twice"),
+        ("a: {b: 1, 'b': 2}", 1, "key 'b' appears twice"),
         ("a: 1\n---\nb: 2\n", 2, "a second document begins here"),
         ("a: &x 1\n", 1, "anchors (&x) are not read here"),
         ("a: 1\nb: *x\n", 2, "aliases (*x) are not read here"),
@@ -160,10 +160,10 @@ def test_read_fault_of_a_value_names_its_line() -> None:
 def test_read_fault_of_the_whole_names_no_line() -> None:
     with pytest.raises(DataError) as caught:
         yaml.read(b"- a\n", "registry.yaml", parse_policy)
-    assert caught.value.message == "registry.yaml: a mapping is needed here, and this is a list: ['a']"
+    assert caught.value.message == "registry.yaml: a mapping is expected here, not a list: ['a']"
     with pytest.raises(DataError) as caught:
         yaml.read(b"", "registry.yaml", parse_policy)
-    said = "this is needed, and it is missing: is the file another tool's?"
+    said = "required, but missing: is the file another tool's?"
     assert caught.value.message == f"registry.yaml: schema: {said}"
 
 
@@ -383,9 +383,9 @@ def test_set_in_document_removed_last_entry_takes_the_section_along(before: str)
 @pytest.mark.parametrize(
     ("before", "message"),
     [
-        ("- a\n", "a mapping is needed here"),
-        ("artifacts: [a]\n", "artifacts: a mapping is needed here"),
-        ("a: 1\na: 2\n", "dvc.yaml:2: key 'a' is there twice"),
+        ("- a\n", "a mapping is expected here"),
+        ("artifacts: [a]\n", "artifacts: a mapping is expected here"),
+        ("a: 1\na: 2\n", "dvc.yaml:2: key 'a' appears twice"),
         ("a: 1\n---\nb: 1\n", "dvc.yaml:2: a second document"),
     ],
 )

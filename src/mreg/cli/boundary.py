@@ -69,7 +69,7 @@ class _Shown:
             sys.stderr.write(render_error(error, as_json=self._is_json) + "\n")
 
     def bug(self) -> None:
-        message = f"this is a bug of mreg {__version__}, and nothing you did "
+        message = f"this is a bug in mreg {__version__}, not something you did "
         message += f"(Python {platform.python_version()}, {platform.platform()})"
         hint = "report it to the maintainers of mreg, with the lines above"
         if self._is_github:
@@ -144,7 +144,7 @@ def _from_click(error: Exception, command: str) -> UsageError:
 def _interrupted(witness: Witness) -> MregError:
     seen = witness.testify()
     if seen is None:
-        hint = "run the command again: what is recorded already is not recorded twice"
+        hint = "run the command again: what is already recorded is not recorded twice"
         return _InterruptedError("interrupted", hint=hint)
     words = f"interrupted, but {seen.fact}" if seen.has_landed else f"interrupted: {seen.fact}"
     return _InterruptedError(words, hint=seen.hint, details=seen.details)

@@ -64,7 +64,7 @@ def find_remote(
     if repo is None:
         if branch is not None or allow_older:
             command = f"mreg {context.info_name} --repo URL"
-            raise UsageError("--branch and --allow-older go only with --repo, which is not given", hint=command)
+            raise UsageError("--branch and --allow-older need --repo", hint=command)
         return None
     from mreg.registry.serving.remote_pulling import locate_repo
     from mreg.registry.serving.remote_registry import RemoteRegistry

@@ -8,7 +8,7 @@
 4    the named thing does not exist
 5    someone else moved first, or the clone lacks history
 6    git, DVC, the network, the disk or the identity failed
-70   a bug of mreg's
+70   a bug in mreg's
 129  the terminal was closed (SIGHUP)
 130  interrupted (Ctrl-C)
 141  closed pipe

@@ -60,7 +60,7 @@ def follow(request: Request, output: OutputFormat, directory: str = "") -> int:
         hint = f"mreg pull {shlex.quote(request.selector)} --output model --watch"
         raise UsageError("--watch needs --output: the path where the newest version is to be", hint=hint)
     if output not in {OutputFormat.TABLE, OutputFormat.JSON}:
-        raise UsageError(f"--watch writes a line a version, and not {output.value}", hint="--format json")
+        raise UsageError(f"--watch writes one line per version, not {output.value}", hint="--format json")
     listener = _Listener(output is OutputFormat.JSON, directory)
     versions = watch(
         request.selector,

@@ -50,13 +50,13 @@ class Witness:
     def waiting(self, pid: int | None) -> None:
         """Says whom the command waits for."""
         with suppress(OSError):
-            sys.stderr.write(f"waiting for another mreg that is writing here{f' (pid {pid})' if pid else ''}\n")
+            sys.stderr.write(f"waiting for another mreg command that is writing here{f' (pid {pid})' if pid else ''}\n")
             sys.stderr.flush()
 
     def outrun(self, branch: str) -> None:
         """Says why the command takes long."""
         with suppress(OSError):
-            sys.stderr.write(f"others keep moving {branch} first; trying again for a minute or so\n")
+            sys.stderr.write(f"others keep changing {branch} first; retrying for about a minute\n")
             sys.stderr.flush()
 
     def landing(self, branch: str, commit: str, remote: str) -> None:

@@ -20,7 +20,7 @@ from mreg.errors import DataError
 
 __all__ = ["UPGRADE", "Fields", "Plain", "Scalar", "format_moment"]
 
-UPGRADE = "install a newer mreg, from where this one came"
+UPGRADE = "install a newer mreg from where you got this one"
 """What reads a schema that this mreg does not know: no package index, where the name may be another project's."""
 
 Scalar = Union[str, int, float, bool, None]  # noqa: UP007 - a recursive alias is evaluated at run time
@@ -59,7 +59,7 @@ class Fields:
         self._path = path
         self._known: dict[str, None] = {}
         if not isinstance(data, Mapping):
-            raise self._problem(path, f"a mapping is needed here, and this is {_describe(data)}")
+            raise self._problem(path, f"a mapping is expected here, not {_describe(data)}")
         for key in data:
             if not isinstance(key, str):
                 raise self._problem((*path, repr(key)), f"a key must be text; write '{key}' in quotes")
@@ -90,14 +90,14 @@ class Fields:
             hint = f'write it in quotes: {key}: "{_spell(value)}"' if isinstance(value, int | float) else ""
             if unit and type(value) is int and value > 0:
                 hint = f"{key}: {value}{unit}"
-            raise self.error(key, f"text is needed here, and this is {_describe(value)}", hint=hint)
+            raise self.error(key, f"text is expected here, not {_describe(value)}", hint=hint)
         return value
 
     def required_text(self, key: str) -> str:
         """Returns a text that is not empty."""
         text = self.text(key)
         if not text:
-            raise self.error(key, "this is needed, and it is missing")
+            raise self.error(key, "required, but missing")
         return text
 
     def integer(self, key: str) -> int | None:
@@ -106,14 +106,14 @@ class Fields:
         if value is None:
             return None
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self.error(key, f"a whole number, 0 or more, is needed here, and this is {_describe(value)}")
+            raise self.error(key, f"a whole number, 0 or more, is expected here, not {_describe(value)}")
         return value
 
     def required_integer(self, key: str) -> int:
         """Returns a whole number that is not negative."""
         number = self.integer(key)
         if number is None:
-            raise self.error(key, "this is needed, and it is missing")
+            raise self.error(key, "required, but missing")
         return number
 
     def boolean(self, key: str) -> bool:
@@ -122,7 +122,7 @@ class Fields:
         if value is None:
             return False
         if not isinstance(value, bool):
-            raise self.error(key, f"true or false is needed here, and this is {_describe(value)}")
+            raise self.error(key, f"true or false is expected here, not {_describe(value)}")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ class Fields:
         if value is None:
             return ()
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.error(key, f"a list of texts is needed here, and this is {_describe(value)}")
+            raise self.error(key, f"a list of texts is expected here, not {_describe(value)}")
         return tuple(value)
 
     def numbers(self, key: str) -> dict[str, int | float]:
@@ -144,7 +144,7 @@ class Fields:
         value = self.value(key)
         is_finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
         if isinstance(value, bool) or not isinstance(value, int | float) or not is_finite:
-            raise self.error(key, f"a finite number is needed here, and this is {_describe(value)}")
+            raise self.error(key, f"a finite number is expected here, not {_describe(value)}")
         return value
 
     def moment(self, key: str) -> datetime | None:
@@ -172,7 +172,7 @@ class Fields:
         """Returns the mapping below a key."""
         section = self.section(key)
         if section is None:
-            raise self.error(key, "this is needed, and it is missing")
+            raise self.error(key, "required, but missing")
         return section
 
     def sections(self, key: str) -> tuple[tuple[str, Fields], ...]:
@@ -192,7 +192,7 @@ class Fields:
         if value is None:
             return ()
         if not isinstance(value, list):
-            raise self.error(key, f"a list of mappings is needed here, and this is {_describe(value)}")
+            raise self.error(key, f"a list of mappings is expected here, not {_describe(value)}")
         path = (*self._path, key)
         return tuple(Fields(item, where=self._where, path=(*path, index)) for index, item in enumerate(value))
 
@@ -203,7 +203,7 @@ class Fields:
             return {}
         plain = self._plain(value, (*self._path, key))
         if not isinstance(plain, dict):
-            raise self.error(key, f"a mapping is needed here, and this is {_describe(value)}")
+            raise self.error(key, f"a mapping is expected here, not {_describe(value)}")
         return plain
 
     @overload
@@ -221,7 +221,7 @@ class Fields:
             return kind(text)
         except ValueError as error:
             known = [str(member.value) for member in kind]
-            raise self.error(key, f"{text!r} is none of {', '.join(known)}", hint=ask_near(text, known)) from error
+            raise self.error(key, f"{text!r} is not one of {', '.join(known)}", hint=ask_near(text, known)) from error
 
     def finish(self) -> None:
         """Refuses keys that nobody asked for.
@@ -232,7 +232,7 @@ class Fields:
         for key in self._data:
             if key not in self._known:
                 known = "known here: " + (", ".join(sorted(self._known)) or "no key")
-                raise self.error(key, "this key is not known", hint=f"{ask_near(key, self._known)} {known}".lstrip())
+                raise self.error(key, "unknown key", hint=f"{ask_near(key, self._known)} {known}".lstrip())
 
     def error(self, key: str, message: str, *, hint: str = "") -> DataError:
         """Returns the error for one key, which may be a path joined by dots."""
@@ -250,7 +250,7 @@ class Fields:
             return [self._plain(item, (*path, index)) for index, item in enumerate(value)]
         if value is None or isinstance(value, str | bool | int | float):
             return value
-        raise self._problem(path, f"plain data is needed here, and this is {_describe(value)}")
+        raise self._problem(path, f"plain data is expected here, not {_describe(value)}")
 
     def _text_key(self, key: object, path: tuple[str | int, ...]) -> str:
         if not isinstance(key, str):

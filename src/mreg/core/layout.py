@@ -93,7 +93,7 @@ class Layout(Struct, frozen=True):
         return found[0] if found and found[1:] == ("versions", "") else None
 
     def is_stray(self, path: str) -> bool:
-        """Returns whether a file in the registry's folder is none of a registry's.
+        """Returns whether a file in the registry's folder is not one of a registry's.
 
         Git's own files, and what people write for people, may be anywhere beside the models' folders.
         """

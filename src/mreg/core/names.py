@@ -179,7 +179,7 @@ def parse_model_name(text: str) -> ModelName:
     """
     text = _as_text("model", text)
     if len(text) > MAX_NAME_LENGTH:
-        raise _bad("model", text, f"it has {len(text)} characters, and {MAX_NAME_LENGTH} is the most")
+        raise _bad("model", text, f"it has {len(text)} characters; at most {MAX_NAME_LENGTH} are allowed")
     for segment in text.split("/"):
         _check_segment("model", text, segment)
     return ModelName(text)
@@ -193,7 +193,7 @@ def parse_stage_name(text: str) -> StageName:
     """
     text = _as_text("stage", text)
     if len(text) > MAX_NAME_LENGTH:
-        raise _bad("stage", text, f"it has {len(text)} characters, and {MAX_NAME_LENGTH} is the most")
+        raise _bad("stage", text, f"it has {len(text)} characters; at most {MAX_NAME_LENGTH} are allowed")
     _check_segment("stage", text, text)
     return StageName(text)
 

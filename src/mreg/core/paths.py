@@ -38,16 +38,16 @@ def find_path_fault(path: str) -> str | None:  # noqa: PLR0911 - a line a rule
     if _PLAIN.fullmatch(path):
         return None
     if not path.isascii() and not _REFUSED_CHARACTERS.isdisjoint(path):
-        return "the name holds a byte order mark"
+        return "the name contains a byte order mark"
     if not path.isprintable() and any(unicodedata.category(char) in _REFUSED_CATEGORIES for char in path):
-        return "the name holds control characters or is not UTF-8"
+        return "the name contains control characters or is not UTF-8"
     if not _TURNING.isdisjoint(path):
-        return "the name holds a character that turns the reading order around"
+        return "the name contains a character that reverses the reading direction"
     if "\\" in path:
-        return "the name holds a backslash, which is a folder on Windows"
+        return "the name contains a backslash, which is a folder on Windows"
     # HFS+ leaves format characters out of names, so that ".g<U+200C>it" is ".git" to it.
     parts = "".join(char for char in path if unicodedata.category(char) != "Cf").split("/")
     if any(part in {"", ".", ".."} for part in parts):
         return "the path is not relative and plain"
     refused = next((part for part in parts if part.casefold() in _REFUSED_PARTS), None)
-    return f"DVC leaves {refused} out, and Git obeys it" if refused else None
+    return f"DVC skips {refused}, and Git acts on it" if refused else None

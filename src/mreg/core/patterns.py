@@ -48,7 +48,7 @@ class _Group(Struct):
 def find_pattern_fault(pattern: str) -> str | None:
     """Returns why a regular expression is not taken for names, or ``None`` where it is."""
     if len(pattern) > MAX_LENGTH:
-        return f"it has {len(pattern)} characters, and {MAX_LENGTH} is the most"
+        return f"it has {len(pattern)} characters; at most {MAX_LENGTH} are allowed"
     parts = re.findall(_PART, pattern)
     if sum(map(_is_repetition, parts)) > MAX_REPEATED or parts.count("?") > MAX_OPTIONAL:
         return f"it has more than {MAX_REPEATED} repetitions or {MAX_OPTIONAL} optional parts, and could take for ever"
@@ -61,7 +61,7 @@ def find_pattern_fault(pattern: str) -> str | None:
             stack.pop()
             is_again = _is_repetition(following) or re.fullmatch(_EXACTLY, following) is not None
             if is_again and group.is_varied and not group.is_separated:
-                return "a repetition in a repetition, or alternatives in one, could take for ever"
+                return "a repetition within a repetition, or alternatives within one, could take for ever"
             stack[-1].add(group)
         elif part == "|":
             group.has_choice = group.is_varied = True

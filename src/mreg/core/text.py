@@ -58,8 +58,8 @@ def check_text(text: str, what: str) -> str:
         raise UsageError(f"the {what} must be text, and this is {text!r}", hint="str(…)", details={"what": what})
     has, holds = ("have", "hold") if what == "notes" else ("has", "holds")
     if len(text) > MAX_LENGTH:
-        message = f"the {what} {has} {len(text)} characters, and {MAX_LENGTH} is the most"
-        raise UsageError(message, hint="say it in short, and name where the rest can be read", details={"what": what})
+        message = f"the {what} {has} {len(text)} characters; at most {MAX_LENGTH} are allowed"
+        raise UsageError(message, hint="shorten it, and say where the rest can be read", details={"what": what})
     for position, char in enumerate(text):
         if char.isascii() and (char.isprintable() or char in "\n\t"):
             continue
@@ -74,14 +74,14 @@ def check_text(text: str, what: str) -> str:
         if char in _HIDDEN or (unicodedata.category(char) in _HIDDEN_CATEGORIES and char not in _SHOWN):
             name = f"U+{ord(char):04X}"
             raise UsageError(
-                f"the {what} {holds} the character {name} at position {position + 1}, which readers cannot see",
-                hint="type the text again, without what was pasted in",
+                f"the {what} {holds} the character {name} at position {position + 1}, which is invisible",
+                hint="type that part again instead of pasting it",
                 details={"what": what, "position": position + 1, "character": name},
             )
     secret = find_secret(text)
     if secret:
         raise UsageError(
-            f"the {what} {holds} {secret}, and what is committed is there for ever",
+            f"the {what} {holds} {secret}, and whatever is committed stays for ever",
             hint="take it out, and replace the secret if it is a real one",
             details={"what": what},
         )
@@ -120,7 +120,7 @@ def check_value(name: str, text: str, where: str) -> None:
     last = re.sub(r"[^a-z0-9]", "", name.rpartition(".")[2].lower())
     if text and not text.startswith("$") and re.search(_TELLING, last):
         raise UsageError(
-            f"{where}: {name!r} is named like a secret, and what is recorded is there for ever",
+            f"{where}: {name!r} is named like a secret, and whatever is recorded stays for ever",
             hint="leave it out; if it is no secret, give it another name",
             details={"where": where, "key": name},
         )

@@ -62,7 +62,7 @@ def as_text(value: str | None, what: str) -> str | None:
         return None
     if not isinstance(value, str):
         hint = f"write it as text: {what}='main'"
-        raise UsageError(f"{what}: text is needed here, and this is {value!r}", hint=hint, details={"what": what})
+        raise UsageError(f"{what}: text is expected here, not {value!r}", hint=hint, details={"what": what})
     return str.__str__(value)  # a member of an enum of texts is formatted by its name
 
 
@@ -85,9 +85,7 @@ def as_count(value: int | None, what: str) -> int | None:
         return None if value is None else operator.index(value)
     except TypeError:
         hint = f"{what}=3"
-        raise UsageError(
-            f"{what} is to be a whole number, and is {value!r}", hint=hint, details={"what": what}
-        ) from None
+        raise UsageError(f"{what} must be a whole number, not {value!r}", hint=hint, details={"what": what}) from None
 
 
 def as_texts(values: object, what: str) -> tuple[str, ...]:
@@ -102,7 +100,7 @@ def as_texts(values: object, what: str) -> tuple[str, ...]:
     for value in values if isinstance(values, Iterable) else [values]:
         if not isinstance(value, str):
             hint = "one text, or a list of texts"
-            raise UsageError(f"{what}: text is needed here, and this is {value!r}", hint=hint, details={"what": what})
+            raise UsageError(f"{what}: text is expected here, not {value!r}", hint=hint, details={"what": what})
         found.append(value)
     return tuple(found)
 
@@ -217,7 +215,7 @@ def as_path(value: str | PathLike[str], what: str) -> Path:
     except TypeError:
         # Not what it is made of: a model, say, shows all its layers.
         hint = "a text, or a pathlib.Path; what is in memory is saved to a file first"
-        raise UsageError(f"{what}: a value of type {type(value).__name__} is no path", hint=hint) from None
+        raise UsageError(f"{what}: a value of type {type(value).__name__} is not a path", hint=hint) from None
     if "://" in str(value):
         hint = "clone it, or fetch it first; mreg.pull(…, repo=URL) serves without a clone"
         raise UsageError(f"{what}: {str(value)!r} is a URL, and a path is needed", hint=hint, details={"what": what})

@@ -23,7 +23,7 @@ def view_audit(result: Audit, _policy: Policy) -> Page:
         Facts("", tuple(_facts(result))),
         _faults_grid("faults", result.faults),
         _fixes(result.faults),
-        _faults_grid("not proven any more", result.unproven),
+        _faults_grid("no longer proven", result.unproven),
         findings_grid(result.gaps),
     )
 
@@ -107,34 +107,34 @@ def _verdict(result: Audit) -> str:
     if result.faults:
         return f"not ok: {_count(len(result.faults), 'fault')}"
     if result.trusted:
-        return "ok: nothing is wrong with what came since this clone was last found clean"
-    return "ok: the history keeps its rules, and every tag is as the history calls for"
+        return "ok: nothing wrong since this clone was last found clean"
+    return "ok: every change kept to the rules, and every tag matches the history"
 
 
 def _facts(result: Audit) -> Iterator[tuple[str, Cell]]:
     yield "tip", Cell.code(short_oid(result.tip))
     if result.trusted:
         yield "not judged again", Cell(_tell_trusted(result.trusted))
-        yield "all was judged", Cell(format_moment(result.trusted.whole_at))
+        yield "last full check", Cell(format_moment(result.trusted.whole_at))
     elif result.since:
         yield "since", Cell.code(short_oid(result.since))
     if result.fallback:
-        yield "all is judged", Cell(result.fallback)
+        yield "checked in full", Cell(result.fallback)
     if not result.complete:
         return
     yield "commits", Cell(str(result.commits))
-    yield "transitions", Cell(f"{result.transitions}, of them {result.signed} signed")
+    yield "transitions", Cell(f"{result.transitions}, {result.signed} signed")
     yield "identities", Cell(_identities(result.proven, result.claimed))
     yield "tags", Cell(str(result.tags))
     if result.remote:
         yield "remote", Cell.code(result.remote)
     if result.unproven:
-        yield "not proven any more", Cell(str(len(result.unproven)))
+        yield "no longer proven", Cell(str(len(result.unproven)))
 
 
 def _tell_trusted(trusted: Trusted) -> str:
     number, commit = _count(trusted.commits, "commit"), short_oid(trusted.commit)
-    return f"{number} up to {commit}, and tags, that were clean here on {format_moment(trusted.at)}"
+    return f"{number} up to {commit}, and the tags, found clean here on {format_moment(trusted.at)}"
 
 
 def _trusted_document(trusted: Trusted) -> dict[str, object]:

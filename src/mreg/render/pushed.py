@@ -47,10 +47,10 @@ def _head(result: Pushed) -> str:
     if not result.ok:
         stuck = sum(each.way is Way.CONFLICT for each in result.commits)
         if 0 < stuck < count:
-            return f"{stuck} of {what} of {result.branch} cannot land on {name}, and so none does"
+            return f"{stuck} of {what} of {result.branch} cannot land on {name}, so none of them does"
         return f"{what} of {result.branch} cannot land on {name} as {'it is' if count == 1 else 'they are'}"
     if not result.changed:
-        return f"nothing to push: {name} has it all"
+        return f"nothing to push: {name} has everything"
     tags = f" and {len(result.tags)} {'tag' if len(result.tags) == 1 else 'tags'}" if result.tags else ""
     return f"{'would push' if result.dry_run else 'pushed'} {what}{tags} to {name}"
 
@@ -61,7 +61,7 @@ def _facts(result: Pushed) -> Iterator[tuple[str, Cell]]:
     for tag in result.tags:
         yield "tag", Cell.code(tag)
     for tag in result.replaced:
-        yield "made anew", Cell.code(tag)
+        yield "remade", Cell.code(tag)
     if result.uploaded:
         yield "uploaded", Cell(format_bytes(result.uploaded))
     for notice in result.notices:

@@ -86,7 +86,7 @@ def _next_step(result: Receipt, policy: Policy) -> str:
         return ""
     if not result.tags and (result.record or any(change.stage != ARCHIVED for change in plan.changes)):
         if result.branch == policy.branch:
-            return "mreg doctor   # shows what is in the way of its tags, and what takes it away"
+            return "mreg doctor   # shows what blocks its tags, and how to fix it"
         return f"mreg sync   # makes the tags, once {result.branch} is merged"
     if result.record and not plan.changes:
         return f"mreg promote {plan.model}@{plan.version} {next(iter(policy.stages))} --reason 'why'"
@@ -106,7 +106,7 @@ def view_sync(result: SyncReport, _policy: Policy) -> Page:
     head = f"{verb} {count} {'tag' if count == 1 else 'tags'}" if count else "nothing to do: no tag is missing"
     rows = [("tag", Cell.code(tag)) for tag in result.created]
     rows += [("promoted", Cell(each.plan.subject)) for each in result.promotions]
-    rows.append(("there already", Cell(str(result.present))))
+    rows.append(("already there", Cell(str(result.present))))
     if result.remote:
         rows.append(("remote", Cell.code(result.remote)))
     return (
@@ -122,7 +122,7 @@ def _notifications_grid(result: SyncReport) -> Grid:
     rows = tuple(
         (
             Cell.code(each.sink),
-            Cell("told", Tone.GOOD) if each.ok else Cell("not told", Tone.BAD),
+            Cell("sent", Tone.GOOD) if each.ok else Cell("failed", Tone.BAD),
             Cell(f"{each.transition.model} {each.transition.stage}"),
             Cell(each.error or NOTHING),
         )

@@ -48,7 +48,7 @@ def view_soundness(result: Soundness, _policy: Policy) -> Page:
     return (
         Line(Cell(format_soundness(result), Tone.GOOD if result.ok else Tone.BAD)),
         Facts("", tuple(_soundness_facts(result))),
-        Grid("faults", ("version", "what", "size", "mend it"), rows),
+        Grid("faults", ("version", "what", "size", "fix"), rows),
     )
 
 
@@ -56,24 +56,27 @@ def format_soundness(result: Soundness) -> str:
     """Returns the verdict in one line."""
     if result.faults:
         return f"not ok: the bytes of {_count(len(result.faults), 'version')} are missing or changed"
-    how = "every byte was read" if result.depth is Depth.READ else "as far as can be told without reading them"
-    return f"ok: {how}" if result.versions else "ok: there is nothing to look at"
+    how = "every byte was read" if result.depth is Depth.READ else "as far as can be told without reading the bytes"
+    return f"ok: {how}" if result.versions else "ok: nothing to check"
 
 
 def _soundness_facts(result: Soundness) -> Iterator[tuple[str, Cell]]:
     yield ("remote" if result.remote else "cache"), Cell.code(result.place)
     yield (
-        "looked at",
+        "checked",
         Cell(f"{_count(result.versions, 'version')}, {_count(result.objects, 'object')}, {format_bytes(result.size)}"),
     )
     if result.repaired:
         yield "repaired", Cell(_count(result.repaired, "object"))
     if result.absent:
-        yield "not here", Cell(f"{_count(result.absent, 'version')}, to be had from the remote")
+        yield "not here", Cell(f"{_count(result.absent, 'version')}, available from the remote")
     if result.deleted:
         yield "deleted", Cell(f"{_count(result.deleted, 'version')}, on purpose: mreg gc")
     if result.untracked:
-        yield "untracked", Cell(f"{_count(result.untracked, 'version')} of GTO, of whose bytes DVC knew nothing")
+        yield (
+            "untracked",
+            Cell(f"{_count(result.untracked, 'version')} adopted from GTO, whose bytes DVC never tracked"),
+        )
     if result.ok and result.depth is Depth.LISTED and result.versions:
         where = ("--remote",) if result.remote else ()
         command = shlex.join(("mreg", "fsck", *result.wanted, *where, "--read-data"))
@@ -160,7 +163,7 @@ def view_sweep(result: Sweep, _policy: Policy) -> Page:
 def format_sweep(result: Sweep) -> str:
     """Returns what went, or would, in one line."""
     if result.lost:
-        return f"{_count(len(result.lost), 'object')} that somebody needs was deleted, and is not in this cache"
+        return f"deleted {_count(len(result.lost), 'object')} that somebody needs and this cache lacks"
     if not result.versions:
         return "nothing to delete"
     size = (

@@ -40,7 +40,7 @@ _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?(?:nan|inf(?:inity)?)", re.IGNORECASE)
 _KINDS = {bool: "true or false", str: "text", list: "a list", dict: "a mapping"}
-_MEND = "mend the file by hand"
+_MEND = "fix the file by hand"
 _NO_MAPPING = "a mapping of names to values is needed, and this is {}"
 _FEWER = "give the few values that matter, by name"
 _CONSTANTS: Mapping[str, Scalar] = {"true": True, "false": False, "null": None}
@@ -169,7 +169,7 @@ def _parse_json(text: str, where: str) -> object:
         found: dict[str, object] = {}
         for name, value in pairs:
             if name in found:
-                raise _refusal(where, f"key {name!r} is there twice", _MEND)
+                raise _refusal(where, f"key {name!r} appears twice", _MEND)
             found[name] = value
         return found
 
@@ -217,7 +217,7 @@ def _flatten_into(flat: dict[str, object], values: Mapping[str, object], path: t
             _flatten_into(flat, value, inner, where)
             continue
         if name in flat:
-            raise _refusal(where, f"{name!r} is there twice", "give it once", key=name)
+            raise _refusal(where, f"{name!r} appears twice", "give it once", key=name)
         if len(flat) == MAX_VALUES:
             raise _refusal(where, f"more than {MAX_VALUES} values", _FEWER)
         flat[name] = value
@@ -239,7 +239,7 @@ def _as_number(value: object, where: str, name: str) -> int | float:
     if isinstance(found, str) and (_NOT_FINITE.fullmatch(found) or _is_too_large(found)):
         raise _refusal(where, f"metric {name!r} is {found}, which is not a finite number", hint, key=name)
     if not isinstance(found, int | float) or isinstance(found, bool):
-        raise _refusal(where, f"metric {name!r} is {_describe(found)}, and a metric is a number", hint, key=name)
+        raise _refusal(where, f"metric {name!r} is {_describe(found)}, but a metric is a number", hint, key=name)
     if not _is_finite(found):
         raise _refusal(where, f"metric {name!r} is not a finite number", hint, key=name)
     return found

@@ -283,7 +283,7 @@ class TestRebase:
         before = snapshot(registry)
         with pytest.raises(GitError, match="main is being rebased") as caught:
             land(registry)
-        assert caught.value.hint == f"finish it, or end it: git -C {folder} rebase --abort"
+        assert caught.value.hint == f"finish it, or abort it: git -C {folder} rebase --abort"
         assert snapshot(registry) == before
         land(registry, branch="another", parent=git("rev-parse", "HEAD"))
         git("rebase", "--abort", cwd=folder)

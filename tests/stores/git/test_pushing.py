@@ -242,7 +242,7 @@ def test_remote_that_is_not_there_is_not_an_empty_one(repo: Path, git: Git) -> N
         lambda: push(found, "origin", [RefUpdate("refs/heads/main", git("rev-parse", "main"), None)]),
     ):
         with pytest.raises(
-            OutsideError, match=r"origin did not take part: git [a-z-]+ failed: '/nowhere/main\.git'"
+            OutsideError, match=r"origin could not be used: git [a-z-]+ failed: '/nowhere/main\.git'"
         ) as caught:
             ask()
         assert type(caught.value) is OutsideError
@@ -427,7 +427,9 @@ def test_server_that_says_nothing_is_given_up(scheme: str, repo: Path, git: Git,
     with pytest.raises(OutsideError, match=r"^origin did not answer git fetch within 0.5 s\n") as caught:
         fetch(found, "origin", ["main"])
     assert "git config mreg.timeout 600" in caught.value.hint
-    with pytest.raises(OutsideError, match=r"within 0.5 s; it may have taken the push: the same command finds out\n"):
+    with pytest.raises(
+        OutsideError, match=r"within 0.5 s; the push may have arrived: run the same command again to find out\n"
+    ):
         push(found, "origin", [RefUpdate("refs/heads/main", tip, None)])
     assert time.monotonic() - begun < 20
     check_ended(f":{silent}/", f"-p {silent} ")

@@ -52,7 +52,7 @@ def test_list_remote_that_is_not_there_is_an_error_with_a_way_on(repo: Path, git
     with pytest.raises(NotFoundError, match="no remote 'origin'"):
         list_remote(GitRepository(repo), "origin", "main")
     git("remote", "add", "origin", str(tmp_path / "gone"))
-    with pytest.raises(GitError, match="origin did not take part") as caught:
+    with pytest.raises(GitError, match="origin could not be used") as caught:
         list_remote(GitRepository(repo), "origin", "main")
     assert "git ls-remote origin" in caught.value.hint
 

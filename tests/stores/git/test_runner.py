@@ -133,7 +133,7 @@ def test_failure_on_a_lock_names_the_file_to_remove() -> None:
 )
 def test_failure_on_a_folder_that_may_not_be_written_to_names_it(said: str, folder: str) -> None:
     error = failure(("read-tree",), Completed(128, b"", f"{said}\n"), folder=Path("/work tree"))
-    assert error.hint == f"check who may write there: ls -ld {shlex.quote(str(Path('/work tree', folder)))}"
+    assert error.hint == f"check the permissions: ls -ld {shlex.quote(str(Path('/work tree', folder)))}"
 
 
 def test_failure_of_a_login_is_not_taken_for_one_of_a_file() -> None:

@@ -119,12 +119,12 @@ def pull(
         return follow(Request(selector, here, where, place, branch, allow_older, *pace, link, force), output, named)
     if any(given is not None for given in (every, command, command_timeout)):
         raise UsageError(
-            "--every, --exec and --exec-timeout are about --watch, which is not given",
+            "--every, --exec and --exec-timeout need --watch",
             hint=f"mreg pull {shlex.quote(selector)} --output model --watch",
         )
     if repo is None and (branch is not None or allow_older):
         raise UsageError(
-            "--branch and --allow-older are about a registry elsewhere, and no --repo is given",
+            "--branch and --allow-older need --repo",
             hint=f"mreg pull {shlex.quote(selector)} --repo URL",
         )
     with transfer_bar("pulling") as progress:

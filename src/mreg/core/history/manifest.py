@@ -190,7 +190,7 @@ def parse_archived(fields: Fields) -> dict[Version, ArchivedMark]:
         except NamingError as error:
             raise fields.error(f"versions.{name}", error.message, hint=error.hint) from error
         if version in marks:
-            raise fields.error(f"versions.{name}", f"{version} is there twice", hint="keep one of the two")
+            raise fields.error(f"versions.{name}", f"{version} appears twice", hint="keep one of the two")
         marks[version] = _parse_mark(mark)
     fields.finish()
     return marks

@@ -204,13 +204,13 @@ class Auditor:
             message = f"{commit.email} changes it, but is not in {' or '.join(before.owners)}"
             faults.append(AuditFault("policy-not-by-owner", SETTINGS_FILE, message, commit.oid))
         if change.new is None:
-            message = "it is deleted; its rules stay in force"
+            message = "it is deleted; its last rules stay in force"
             faults.append(AuditFault("policy-deleted", SETTINGS_FILE, message, commit.oid))
         else:
             try:
                 self.policy = self._read_policy(change.new)
             except DataError as error:
-                message = f"{error.message}; the rules before it stay in force"
+                message = f"{error.message}; the previous rules stay in force"
                 faults.append(AuditFault("policy-unreadable", SETTINGS_FILE, message, commit.oid))
             else:
                 if self._has_policy and self._has_files and self.policy.root != before.root:

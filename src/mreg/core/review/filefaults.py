@@ -45,7 +45,7 @@ def find_faults(
     for change in sorted(difference.landing.changes, key=lambda change: change.path):
         place = layout.locate(change.path)
         if change.new and layout.is_stray(change.path):
-            message = f"this is not a registry file, and {layout.root}/ may hold nothing else"
+            message = f"this is not a registry file, and {layout.root}/ holds nothing else"
             yield Fault("stray-file", change.path, message, fix=f"keep it outside of {layout.root}/")
         if place is None:
             continue

@@ -106,7 +106,7 @@ class _Reviewer(Struct):
         base = named if PLAIN.fullmatch(named) else oid
         for path in self.difference.conflicts:
             message = f"both sides changed it: {named or oid} has moved on and says something else now"
-            yield Fault("conflict", path, message, fix=f"git merge {base}   # then settle this file")
+            yield Fault("conflict", path, message, fix=f"git merge {base}   # then resolve the conflict in this file")
 
     def _judge(self, move: Transition, case: Case) -> ReviewedChange:
         path = self.policy.layout.stage(move.model, move.stage)

@@ -137,7 +137,7 @@ class Policy(Struct, frozen=True, repr_omit_defaults=True):
             known = ", ".join(self.stages)
             raise NotFoundError(
                 f"stage {name!r} is not declared in registry.yaml",
-                hint=f"the stages are: {known}; what is committed counts",
+                hint=f"the stages are: {known} (what is committed counts)",
                 details={"stage": name, "known": list(self.stages)},
             )
         return rule
@@ -169,7 +169,7 @@ def parse_policy(fields: Fields) -> Policy:
     if not fields.has("schema"):
         raise fields.error(
             "schema",
-            "this is needed, and it is missing: is the file another tool's?",
+            "required, but missing: is the file another tool's?",
             hint=f"git mv {SETTINGS_FILE} registry.other.yaml   # or, if it is mreg's: write schema: {SCHEMA} into it",
         )
     schema = fields.required_integer("schema")
@@ -254,7 +254,7 @@ def _parse_approvals(stage: Fields, people: People) -> ApprovalRule:
     if rule.by:
         able = {name for role in rule.by for name in people.roles[role]}
         if len(able) < rule.count:
-            message = f"{rule.count} persons must approve, and {' and '.join(rule.by)} has {len(able)}"
+            message = f"{rule.count} people must approve, but {' and '.join(rule.by)} has {len(able)}"
             raise section.error("count", message, hint="add people to the role, or lower count:")
     return rule
 
@@ -285,7 +285,7 @@ def _parse_metrics(fields: Fields) -> dict[str, MetricRule]:
             format=section.text("format"),
         )
         if not re.fullmatch(_FORMAT, rule.format):
-            raise section.error("format", f"{rule.format!r} is no format of a number", hint="format: .3f")
+            raise section.error("format", f"{rule.format!r} is not a number format", hint="format: .3f")
         section.finish()
         rules[name] = rule
     return rules

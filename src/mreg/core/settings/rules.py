@@ -190,7 +190,7 @@ def parse_gates(stage: Fields, stages: Collection[str], directions: Collection[s
             raise fields.error(key, f"stage {named!r} is not declared", hint="the stages are: " + ", ".join(stages))
         if isinstance(gate, MetricGate) and gate.no_worse_than and gate.metric not in directions:
             hint = f"metrics: {{{gate.metric}: {{direction: higher}}}}"
-            raise fields.error("no_worse_than", f"which way {gate.metric} is better is not declared", hint=hint)
+            raise fields.error("no_worse_than", f"it is not declared which way {gate.metric} is better", hint=hint)
         _only(fields, kind)
         gates.append(gate)
     return tuple(gates)
@@ -253,10 +253,10 @@ def _parse_tolerance(fields: Fields) -> tuple[Number, bool]:
         match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?) ?%", value)
         if match:
             return float(_exact(match[1]) / 100), True
-        raise fields.error("tolerance", f"{value!r} is no tolerance", hint="tolerance: 0.005, or tolerance: 1%")
+        raise fields.error("tolerance", f"{value!r} is not a tolerance", hint="tolerance: 0.005, or tolerance: 1%")
     number = fields.number("tolerance")
     if number < 0:
-        raise fields.error("tolerance", f"{number} is less than nothing", hint="tolerance: 0.005, or tolerance: 1%")
+        raise fields.error("tolerance", f"{number} is negative", hint="tolerance: 0.005, or tolerance: 1%")
     return number, False
 
 
@@ -320,7 +320,7 @@ def _parse_freeze(fields: Fields) -> FreezeGate:
     section.finish()
     for day in gate.days:
         if day not in _DAYS:
-            raise section.error("days", f"{day!r} is no day of the week", hint=f"one of: {', '.join(_DAYS)}")
+            raise section.error("days", f"{day!r} is not a day of the week", hint=f"one of: {', '.join(_DAYS)}")
     if bool(days) == bool(start or end):
         hint = "frozen: {from: 2026-12-20, until: 2027-01-02}, or frozen: {days: [sat, sun]}"
         raise fields.error("frozen", "either from: and until:, or days: is needed", hint=hint)

@@ -57,7 +57,7 @@ def parse_sinks(fields: Fields, stages: Collection[StageName]) -> tuple[Sink, ..
         kind = section.choice("to", SinkKind, None)
         if kind is None:
             raise section.error(
-                "to", "where to is not said", hint=f"to: {', or to: '.join(each.value for each in SinkKind)}"
+                "to", "no destination is given", hint=f"to: {', or to: '.join(each.value for each in SinkKind)}"
             )
         sink = Sink(
             name=section.text("name", f"{kind.value}-{number}"),
@@ -77,9 +77,9 @@ def parse_sinks(fields: Fields, stages: Collection[StageName]) -> tuple[Sink, ..
 def _check_sink(section: Fields, sink: Sink, stages: Collection[StageName], names: Collection[str]) -> None:
     if not re.fullmatch(_VARIABLE, sink.url_env):
         hint = "write the name of an environment variable that holds the URL: url_env: SLACK_WEBHOOK_URL"
-        raise section.error("url_env", "this is no name of an environment variable", hint=hint)
+        raise section.error("url_env", "this is not the name of an environment variable", hint=hint)
     if sink.kind is SinkKind.EMAIL and not sink.recipients:
-        raise section.error("recipients", "this is needed, and it is missing", hint="recipients: [team@example.com]")
+        raise section.error("recipients", "required, but missing", hint="recipients: [team@example.com]")
     for stage in sink.stages:
         if stage not in stages and stage != ARCHIVED:
             raise section.error(
@@ -87,6 +87,6 @@ def _check_sink(section: Fields, sink: Sink, stages: Collection[StageName], name
             )
     for action in sink.actions:
         if action not in _ACTIONS:
-            raise section.error("actions", f"{action!r} is none of {', '.join(_ACTIONS)}", hint="actions: [promote]")
+            raise section.error("actions", f"{action!r} is not one of {', '.join(_ACTIONS)}", hint="actions: [promote]")
     if sink.name in names:
         raise section.error("name", f"{sink.name!r} is another sink's name", hint="give each a name of its own")

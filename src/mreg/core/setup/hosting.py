@@ -70,7 +70,7 @@ def parse_source(text: str) -> Source:
         text: ``owner/mreg@<commit>``, ``https://host/owner/mreg@<commit>``, or ``./folder``.
 
     Raises:
-        UsageError: It names no commit, or is none of these.
+        UsageError: It names no commit, or is not one of these.
     """
     if _LOCAL.fullmatch(text) and ".." not in text.split("/"):
         return Source(text)

@@ -173,7 +173,7 @@ def conflict_of(conflicts: Sequence[PushConflict], branch: str, remote: str) -> 
     hint = settle
     if conflicts[0].matter is not Matter.CODE:
         hint += "   # leaves out what was made here"
-        hint += f"; to have it on top of that: {settle} && {again}" if again else ""
+        hint += f"; to make it again on top: {settle} && {again}" if again else ""
     renumber = next((each.again for each in conflicts if each.matter is Matter.VERSION and each.again), "")
     if renumber:
         hint = f"{renumber}   # registers it under the next number; to leave it out: {settle}"
@@ -199,7 +199,7 @@ def refusal_of(complaints: Sequence[Fault], name: str, *, settle: str) -> Refuse
     A later commit mends no earlier one, so what is refused is left out, and made again as it should be.
     """
     told = [f"{each.place}: {each.message}" for each in complaints]
-    why = told[0] if len(told) == 1 else f"{len(told)} reasons"
+    why = f": {told[0]}" if len(told) == 1 else f", for {len(told)} reasons"
     documents = [
         {"code": each.code, "place": each.place, "message": each.message, "line": each.line, "fix": each.fix or None}
         for each in complaints
@@ -211,4 +211,4 @@ def refusal_of(complaints: Sequence[Fault], name: str, *, settle: str) -> Refuse
     if amend:
         hint = f"{amend}; then: mreg push"
     details = {"complaints": documents, "settle": settle, "told": told}
-    return RefusedError(f"what was made here may not land on {name}: {why}", hint=hint, details=details)
+    return RefusedError(f"what was made here may not land on {name}{why}", hint=hint, details=details)

@@ -79,7 +79,7 @@ def parse_limit(text: str, disk: int) -> int | None:
         ``None`` for no limit.
 
     Raises:
-        ValueError: The text is none of these.
+        ValueError: The text is not one of these.
     """
     text = text.strip()
     if text.lower() == UNLIMITED:

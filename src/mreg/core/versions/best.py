@@ -158,7 +158,7 @@ def _parse_criteria(
         metric, asked = (name, Direction(way)) if way in _DIRECTIONS else (text, None)
         if metric not in known and name in known:
             hint = " or ".join(f"{name}:{each.value}" for each in Direction)
-            raise UsageError(f"{way!r} is no direction of {name}", hint=hint, details={"metric": name})
+            raise UsageError(f"{way!r} is not a direction for {name}", hint=hint, details={"metric": name})
         check_metric(metric, known, f"no version of {model}")
         if metric in criteria:
             raise UsageError(f"metric {metric!r} is named twice", hint="name it once", details={"metric": metric})
@@ -250,7 +250,7 @@ def _explain_stage(
     tied = [str(each.version) for each in ranking if each.rank == 1]
     if len(tied) > 1:
         yield f"a tie of {', '.join(tied)}: " + (
-            f"{chosen} is there already and stays" if stays else "the newest is taken"
+            f"{chosen} is already there and stays" if stays else "the newest is taken"
         )
     if stage is None:
         return

@@ -58,7 +58,7 @@ def override_directions(
     both = sorted(set(higher) & set(lower))
     if both:
         raise UsageError(
-            f"metric {both[0]!r} is asked to be better both higher and lower",
+            f"metric {both[0]!r} cannot be better both higher and lower",
             hint=f"give --higher {both[0]} or --lower {both[0]}, not both",
             details={"metric": both[0]},
         )

@@ -52,13 +52,13 @@ def plan_approve(  # noqa: PLR0913 - all that an approval binds
     name = f"{state.model} {record.version}"
     if source == record.version:
         raise RefusedError(
-            f"{name} is in {stage} already: there is nothing to approve", hint=f"mreg history {state.model} {stage}"
+            f"{name} is already in {stage}: there is nothing to approve", hint=f"mreg history {state.model} {stage}"
         )
     person = policy.people.find_by_email(statement.by)
     if rule.by and not policy.people.has_role(person, rule.by):
         able = ", ".join(name for role in rule.by for name in policy.people.roles[role]) or "nobody"
         raise RefusedError(
-            f"{statement.by} may not approve for {stage}: that takes {' or '.join(rule.by)}",
+            f"{statement.by} may not approve for {stage}: only {' or '.join(rule.by)} may",
             hint=f"ask one of them: {able}; or check your address: git config user.email",
             details={"stage": stage, "by": statement.by, "roles": list(rule.by)},
         )

@@ -69,11 +69,11 @@ def refuse_unchanged(
     """
     if force or newest is None or not newest.artifact.sha256 or newest.artifact.sha256 != record.artifact.sha256:
         return
-    hint = "--force registers them as a new version all the same"
+    hint = "--force registers them as a new version anyway"
     if stage:
         hint = f"mreg promote {state.model}@{newest.version} {stage} --reason 'why'   # {hint}"
     raise UnchangedArtifactError(
-        f"the bytes of {record.artifact.path} are those of {state.model} {newest.version}: nothing was registered",
+        f"{record.artifact.path} has the same bytes as {state.model} {newest.version}: nothing was registered",
         hint=hint,
         details={"model": state.model, "version": str(newest.version), "sha256": record.artifact.sha256},
     )
@@ -127,7 +127,7 @@ def plan_register(  # noqa: PLR0913 - all that a version is made of
     reason = statement.reason or record.notes
     if not reason:
         raise UsageError(
-            f"a reason is needed to put {record.model} into {stage}: it is what the history will say",
+            f"a reason is needed to put {record.model} into {stage}: the history records it",
             hint="--reason 'why', or --notes, which says it where there is no reason",
         )
     moved = plan_promote(policy, grown, lane, record.version, stage, replace(statement, reason=reason))

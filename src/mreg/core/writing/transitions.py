@@ -66,7 +66,7 @@ def plan_promote(  # noqa: PLR0913 - each of these decides
     if held and version == source:
         if held.hold:
             return _hold(policy, state, stage, replace(held, hold=False), statement)
-        return Plan(state.model, version, stage, notices=(f"{state.model} {version} is in {stage} already",))
+        return Plan(state.model, version, stage, notices=(f"{state.model} {version} is already in {stage}",))
     plan = _move(policy.layout, state, PlannedChange(stage, lane.would(version), source, version), statement)
     should_archive = (on_replace or rule.on_replace) is OnReplace.ARCHIVE
     return _archive_replaced(policy.layout, state, plan, statement) if should_archive else plan
@@ -98,14 +98,14 @@ def plan_rollback(
         _refuse_deleted(state, target, f"cannot go to {stage}")
         raise _archived_error(state.model, target, stage, "was archived by hand")
     if target == source:
-        return Plan(state.model, target, stage, notices=(f"{state.model} {target} is in {stage} already",))
+        return Plan(state.model, target, stage, notices=(f"{state.model} {target} is already in {stage}",))
     change = PlannedChange(stage, lane.would(target), source, target)
     plan = _move(policy.layout, state, change, statement, hold=True)
     if change.action is Action.PROMOTE:
-        notice = f"{stage} was cleared, so {target} enters it again as a promotion, and the gates of one are asked"
+        notice = f"{stage} was cleared, so {target} enters it again as a promotion and must pass its gates"
         plan = replace(plan, notices=(notice,), caveat=notice)
     if ARCHIVED in state.unreadable:
-        notice = f"nobody knows whether {target} is archived: {state.unreadable[ARCHIVED].message}"
+        notice = f"it is unknown whether {target} is archived: {state.unreadable[ARCHIVED].message}"
         return replace(plan, notices=(*plan.notices, notice))
     if target not in state.archived:
         return plan
@@ -146,7 +146,7 @@ def plan_hold(policy: Policy, state: ModelState, stage: StageName, statement: St
     _require_reason(statement, f"mreg hold {state.model} {stage}{off} --reason 'why'")
     entry = state.entries.get(stage) or StageEntry(None)
     if entry.hold == on:
-        word = "is held already" if on else "is not held"
+        word = "is already held" if on else "is not held"
         return Plan(state.model, entry.version, stage, notices=(f"{state.model} {stage} {word}",))
     return _hold(policy, state, stage, replace(entry, hold=on), statement)
 
@@ -167,7 +167,7 @@ def plan_archive(
     state.require_readable(*state.unreadable)
     archived, mark = dict(state.archived), state.archived.get(version)
     if undo == (mark is None) and not (mark and mark.replaced_in):
-        word = "not archived" if undo else "archived already"
+        word = "not archived" if undo else "already archived"
         return Plan(state.model, version, ARCHIVED, notices=(f"{state.model} {version} is {word}",))
     stages = state.stages_of(version)
     if not undo and stages:
@@ -274,7 +274,7 @@ def _hold(policy: Policy, state: ModelState, stage: StageName, entry: StageEntry
     rule, people = policy.stage(stage), policy.people
     if rule.who and not people.has_role(people.find_by_email(statement.by), rule.who):
         raise RefusedError(
-            f"{statement.by} may not change {stage}: that takes {' or '.join(rule.who)}",
+            f"{statement.by} may not change {stage}: only {' or '.join(rule.who)} may",
             hint=f"ask one of them: {', '.join(name for role in rule.who for name in people.roles[role])}",
             details={"model": state.model, "stage": stage, "rule": "who"},
         )
@@ -327,4 +327,4 @@ def _trailers(
 
 def _require_reason(statement: Statement, hint: str) -> None:
     if not statement.reason.strip():
-        raise UsageError("a reason is needed: it is what the history will say", hint=hint)
+        raise UsageError("a reason is needed: the history records it", hint=hint)

@@ -57,7 +57,7 @@ class Changes(Deliveries):
         Args:
             selector: Which version.
             stage: A stage declared in ``registry.yaml``.
-            reason: Why; it is what the history will say.
+            reason: Why; the history records it.
             approved_by: Who approved it, as they shall be named.
             on_replace: Archive or keep the version replaced; by default as the stage's rule says.
             branch: Commit here instead of on the registry branch: the pull-request way.
@@ -103,7 +103,7 @@ class Changes(Deliveries):
         Args:
             model: The model.
             stage: The stage.
-            reason: Why; it is what the history will say.
+            reason: Why; the history records it.
             to: A version that once held the stage, instead of the last good one.
             approved_by: Who approved it.
             branch: Commit here instead of on the registry branch.

@@ -145,7 +145,7 @@ class Registry(Upkeep):
 
         if stage is None and (reason or approved_by):
             raise UsageError(
-                "a reason and approvers are those of a promotion, and no stage is named",
+                "a reason and approvers belong to a promotion, but no stage is named",
                 hint="name it with --stage; what there is to say of the version itself goes to --notes",
             )
         facts = Facts(
@@ -197,7 +197,7 @@ class Registry(Upkeep):
 
         Raises:
             IncompleteHistoryError: The clone is shallow.
-            ConflictError: This clone and its remote have gone apart.
+            ConflictError: This clone and its remote have diverged.
             PushRefusedError: The remote's rules say no.
         """
         from mreg.registry.sharing.syncing import Syncing
@@ -237,7 +237,7 @@ class Registry(Upkeep):
             ConflictError: Both sides changed the same; ``details`` has the commands that settle it.
             RefusedError: The rules of the remote's branch say no.
             IncompleteHistoryError: The clone is shallow.
-            DirtyFilesError: A checked-out file that changes has changes that are not committed.
+            DirtyFilesError: A checked-out file that changes has uncommitted changes.
             PushRefusedError: The remote's own rules say no.
         """
         from mreg.registry.sharing.pushing import Pushing

@@ -116,7 +116,7 @@ def _as_retention(configured: Retention, newest: int | None, within: str | timed
     if isinstance(within, timedelta):
         within_s = int(within.total_seconds())
         if within_s <= 0:
-            raise UsageError(f"keep_within is {within!r}, which is no time", hint="keep_within=timedelta(days=90)")
+            raise UsageError(f"keep_within is {within!r}, which is not a time", hint="keep_within=timedelta(days=90)")
     elif within is not None:
         within_s = parse_duration(check_line(within, "keep_within")) if within else None
         if within_s is None:

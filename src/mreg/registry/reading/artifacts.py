@@ -41,7 +41,7 @@ def read_stall(repo: GitRepository) -> float:
     """Returns the seconds that a DVC remote may be silent, as ``mreg.storageTimeout`` in Git's configuration says.
 
     Raises:
-        UsageError: It is no number of seconds.
+        UsageError: It is not a number of seconds.
     """
     (text,) = repo.config(_SETTING)
     return parse_seconds(_SETTING, text, STALL_S)

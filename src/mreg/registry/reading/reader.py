@@ -136,9 +136,7 @@ class Reader:
 
     def _require_all(self) -> None:
         if self.repo.is_shallow:
-            raise IncompleteHistoryError(
-                "this clone is shallow and lacks history that the answer needs", hint=_UNSHALLOW
-            )
+            raise IncompleteHistoryError("this clone is shallow and lacks the history that this needs", hint=_UNSHALLOW)
 
     def is_landed(self, commit: str | None) -> bool:
         """Returns whether a commit is the tip of the registry branch, and not one that may come to nothing."""

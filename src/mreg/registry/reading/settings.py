@@ -80,7 +80,7 @@ def _find(repo: GitRepository, branch: str) -> Settings:
         raise _lost_branch(branch, bringing)
     hint = "mreg init   # or mreg init --adopt, where GTO has tagged models"
     if bringing:
-        hint = f"let {bringing} land on {branch}: its {SETTINGS_FILE} names that branch"
+        hint = f"merge {bringing} into {branch}: its {SETTINGS_FILE} names that branch"
     elif repo.worktree and (repo.worktree / SETTINGS_FILE).is_file():
         path = pathspec(SETTINGS_FILE)
         hint = f"git add -- {path} && git commit -- {path}   # what is committed counts"

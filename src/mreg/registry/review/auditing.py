@@ -228,7 +228,9 @@ class Auditing(Struct):
         """Returns the history of some models, or of all, oldest first and in stretches."""
         repo, tip = self.reader.repo, self.settings.tip
         if repo.is_shallow:
-            raise IncompleteHistoryError("this clone is shallow: what it lacks cannot be proven", hint=_FETCH)
+            raise IncompleteHistoryError(
+                "this clone is shallow: the history that it lacks cannot be verified", hint=_FETCH
+            )
         if models:
             return self._read_log([*map(self._layout.model, models), SETTINGS_FILE])
         try:

@@ -257,7 +257,7 @@ class TagAudit:
 
     def _miss(self, name: str, wanted: _Wanted) -> None:
         if wanted.is_required and (self._until is None or wanted.commit in self._until):
-            message = "the history calls for it, and it is not there"
+            message = "the history calls for it, but it is missing"
             self._found.append(_Found(name, "missing", message, wanted.commit, wanted))
 
     def _find_fetched(self, ahead: Ahead) -> set[str]:
@@ -275,13 +275,13 @@ class TagAudit:
         if name != ref.name:
             return ("renamed", f"the tag object is that of {name}")
         if wanted is None:
-            message = "the history of the registry branch does not call for it, and GTO and DVC go by it"
+            message = "the history of the registry branch does not call for it, but GTO and DVC follow it"
             return ("", "") if is_explained else ("unexplained", message)
         if wanted.target is not None and ref.target != wanted.target:
-            return ("moved", f"it points at {ref.target[:12]}, and not at {wanted.target[:12]}")
+            return ("moved", f"it points at {ref.target[:12]}, not at {wanted.target[:12]}")
         if wanted.derived and not self._is_right(wanted.derived, ref, content):
             if content is None:
-                return ("unknown", "this clone lacks its object, which is another than the history calls for")
+                return ("unknown", "this clone lacks its object, which is not the one that the history calls for")
             return ("forged", "its tagger, time or message is not what the history calls for")
         return ("", "")
 

@@ -42,7 +42,7 @@ def check_record(
     sealed = glance.sealed(record.version, path)
     if sealed not in {None, oid}:
         raise IncompleteHistoryError(
-            f"{path} in {label} is not what the tag {name} seals: one of the two was changed",
+            f"{path} in {label} is not what the tag {name} seals: one of them was changed",
             hint=f"{_clone(label)}   # shows which",
             details={"file": path, "tag": name},
         )

@@ -160,7 +160,7 @@ class RemoteView:
         """Returns the seconds that storage may be silent, as Git's configuration says, in a repository of the cache.
 
         Raises:
-            UsageError: It is no number of seconds.
+            UsageError: It is not a number of seconds.
         """
         try:
             return read_stall(self._cache.open(self._cache.load()))
@@ -263,8 +263,8 @@ class RemoteView:
         if seen and not self._allow_older and not finder.repo.comes_after(tip.commit, seen):
             raise OlderStateError(
                 f"{tip.branch} of {label} is at {tip.commit[:12]}, which does not come after {seen[:12]}: "
-                "that is the newest that this machine has seen of it",
-                hint="find out who moved it back; where it was on purpose: the same command with --allow-older",
+                "the newest commit that this machine has seen of it",
+                hint="find out who moved it back; if it was on purpose, add --allow-older",
                 details={"repo": label, "branch": tip.branch, "commit": tip.commit, "seen": seen},
             )
 

@@ -109,7 +109,7 @@ class TipFinder:
         why = "whose own names another" if policy else "on which there is none" if commit else "which is not there"
         raise DataError(
             f"{SETTINGS_FILE} of {self._label} names the branch {branch} as the registry, {why}",
-            hint=f"correct branch: in {SETTINGS_FILE}, and push; or tell by --branch where the registry is",
+            hint=f"correct branch: in {SETTINGS_FILE}, and push; or say with --branch where the registry is",
             details=details,
         )
 
@@ -134,6 +134,6 @@ class TipFinder:
     def _no_registry(self, where: str) -> NotARegistryError:
         return NotARegistryError(
             f"{self._label} holds no registry: no {SETTINGS_FILE} {where}",
-            hint="mreg init   # in a clone, and push; or tell by --branch where the registry is",
+            hint="mreg init   # in a clone, and push; or say with --branch where the registry is",
             details={"repo": self._label},
         )

@@ -123,7 +123,7 @@ def _find_limit(found: ServingCache, asked: str | None) -> _Limit:
     try:
         return _Limit(parse_limit(text, found.disk_size), source)
     except ValueError:
-        message = f"{source} is {text!r}, which is no size"
+        message = f"{source} is {text!r}, which is not a size"
         raise UsageError(message, hint="write it as 20GB, 5% (of the file system), or unlimited") from None
 
 

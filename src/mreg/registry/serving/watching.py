@@ -159,7 +159,7 @@ class _Source(Struct, frozen=True):
 
 def _as_seconds(value: object, what: str) -> float:
     if not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise UsageError(f"{what} is to be a number of seconds, and is {value!r}", hint=f"{what}=30")
+        raise UsageError(f"{what} must be a number of seconds, not {value!r}", hint=f"{what}=30")
     return float(value)
 
 
@@ -167,7 +167,7 @@ def _as_event(value: object) -> Event:
     if value is None:
         return Event()
     if not (isinstance(value, Event) or hasattr(value, "is_set")):
-        raise UsageError(f"stop is to be an event, and is {value!r}", hint="stop=threading.Event()")
+        raise UsageError(f"stop must be an event, not {value!r}", hint="stop=threading.Event()")
     return cast("Event", value)
 
 

@@ -87,7 +87,7 @@ def _identity(repo: GitRepository) -> Check:
 
 def _complete(repo: GitRepository) -> Check:
     if repo.is_shallow:
-        message = "this clone is shallow: history, promote and sync need all of it"
+        message = "this clone is shallow: history, promote and sync need the whole history"
         return Check("complete history", ok=False, message=message, fix="git fetch --unshallow --tags")
     return Check("complete history", ok=True, message="the clone is not shallow")
 
@@ -100,7 +100,7 @@ def _unfinished(repo: GitRepository) -> Check:
         return Check(name, ok=False, message=message, fix=f"mv {here} {shlex.quote(f'{state}.old')}")
     for place in (state if state.exists() else repo.common_dir, *([lock] if lock.exists() else [])):
         if not os.access(place, os.R_OK | os.W_OK):
-            message = f"{place} may not be written to, and without it mreg changes nothing"
+            message = f"{place} is not writable, so mreg cannot change anything"
             return Check(name, ok=False, message=message, fix=f"ls -ld {shlex.quote(str(place))}   # shows who may")
     writer = find_writer(lock)
     if writer is not None:
@@ -110,14 +110,14 @@ def _unfinished(repo: GitRepository) -> Check:
         return Check(name, ok=False, message=message, fix="mreg sync")
     held = find_held(repo, note)
     if held:
-        message = f"a mreg command was killed, and left {held[0]}, which keeps git out"
+        message = f"a mreg command was killed and left {held[0]}, which blocks git"
         return Check(name, ok=False, message=message, fix="mreg sync")
     return Check(name, ok=True, message="none")
 
 
 def _worktree(repo: GitRepository) -> Check:
     found = find_under_way(repo)
-    message = f"git {found.command} is under way" if found.command else "no merge or rebase is under way"
+    message = f"git {found.command} is in progress" if found.command else "no merge or rebase is in progress"
     if found.conflicts:
         message = f"{message}, with conflicts" if found.command else "there are conflicts"
         message += f" in {_amount(len(found.conflicts), 'file')}, first {found.conflicts[0]}"
@@ -179,7 +179,7 @@ def _files(repo: GitRepository, settings: Settings) -> Iterator[Check]:
     (data,) = repo.read([f"{settings.tip}:{ignore_path}"])
     text = (data or b"").decode("utf-8", "replace")
     if ignore_text(text) != text:
-        message = f"{ignore_path} hides the models from DVC, so that dvc pull and dvc gc pass them over"
+        message = f"{ignore_path} hides the models from DVC, so that dvc pull and dvc gc skip them"
         yield Check("registry files", ok=False, message=message, fix="mreg init")
 
 
@@ -234,6 +234,6 @@ def _fault(name: str, finding: Finding, fix: str) -> Check:
 def _remote(repo: GitRepository) -> Check:
     place = open_store(repo).ask_remote()
     if place is None:
-        message = "no default DVC remote: the bytes of models are in this clone's cache alone"
+        message = "no default DVC remote: the bytes of models are only in this clone's cache"
         return Check("dvc remote", ok=False, message=message, fix="mreg init --remote s3://bucket/path")
     return Check("dvc remote", ok=True, message=f"{place} {'answers' if '://' in place.url else 'is there'}")

@@ -109,9 +109,11 @@ def plan_hosting(repo: GitRepository, tip: str | None, hosting: Hosting, policy:
     for host, name, path in places:
         owners = next((each for each in _OWNERS if each in there), None)
         if path == _OWNERS[0] and owners:
-            notices += [f"{owners} is there, and stays as it is; add to it: {line}" for line in filler.owner_lines()]
+            notices += [
+                f"{owners} exists already, and stays as it is; add to it: {line}" for line in filler.owner_lines()
+            ]
         elif path in there:
-            notices.append(f"{path} is there, and stays as it is")
+            notices.append(f"{path} exists already, and stays as it is")
         else:
             documents[path] = filler.fill(host, name).encode()
     notices += [_LEFT[host] for host in hosting.hosts if any(path in documents for path in _PLACES[host].values())]

@@ -169,7 +169,7 @@ def _find_pointing(repo: GitRepository, name: str, head: str | None) -> str | No
     found = DEFAULT_BRANCH if repo.branch_tip(DEFAULT_BRANCH) else head
     if found is None:
         raise RefusedError(
-            f"nothing would find a registry on {name}: no branch is checked out that could name it",
+            f"nothing would find a registry on {name}: no branch is checked out that could point to it",
             hint=f"git switch -c {shlex.quote(name)} && mreg init",
             details={"branch": name},
         )
@@ -212,7 +212,7 @@ def _plan(
         documents |= beside.documents
         notices = (*notices, *beside.notices)
     if not documents:
-        return Plan(None, notices=("this is a model registry already", *notices))
+        return Plan(None, notices=("this is already a model registry", *notices))
     body = f"Artifacts are stored in the DVC remote {target.url}." if target.url else ""
     subject = subject or "Write the workflows of the registry"
     trailers = (("Mreg-Action", "init"),)

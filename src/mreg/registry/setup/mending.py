@@ -17,7 +17,7 @@ from mreg.stores.git.under_way import UnderWay
 __all__ = ["mend_file", "mend_history", "mend_tag", "mend_under_way"]
 
 _TAGS = "refs/tags/"
-_PAST = "nothing: it is right again, and the history cannot be mended"
+_PAST = "nothing: it is right again, and the history cannot be changed"
 
 
 def mend_file(finding: Finding, branch: str) -> str:
@@ -79,7 +79,7 @@ def mend_tag(finding: Finding, name: str, *, remote: str) -> str:
 
 def mend_under_way(found: UnderWay) -> str:
     """Returns what ends something that Git has begun; what a shell takes first throws nothing away."""
-    shown = "git status   # shows them; settle each, then: "
+    shown = "git status   # shows them; resolve each, then:  "
     if found.command == "bisect":
         return "git bisect reset   # ends it"
     if not found.command:

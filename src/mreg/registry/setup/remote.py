@@ -39,7 +39,7 @@ class Storage(Struct, frozen=True):
             UsageError: The URL is empty, or holds a control character; or it is an option, or half a URL.
         """
         if url is not None and not (url.strip() and url.isprintable()):
-            message = f"{url!r} is no URL or path of a DVC remote: it is empty, or holds a control character"
+            message = f"{url!r} is not a URL or path of a DVC remote: it is empty, or holds a control character"
             raise UsageError(message, hint="mreg init --remote s3://bucket/path")
         if url is not None and not _URL.match(url):
             _refuse_slips(url, directory)
@@ -86,7 +86,7 @@ def _refuse_slips(path: str, directory: Path) -> None:
     """
     if path == "URL" and not (directory / path).exists():
         raise UsageError(
-            "URL stands for the address of the DVC remote, and is none",
+            "URL is a placeholder: give the address of the DVC remote",
             hint="mreg init --remote s3://bucket/path   # or a directory",
         )
     if path.startswith("-"):
@@ -106,7 +106,7 @@ def _refuse_slips(path: str, directory: Path) -> None:
         meant = f"ssh://{user.partition(':')[0]}{at}{host}/{folder}{slash if folder else ''}{folders}"
     meant = strip_credentials(meant) or "ssh://host/path"
     raise UsageError(
-        f"the DVC remote is neither a URL nor a folder that is there: did you mean {meant}?",
+        f"the DVC remote is neither a URL nor an existing folder: did you mean {meant}?",
         hint=f"mreg init --remote {shlex.quote(meant)}   # a new folder of that name: ./ before it",
     )
 
@@ -131,4 +131,4 @@ def tell_remote(repo: GitRepository, before: str | None, after: Document) -> tup
         "dvc push --all-commits",
     ]
     copy = " && ".join(steps)
-    return (f"the default was {old}: older versions may be there alone, and {copy} copies them",)
+    return (f"the default was {old}: older versions may only be there; to copy them: {copy}",)

@@ -84,7 +84,7 @@ def _rights(repo: GitRepository, settings: Settings, remote: str, there: str | N
         pass
     except MregError as error:
         return Check(name, ok=False, message=error.message, fix=error.hint)
-    return Check(name, ok=True, message=f"{remote} lets you in; its hooks and rules show only in a real push")
+    return Check(name, ok=True, message=f"{remote} accepts a trial push; its hooks and rules only show in a real one")
 
 
 def _amount(count: int, word: str) -> str:

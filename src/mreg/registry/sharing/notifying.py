@@ -85,7 +85,7 @@ class Notifying(Struct, frozen=True):
         )
         if not moves:
             raise NotFoundError(
-                f"{what!r} is no transition of the registry", hint="mreg history   # names the commit of each"
+                f"{what!r} is not a transition of the registry", hint="mreg history   # names the commit of each"
             )
         return moves
 

@@ -106,7 +106,7 @@ class Pushing(Struct, frozen=True):
             OutsideError: There is no remote, or it does not answer.
         """
         if self.repo.is_shallow:
-            message = "this clone is shallow and lacks history that the push needs"
+            message = "this clone is shallow and lacks the history that the push needs"
             raise IncompleteHistoryError(message, hint=_UNSHALLOW)
         if self.dry_run:
             publisher = Publisher(self.repo)
@@ -318,7 +318,7 @@ def _no_branch(repo: GitRepository, upstream: Upstream) -> NotFoundError:
 
 
 def _merge(ends: _Ends) -> str:
-    return f"git merge {shlex.quote(ends.name)}   # settle the files, commit, then: mreg push"
+    return f"git merge {shlex.quote(ends.name)}   # resolve the conflicts, commit, then: mreg push"
 
 
 def _other(ends: _Ends) -> str:

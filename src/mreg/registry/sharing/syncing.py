@@ -65,14 +65,14 @@ class Syncing(Struct, frozen=True):
         """Makes the tags, promotes, pushes, tells.
 
         Raises:
-            ConflictError: Tags kept appearing, or this clone and its remote have gone apart.
+            ConflictError: Tags kept appearing, or this clone and its remote have diverged.
             PushRefusedError: The remote's rules say no.
             NotFoundError: ``resend`` names no transition.
             UsageError: ``resend`` is asked for, and that nobody is told.
         """
         if self.resend is not None and self.environ is None:
             raise UsageError(
-                "to resend, and to tell nobody, cannot both be asked for",
+                "resending and telling nobody exclude each other",
                 hint=f"mreg sync --resend {shlex.quote(self.resend)}   # without --no-notify",
             )
         report = self._run()

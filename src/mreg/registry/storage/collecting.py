@@ -78,7 +78,7 @@ class Collecting(Struct, frozen=True):
         """
         if self.branch is not None and not self.remote:
             raise UsageError(
-                "--branch is about bytes on the remote, and --remote is not given",
+                "--branch needs --remote: it is about bytes on the remote",
                 hint="mreg gc --remote --branch NAME --delete",
             )
         return self._collect_remote() if self.remote else self._collect_cache()

@@ -141,9 +141,9 @@ class Registering(Struct, frozen=True):
 
     def _upload(self, content: Ingested) -> Sequence[str]:
         if not self.upload:
-            return ("the bytes were not uploaded: they are in this clone's DVC cache alone",)
+            return ("the bytes were not uploaded: they are only in this clone's DVC cache",)
         if not open_store(self.repo).upload(content.artifact.md5, progress=self.progress).remote:
-            return ("no DVC remote is set, so the bytes are in this clone's cache alone: mreg init --remote URL",)
+            return ("no DVC remote is set, so the bytes are only in this clone's cache: mreg init --remote URL",)
         return ()
 
     def _upload_again(self, content: Ingested) -> Sequence[str]:
@@ -156,7 +156,7 @@ class Registering(Struct, frozen=True):
             if self.upload:
                 self._upload(content)
         except StorageError as error:  # the version is registered, and its bytes are most likely there
-            return (f"nobody knows whether the bytes are still on the remote: {error.message}; mreg fsck --remote",)
+            return (f"it is unknown whether the bytes are still on the remote: {error.message}; mreg fsck --remote",)
         return ()
 
 

@@ -46,7 +46,7 @@ def refuse_foreign_tag(view: View, version: Version, *, is_pushed: bool) -> None
         )
     other = f"--version {tell_next(version, Bump.MAJOR)}"
     raise RefusedError(
-        f"the tag {name} is there already, and no record on this branch explains it",
+        f"the tag {name} exists already, but no record on this branch explains it",
         hint=f"git tag -d {name}   # if nobody needs it, such as after git reset; or register another: {other}",
         details={"tag": name},
     )

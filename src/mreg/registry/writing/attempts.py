@@ -53,7 +53,7 @@ def given_up(message: str, last: RefMovedError) -> ConflictError:
     if not (remote and lock):
         return ConflictError(message, hint="try again", details=last.details)
     return ConflictError(
-        f"{remote} has kept the branch locked all the time: {lock} is there",
-        hint=f"try again; if no push is under way there, one was killed: whoever runs {remote} may rm '{lock}'",
+        f"{remote} kept the branch locked the whole time: {lock} is there",
+        hint=f"try again; if no push is under way there, one was killed: the administrator of {remote} may rm '{lock}'",
         details=last.details,
     )

@@ -291,7 +291,7 @@ def _judge(refs: Collection[TagRef], derived: set[str], timeline: Timeline) -> I
         if ref.kind != "tag":
             yield Finding("lightweight-tag", _PREFIX + ref.name, "it is not annotated, so GTO and DVC do not see it")
         elif not is_explained:
-            message = "the history of the registry branch does not call for it, and GTO and DVC go by it"
+            message = "the history of the registry branch does not call for it, but GTO and DVC follow it"
             yield Finding("unexplained-tag", _PREFIX + ref.name, message)
     yield from map(_lost, sorted(_adopted_tags(timeline) - {ref.name for ref in refs}))
 

@@ -16,7 +16,7 @@ from mreg.stores.git.repository import GitRepository
 
 __all__ = ["new_records", "upload_new"]
 
-_NO_REMOTE = "no DVC remote is set, so the bytes are in this clone's cache alone: mreg init --remote URL"
+_NO_REMOTE = "no DVC remote is set, so the bytes are only in this clone's cache: mreg init --remote URL"
 
 
 def new_records(locals_: Iterable[Local], layout: Layout) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ Rules:
     * A decision with a push is made on what the remote has: the local branch follows it first, as ``git pull
       --ff-only`` would.
     * What is pushed lands there whole before anything moves here; where it does not land, nothing does.
-    * Histories that have gone apart are joined by ``push`` alone.
+    * Histories that have diverged are joined by ``push`` alone.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Upstream(Struct, frozen=True):
 
         Raises:
             ConflictError: Each has commits that the other lacks.
-            DirtyFilesError: A checked-out file that changes has changes that are not committed.
+            DirtyFilesError: A checked-out file that changes has uncommitted changes.
         """
         local = self.repo.branch_tip(self.branch)
         if local is None or self.tip is None or self.tip == local:
@@ -98,7 +98,7 @@ class Upstream(Struct, frozen=True):
             return
         if not is_ancestor(self.repo, local, self.tip):
             raise ConflictError(
-                f"{self.branch} and {self.remote}/{self.branch} have gone apart: each has commits that the other lacks",
+                f"{self.branch} and {self.remote}/{self.branch} have diverged: each has commits that the other lacks",
                 hint=f"{self._command()}   # joins them; then run this again",
                 details={"branch": self.branch, "remote": self.remote, "local": local, "there": self.tip},
             )
@@ -110,7 +110,7 @@ class Upstream(Struct, frozen=True):
         """Returns what to know where nothing is left to do, and the remote lacks what made it so."""
         if local is None or local == self.tip:
             return ()
-        return (f"{self.remote} lacks commits of {self.branch} here, and does not say so yet: {self._command()}",)
+        return (f"{self.remote} does not have this yet, as it lacks commits of {self.branch} here: {self._command()}",)
 
     def _command(self) -> str:
         return "mreg push" if self.is_registry else f"mreg push --branch {shlex.quote(self.branch)}"

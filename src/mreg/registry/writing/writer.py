@@ -80,7 +80,7 @@ class Writer:
             dry_run: Decide only.
 
         Raises:
-            ConflictError: The branch kept moving, or this clone and its remote have gone apart.
+            ConflictError: The branch kept moving, or this clone and its remote have diverged.
             PushRefusedError: The remote's rules say no.
             MregError: Whatever ``build`` raises; nothing was written.
         """

@@ -128,7 +128,7 @@ def _is_current(target: Destination, occupant: Occupant, artifact: Artifact, how
         may_replace = may_replace or sha256 in how.known
     if not may_replace:
         raise RefusedError(
-            f"{os.fspath(target.path)!r} is there already and is no version of this model",
+            f"{os.fspath(target.path)!r} exists already and is not a version of this model",
             hint="move it away, choose another path with --output, or replace it with --force",
             details={"path": os.fspath(target.path)},
         )
@@ -209,6 +209,6 @@ class _Source:
             return self._cache.reject(digests.md5, source)
         return CorruptArtifactError(
             f"object {md5} has the MD5 of the record and not its SHA-256: other bytes than were registered",
-            hint="trust neither; ask who can write to the DVC remote, and register the artifact again",
+            hint="trust neither: find out who can write to the DVC remote, then register the artifact again",
             details={"md5": md5, "sha256": digests.sha256},
         )

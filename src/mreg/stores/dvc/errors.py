@@ -77,19 +77,19 @@ _CAUSES = (
         "InsufficientStorage|XMinioStorageFull|QuotaExceeded|no space left|Disk quota exceeded|volume is full"
         r"|no free volumes|no writable volumes|\b507\b",
         "it is full",
-        "free some space there, or ask who runs the storage",
+        "free some space there, or ask the administrator of the storage",
     ),
     _Cause(
         "SlowDown|ServiceUnavailable|Service Unavailable|TooManyRequests|Too Many Requests|Throttl|RequestLimitExceeded"
         r"|reduce your request rate|ServerBusy|\b(?:429|503)\b",
-        "it has too much to do",
-        "wait a little, and run the command again",
+        "it is overloaded",
+        "wait a little, then run the command again",
         may_pass=True,
     ),
     _Cause(
         "XAmzContentSHA256Mismatch|BadDigest|InvalidDigest|Md5Mismatch|FlexibleChecksumError",
-        "bytes changed on the way",
-        "check the network and what stands in it (proxies), and run the command again",
+        "the bytes changed in transit",
+        "check the network and any proxies, then run the command again",
         may_pass=True,
     ),
     _Cause(
@@ -112,7 +112,7 @@ _CAUSES = (
     _Cause(
         r"InternalError|Internal Server Error|Bad Gateway|InternalServerError|\b50[0-4]\b",
         "it failed",
-        "run the command again; if it comes back, ask who runs the storage",
+        "run the command again; if it fails again, ask the administrator of the storage",
         may_pass=True,
     ),
     _Cause("ConfigError|Invalid", "its settings are wrong", "dvc config --list --show-origin"),

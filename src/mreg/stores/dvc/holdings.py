@@ -134,7 +134,7 @@ class Shelf(Struct, frozen=True):
             if left:
                 raise StorageError(
                     f"{self.place} still holds object {left[0]}, which was to be deleted",
-                    hint="ask who runs the storage whether objects are locked there, or may only be written",
+                    hint="ask the administrator of the storage whether objects are locked, or only writing is allowed",
                     details={"remote": self.place.name, "objects": left},
                 )
 

@@ -90,7 +90,7 @@ def check_url(remote_url: str) -> None:
         raise UsageError(f"DVC has no remotes of the kind {scheme}://", hint=hint)
     if public != remote_url:
         raise UsageError(
-            f"the URL of the DVC remote holds a secret, and would be committed: {public or scheme + '://…'}",
+            f"the URL of the DVC remote holds a secret, which would be committed: {public or scheme + '://…'}",
             hint=f'leave it out here, then: read -rs secret; {_modify("storage", _secret_of(scheme))} "$secret"',
         )
     place = _PLACES.get(scheme)
@@ -116,13 +116,13 @@ def check_options(options: Mapping[str, str], scheme: str, remote_name: str) -> 
     for name, value in options.items():
         if name in _SECRETS:
             raise UsageError(
-                f"{name} is a secret, and options of a remote are committed",
+                f"{name} is a secret, but options of a remote are committed",
                 hint=f'mreg init without it, then: read -rs secret; {_modify(remote_name, name)} "$secret"',
                 details={"option": name},
             )
         if name in _LOCAL:
             raise UsageError(
-                f"{name} names a file or a program of this machine, and options of a remote are committed",
+                f"{name} names a file or a program of this machine, but options of a remote are committed",
                 hint=f"mreg init without it, then: {_modify(remote_name, name)} {shlex.quote(value or 'VALUE')}",
                 details={"option": name},
             )
@@ -150,7 +150,7 @@ def _check_value(name: str, value: str) -> None:
     if not value.isprintable():
         raise UsageError(f"the option {name} holds a control character: {value!r}", details={"option": name})
     if name in _NUMBERS and value and not value.isdecimal():
-        raise UsageError(f"the option {name} is {value!r}, which is no number", details={"option": name})
+        raise UsageError(f"the option {name} is {value!r}, which is not a number", details={"option": name})
     if name in _FILES and value and not value.startswith(("/", "~")):
         raise UsageError(
             f"the option {name} is {value!r}, a path from where you are, which DVC would look for in .dvc",
@@ -159,7 +159,7 @@ def _check_value(name: str, value: str) -> None:
         )
     if strip_credentials(value) != value:
         raise UsageError(
-            f"the option {name} holds a secret, and options of a remote are committed",
+            f"the option {name} holds a secret, but options of a remote are committed",
             hint="leave user and password out of the URL",
             details={"option": name},
         )

@@ -104,7 +104,7 @@ def run_all(tasks: Sequence[Callable[[], None]], place: Place, crew: Crew, meter
             elif min(meter.idle_s, crew.network_idle_s()) > crew.stall_s:
                 raise StorageError(
                     f"{place} has not answered for {crew.stall_s:g} s",
-                    hint="check the network, and run the command again   # or: git config mreg.storageTimeout 300",
+                    hint="check the network, then run the command again   # or: git config mreg.storageTimeout 300",
                     details={"remote": place.name, "url": place.url, "stall_s": crew.stall_s},
                 )
             left -= done

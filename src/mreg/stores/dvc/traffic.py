@@ -94,7 +94,7 @@ class Traffic(Struct, frozen=True):
             self._take_back(lost)
             raise StorageError(
                 f"{self.place} does not hold what it was sent: object {lost[0]} is missing there, or has other bytes",
-                hint="run the command again; if it comes back, ask who runs the storage",
+                hint="run the command again; if it fails again, ask the administrator of the storage",
                 details={"remote": self.place.name, "objects": lost},
             )
         return set(missing)

@@ -311,7 +311,7 @@ class GitRepository:
             )
 
     def is_dirty(self, *, besides: str) -> bool:
-        """Returns whether a tracked file outside a folder has changes that are not committed."""
+        """Returns whether a tracked file outside a folder has uncommitted changes."""
         if self.worktree is None:
             return False
         out = self.runner.run(

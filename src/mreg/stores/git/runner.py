@@ -254,9 +254,9 @@ def _missing() -> GitError:
 
 _HINTS = (
     ("No space left on device", "free some disk space, then run the command again: nothing was recorded"),
-    ("Read-only file system", "run in a clone that can be written to"),
+    ("Read-only file system", "run it in a clone that is writable"),
     ("insufficient permission", "check who owns the files under .git: ls -ld .git"),
-    ("resolve your current index", "finish the merge that is under way, or end it: git merge --abort"),
+    ("resolve your current index", "finish the merge in progress, or abort it: git merge --abort"),
 )
 _OWNERSHIP = re.compile(r"^\s*(git config --global --add safe\.directory .+)$", re.MULTILINE)
 _LOCKED = re.compile(r"'([^'\n]+\.lock)': File exists")
@@ -289,5 +289,5 @@ def _hint(stderr: str, folder: Path) -> str:
         return f"try again; if no other git command is running here, one was killed: rm '{lock[1]}'"
     if denied := _DENIED.search(stderr):
         place = (folder / (denied[1] or denied[2])).parent
-        return f"check who may write there: ls -ld {shlex.quote(str(place))}"
+        return f"check the permissions: ls -ld {shlex.quote(str(place))}"
     return next((hint for sign, hint in _HINTS if sign in stderr), "")

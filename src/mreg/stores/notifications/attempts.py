@@ -148,7 +148,7 @@ _CAUSES = (
         "the server cannot be reached, or hung up",
         may_pass=True,
     ),
-    _cause("SMTPException", "the server does not take it"),
+    _cause("SMTPException", "the server does not accept it"),
     _cause("RequestException AppriseException ValueError", "apprise cannot use the URL, or an address"),
     _cause("OSError", "the server cannot be reached", may_pass=True),
 )
@@ -170,8 +170,8 @@ def _explain(error: BaseException | None, status: int | None, sink: Sink) -> Fai
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return Failure(f"the server names another address, and nothing is sent on to it ({status})", check, status)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Failure(f"the server takes no more for now ({status})", "wait a while", status)
-    return Failure(f"the server does not take it ({status})", check, status)
+        return Failure(f"the server accepts no more for now ({status})", "wait a while", status)
+    return Failure(f"the server does not accept it ({status})", check, status)
 
 
 def _number_of(error: BaseException | None) -> int | None:

@@ -48,7 +48,7 @@ def send(sink: Sink, notice: Notice, environ: Mapping[str, str]) -> None:
         environ: Has the sink's URL, in the variable that the sink names.
 
     Raises:
-        NotificationError: apprise is not installed, the URL is missing or wrong, or the server does not take it.
+        NotificationError: apprise is not installed, the URL is missing or wrong, or the server does not accept it.
     """
     failure = _send(sink, notice, environ)
     if failure is None:
@@ -79,7 +79,7 @@ def _send(sink: Sink, notice: Notice, environ: Mapping[str, str]) -> Failure | N
     if url is None:
         what = " or ".join(f"{scheme}://" for scheme in _SCHEMES[sink.kind])
         return Failure(
-            f"{sink.url_env} holds no URL with {what}", f"set {sink.url_env} to such as {_EXAMPLES[sink.kind]}"
+            f"{sink.url_env} holds no URL with {what}", f"set {sink.url_env} to something like {_EXAMPLES[sink.kind]}"
         )
     if sink.kind is SinkKind.EMAIL:
         return _send_mails(sink, notice, url)
@@ -119,10 +119,10 @@ def _send_mails(sink: Sink, notice: Notice, url: SplitResult) -> Failure | None:
     user = unquote(url.username or "")
     sender = sink.sender or (user if _ADDRESS.fullmatch(user) else "")
     if not sender and url.scheme.startswith("smtp"):
-        return Failure("its sender is not known", f"say sender: mreg@example.com for {sink.name!r} in registry.yaml")
+        return Failure("its sender is not known", f"set sender: mreg@example.com for {sink.name!r} in registry.yaml")
     for address in (*sink.recipients, *([sender] if sender else ())):
         if not _ADDRESS.fullmatch(address):
-            return Failure(f"{address!r} is no e-mail address", "mend it in registry.yaml")
+            return Failure(f"{address!r} is not an e-mail address", "fix it in registry.yaml")
     failures: dict[str, Failure] = {}
     for recipient in sink.recipients:
         # One by one: a second try then reaches nobody who has it already.

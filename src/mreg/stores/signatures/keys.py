@@ -114,7 +114,7 @@ class Signer(Struct, frozen=True):
         return IdentityError(message, hint=_LOOK, details=details)
 
     def _missing(self) -> IdentityError:
-        message = f"the key that Git is configured to sign with is not there: {self.path}"
+        message = f"the key that Git is configured to sign with does not exist: {self.path}"
         return IdentityError(message, hint=_LOOK, details={"path": str(self.path)})
 
     @property

@@ -114,7 +114,7 @@ class _Builder:
 
     def document(self) -> object:
         if len(self._data) > MAX_BYTES:
-            raise self._error(None, f"it has {len(self._data)} bytes, and {MAX_BYTES} is the most")
+            raise self._error(None, f"it has {len(self._data)} bytes; at most {MAX_BYTES} are allowed")
         try:
             self._events = yaml.parse(self._data.decode(), Loader=_PARSER)
             next(self._events)
@@ -170,7 +170,7 @@ class _Builder:
                 raise self._error(event, "a key must be plain text")
             key = self._value(event, depth)
             if key in result:
-                raise self._error(event, f"key {key!r} is there twice", "remove one of the two")
+                raise self._error(event, f"key {key!r} appears twice", "remove one of the two")
             result[key] = self._value(next(self._events), depth)
         if self._has_aliases and "<<" in result:
             return self._merge(result.pop("<<"), result, event)
@@ -202,7 +202,7 @@ class _Builder:
         conflict = re.search(rb"^<{7} ", self._data, re.MULTILINE)
         if conflict:
             line = self._data.count(b"\n", 0, conflict.start())
-            return self._error(line, "a merge conflict begins here", "settle it by hand; git diff shows it")
+            return self._error(line, "a merge conflict begins here", "resolve it by hand; git diff shows it")
         hint = "indent with spaces; quote a text with ': ' or ' #' in it, or a sign before it"
         return self._error(error.problem_mark.line, str(error.problem), hint)
 

@@ -1,4 +1,4 @@
-"""Two histories that have gone apart: the commits of one that the other lacks, and how other files join."""
+"""Two histories that have diverged: the commits of one that the other lacks, and how other files join."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def ask(
 
     Raises:
         OutsideError: It was not done in time.
-        UsageError: ``mreg.timeout`` is no number of seconds.
+        UsageError: ``mreg.timeout`` is not a number of seconds.
     """
     asked, *low_speed = repo.config(_SETTING, *_LOW_SPEED)
     timeout_s = parse_seconds(_SETTING, asked, _TIMEOUT_S)
@@ -53,10 +53,10 @@ def ask(
         if "timeout_s" not in error.details:
             raise
         verb = error.details["command"]
-        unknown = "; it may have taken the push: the same command finds out" if verb == "push" else ""
+        unknown = "; the push may have arrived: run the same command again to find out" if verb == "push" else ""
         raise OutsideError(
             f"{remote} did not answer git {verb} within {timeout_s:g} s{unknown}",
-            hint=f"git ls-remote {shlex.quote(remote)}   # where it is but slow: git config {_SETTING} 600",
+            hint=f"git ls-remote {shlex.quote(remote)}   # if it is only slow: git config {_SETTING} 600",
             details=error.details,
         ) from error
 
@@ -84,13 +84,13 @@ def confirm_missing(repo: GitRepository, remote: str, ref: str, *, name: str = "
         raise unreachable(remote, args, done)
     if not spoke:
         raise OutsideError(
-            f"{remote} did not take part: what answers there is no Git server, or its answer was cut off",
+            f"{remote} could not be used: what answers there is no Git server, or its answer was cut off",
             hint=f"git ls-remote {shlex.quote(remote)}   # shows nothing; look at the URL: git remote --verbose",
             details={"command": "ls-remote", "remote": remote},
         )
     if any(line.endswith(f"\t{ref}".encode()) for line in done.stdout.split(b"\n")):
         raise OutsideError(
-            f"{remote} did not take part: it said that it lacks {ref}, and then that it has it",
+            f"{remote} could not be used: it said that it lacks {ref}, and then that it has it",
             hint="run the command again",
             details={"command": "fetch", "remote": remote},
         )
@@ -106,7 +106,7 @@ def unreachable(remote: str, args: Sequence[str], done: Completed) -> OutsideErr
     if re.search(_NO_LOGIN, done.stderr):
         hint = f"git ls-remote {shlex.quote(remote)}   # asks for user and password, or shows what SSH says"
     return OutsideError(
-        f"{remote} did not take part: {error.message}{f' ({words})' if words else ''}",
+        f"{remote} could not be used: {error.message}{f' ({words})' if words else ''}",
         hint=error.hint or hint,
         details=error.details,
     )
@@ -139,7 +139,7 @@ def parse_seconds(setting: str, text: str | None, default_s: float) -> float:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
         raise UsageError(
-            f"{setting} in Git's configuration is {text!r}, which is no number of seconds",
+            f"{setting} in Git's configuration is {text!r}, which is not a number of seconds",
             hint=f"git config {setting} {default_s:.0f}",
             details={"setting": setting},
         )

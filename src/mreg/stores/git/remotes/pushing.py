@@ -68,7 +68,9 @@ def find_remote(repo: GitRepository, branch: str) -> str:
         if name in names:
             return str(name)
     raise OutsideError(
-        "this clone has no remote to push to" if not names else f"nothing tells which of {', '.join(names)} to push to",
+        "this clone has no remote to push to"
+        if not names
+        else f"it is not clear which of {', '.join(names)} to push to",
         hint="git remote add origin URL" if not names else f"git config remote.pushDefault {shlex.quote(names[0])}",
     )
 
@@ -290,7 +292,7 @@ def _not_stored(remote: str, said: str, done: Completed) -> OutsideError:
     why = " ".join(filter(None, (said, unpacked[1] if unpacked else "")))
     return OutsideError(
         f"{remote} could not store what was pushed: {why or 'it did not say why'}",
-        hint="ask who runs it whether its disk is full or may only be read; then run the command again",
+        hint="ask its administrator whether its disk is full or read-only; then run the command again",
         details={"command": "push", "remote": remote, "stderr": done.stderr.strip()[-2000:]},
     )
 
@@ -303,7 +305,7 @@ def _find_namesake(stderr: str) -> str | None:
 def _mistaken(remote: str, ref: str) -> GitError:
     """Returns the error of a branch such as ``refs/heads/refs/tags/x``, which Git takes ``refs/tags/x`` for."""
     return GitError(
-        f"{remote} has {ref}, whose name Git mistakes for that of another ref: nothing can be pushed beside it",
+        f"{remote} has {ref}, whose name Git mistakes for that of another ref: nothing can be pushed next to it",
         hint=f"git push {shlex.quote(remote)} --delete {shlex.quote(ref)}",
         details={"remote": remote, "ref": ref},
     )
@@ -312,8 +314,8 @@ def _mistaken(remote: str, ref: str) -> GitError:
 def _forbidden(remote: str, args: Sequence[str], done: Completed) -> PushRefusedError:
     error = unreachable(remote, args, done)
     return PushRefusedError(
-        f"{remote} lets you push nothing: {error.message.removeprefix(f'{remote} did not take part: ')}",
-        hint=f"git remote get-url --push {shlex.quote(remote)}   # ask who runs it to let you push there",
+        f"{remote} does not let you push: {error.message.removeprefix(f'{remote} could not be used: ')}",
+        hint=f"git remote get-url --push {shlex.quote(remote)}   # ask its administrator for permission to push",
         details={"remote": remote, "refs": {}, "said": words_of(done)},
     )
 

@@ -15,10 +15,10 @@ def changed_file(folder: Path, files: list[str], *, is_deleted: bool) -> DirtyFi
     """Returns the error for files that the user changed, with what commits them or throws the changes away."""
     path = pathspec(files[0])
     restore = f"git restore --staged --worktree -- {path}"
-    what, hint = "has changes that are not committed", f"git commit -- {path}   # or throw the changes away: {restore}"
+    what, hint = "has uncommitted changes", f"git commit -- {path}   # or throw the changes away: {restore}"
     if is_deleted:  # to commit that would take it out of the registry
-        what, hint = "is deleted, and that is not committed", f"{restore}   # puts it back"
-    message = f"{folder / files[0]} {what}, and mreg has to change it"
+        what, hint = "is deleted, and the deletion is not committed", f"{restore}   # puts it back"
+    message = f"{folder / files[0]} {what}, but mreg has to change it"
     return DirtyFilesError(message, hint=hint, details={"files": files})
 
 
@@ -30,7 +30,7 @@ def file_in_the_way(folder: Path, files: list[str]) -> DirtyFilesError:
         commit = f"git add -- {pathspec(SETTINGS_FILE)} && git commit -- {pathspec(SETTINGS_FILE)}"
         hint = f"{commit}   # takes it for the settings; else: {hint}"
     return DirtyFilesError(
-        f"{path} is in the way: Git does not track it, and mreg has to write there",
+        f"{path} is in the way: Git does not track it, but mreg has to write there",
         hint=hint,
         details={"files": files},
     )

@@ -169,7 +169,7 @@ class Publisher:
 
         Raises:
             RefMovedError: A ref was no longer at its ``old``.
-            DirtyFilesError: A checked-out file of ``paths`` has changes that are not committed.
+            DirtyFilesError: A checked-out file of ``paths`` has uncommitted changes.
             GitError: Git could not write, or is rebasing the branch.
         """
         if not updates:

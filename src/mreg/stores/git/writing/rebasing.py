@@ -27,8 +27,8 @@ def refuse_rebased(repo: GitRepository, ref: str) -> None:
             if _read(git_dir / name) == ref:
                 branch = ref.removeprefix("refs/heads/")
                 raise GitError(
-                    f"{branch} is being rebased in {folder}: a change made there now would be lost",
-                    hint=f"finish it, or end it: git -C {shlex.quote(str(folder))} rebase --abort",
+                    f"{branch} is being rebased in {folder}: a change made to it now would be lost",
+                    hint=f"finish it, or abort it: git -C {shlex.quote(str(folder))} rebase --abort",
                     details={"branch": branch, "path": str(folder)},
                 )
 
