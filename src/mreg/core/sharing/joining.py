@@ -9,8 +9,7 @@ Rules:
       first parent is the base.
     * What the base says already is not said again: a squash merge of the same brought it.  So with a stage that both
       sides took from one version to the same other: what was said there of it stands, and whoever pushes is told.  What
-      was made on top of it here is a conflict all the same, since it was not made on what was said there; and so is an
-      archived mark of the version that was replaced, where the remote did not archive it.
+      was made on it here is a conflict, since it was not made on what was said there; so is a mark that is here alone.
     * Nobody's change is given up by itself.  What builds on a change that is left out does not stay without it: a
       version's number may mean other bytes there.
 """
@@ -18,13 +17,27 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import product
 
 from msgspec import Struct, field
 
 from mreg.core.history.timeline import Commit, FileChange
 from mreg.core.layout import DVC_FILE, SETTINGS_FILE, Layout, PathKind, Place
 from mreg.core.names import ARCHIVED, ModelName, Version
-from mreg.core.sharing.joints import Clash, Contents, Join, Joint, Local, Matter, Way, is_same_move
+from mreg.core.sharing.joints import (
+    Clash,
+    Contents,
+    Join,
+    Joint,
+    Local,
+    Matter,
+    Way,
+    find_lone_marks,
+    is_same_move,
+    matter_of,
+    put_blob,
+    without_lists,
+)
 
 __all__ = ["is_of_registry", "plan_join"]
 
@@ -93,7 +106,7 @@ class _Joiner(Struct):
 
     def _keep(self, local: Local) -> None:
         for change in local.commit.changes:
-            _put(self.tree, change.path, change.new)
+            put_blob(self.tree, change.path, change.new)
         self.tip = local.oid
         self._land(Joint(local, Way.KEPT, covers=(local,)))
 
@@ -215,17 +228,17 @@ class _Joiner(Struct):
             elif now == change.old:
                 files[change.path] = change.new
             else:
-                is_same = _matter_of(change.path, place) is Matter.STAGE and is_same_move(change, now, self.contents)
+                is_same = matter_of(change.path, place) is Matter.STAGE and is_same_move(change, now, self.contents)
                 (same if is_same else clashes).append(self._clash(local, change))
         clashes += self._find_lone_marks(local, ours, same)
         if clashes:
-            self.clashes += _without_lists(clashes)
+            self.clashes += without_lists(clashes)
             self.loose[local.oid] = None
             self._leave_out(local, ours)
             return {}
         self.same += same
         for path, oid in files.items():
-            _put(self.tree, path, oid)
+            put_blob(self.tree, path, oid)
         return files | self._follow_newest(local.commit, files)
 
     def _leave_out(self, local: Local, ours: Sequence[FileChange]) -> None:
@@ -273,17 +286,9 @@ class _Joiner(Struct):
 
     def _find_lone_marks(self, local: Local, ours: Sequence[FileChange], same: Sequence[Clash]) -> Iterator[Clash]:
         """Yields the marks of what a stage replaced, where the remote replaced it likewise and did not archive it."""
-        stages = {(each.model, each.stage) for each in same}
-        for change in ours if stages else ():
-            place = self.layout.locate(change.path)
-            if place is None or place.stage != ARCHIVED:
-                continue
-            now, before, after = (
-                self.contents.marks(change.path, oid) or {}
-                for oid in (self.tree.get(change.path), change.old, change.new)
-            )
-            for version in sorted(after.keys() - before.keys() - now.keys()):
-                if (place.model, after[version].replaced_in) in stages:
+        for each, change in product(same, ours):
+            if each.model and each.stage and change.path == self.layout.stage(each.model, ARCHIVED):
+                for version in find_lone_marks(change, self.tree.get(change.path), each.stage, self.contents):
                     yield self._clash(local, change, version=version)
 
     def _follow_newest(self, commit: Commit, new: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -299,7 +304,7 @@ class _Joiner(Struct):
             for each, blob in wanted.items():
                 if self.tree.get(each) != blob:
                     files[each] = blob
-                    _put(self.tree, each, blob)
+                    put_blob(self.tree, each, blob)
         return files
 
     def _newest_of(self, local: Local, files: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
@@ -329,7 +334,7 @@ class _Joiner(Struct):
         self, local: Local, change: FileChange, *, matter: Matter | None = None, version: Version | None = None
     ) -> Clash:
         place, there = self.layout.locate(change.path), self.tree.get(change.path)
-        found = matter or _matter_of(change.path, place)
+        found = matter or matter_of(change.path, place)
         is_record = found is Matter.VERSION and change.new is not None and there is not None
         return Clash(
             matter=found,
@@ -343,24 +348,3 @@ class _Joiner(Struct):
             there=there,
             is_same=is_record and self.contents.same_bytes(change.path, change.new or "", there or ""),
         )
-
-
-def _matter_of(path: str, place: Place | None) -> Matter:
-    if path == SETTINGS_FILE:
-        return Matter.SETTINGS
-    if place and place.kind is PathKind.STAGE:
-        return Matter.ARCHIVED if place.stage == ARCHIVED else Matter.STAGE
-    return Matter.VERSION if place and place.kind is PathKind.RECORD else Matter.FILE
-
-
-def _without_lists(clashes: Sequence[Clash]) -> list[Clash]:
-    """Returns clashes less those of files that come with a record that clashes too."""
-    versions = {(each.model, each.version) for each in clashes if each.matter is Matter.VERSION}
-    return [each for each in clashes if each.matter is not Matter.FILE or (each.model, each.version) not in versions]
-
-
-def _put(tree: dict[str, str], path: str, oid: str | None) -> None:
-    if oid is None:
-        tree.pop(path, None)
-    else:
-        tree[path] = oid

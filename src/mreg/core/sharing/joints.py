@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Protocol
 
@@ -13,9 +13,23 @@ from msgspec import Struct, field
 
 from mreg.core.history.manifest import ArchivedMark, StageEntry
 from mreg.core.history.timeline import Commit, FileChange
-from mreg.core.names import ModelName, StageName, Version
+from mreg.core.layout import SETTINGS_FILE, PathKind, Place
+from mreg.core.names import ARCHIVED, ModelName, StageName, Version
 
-__all__ = ["Clash", "Contents", "Join", "Joint", "Local", "Matter", "Way", "is_same_move"]
+__all__ = [
+    "Clash",
+    "Contents",
+    "Join",
+    "Joint",
+    "Local",
+    "Matter",
+    "Way",
+    "find_lone_marks",
+    "is_same_move",
+    "matter_of",
+    "put_blob",
+    "without_lists",
+]
 
 
 class Contents(Protocol):
@@ -161,3 +175,39 @@ def is_same_move(change: FileChange, there: str | None, contents: Contents) -> b
     source = before.version if before else None
     says_same = (ours.version, ours.hold, source) == (theirs.version, theirs.hold, theirs.replaces)
     return says_same and ours.version != source and theirs.has_replaces
+
+
+def find_lone_marks(change: FileChange, there: str | None, stage: StageName, contents: Contents) -> list[Version]:
+    """Returns the versions that a change archives since a stage replaced them, and the remote does not.
+
+    Args:
+        change: What was done to ``archived.yaml`` here.
+        there: Blob that the remote has.
+        stage: The stage.
+        contents: Reads blobs.
+    """
+    before, after, now = (contents.marks(change.path, oid) or {} for oid in (change.old, change.new, there))
+    return sorted(each for each in after.keys() - before.keys() - now.keys() if after[each].replaced_in == stage)
+
+
+def matter_of(path: str, place: Place | None) -> Matter:
+    """Returns what a file of the registry is, where both sides changed it."""
+    if path == SETTINGS_FILE:
+        return Matter.SETTINGS
+    if place and place.kind is PathKind.STAGE:
+        return Matter.ARCHIVED if place.stage == ARCHIVED else Matter.STAGE
+    return Matter.VERSION if place and place.kind is PathKind.RECORD else Matter.FILE
+
+
+def without_lists(clashes: Sequence[Clash]) -> list[Clash]:
+    """Returns clashes less those of files that come with a record that clashes too."""
+    versions = {(each.model, each.version) for each in clashes if each.matter is Matter.VERSION}
+    return [each for each in clashes if each.matter is not Matter.FILE or (each.model, each.version) not in versions]
+
+
+def put_blob(tree: dict[str, str], path: str, oid: str | None) -> None:
+    """Writes a file to a tree, or deletes it where there is no blob."""
+    if oid is None:
+        tree.pop(path, None)
+    else:
+        tree[path] = oid
