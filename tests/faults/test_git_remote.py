@@ -285,9 +285,9 @@ ROWS: dict[str, Row] = {
     "certificate unknown": Row(_distrust, REMOTE + ".*certificate"),
     "disk full": Row(_fill, "could not store what was pushed: .*No space left on device", spares=READS),
     "read-only": Row(_make_read_only, "could not store what was pushed: .*temporary object dir", spares=READS),
-    "branch locked": Row(_lock, "has kept the branch locked .*main.lock", "conflict", READS | {"propose"}),
+    "branch locked": Row(_lock, "kept the branch locked the whole time.*main.lock", "conflict", READS | {"propose"}),
     "cut off in the push": Row(_cut_in_push, REMOTE, spares=READS),
-    "hangs in the push": Row(_hang_in_push, r"within \d+ s; it may have taken the push", spares=READS, lands=True),
+    "hangs in the push": Row(_hang_in_push, r"within \d+ s; the push may have arrived", spares=READS, lands=True),
     "answer lost": Row(_lose_answer, REMOTE, spares=READS, lands=True),
 }
 

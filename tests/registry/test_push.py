@@ -588,7 +588,7 @@ def test_push_of_a_branch_settles_on_that_branch(team: Team) -> None:
     with pytest.raises(ConflictError, match="try here and origin/try both changed churn staging") as caught:
         push(bo, branch="try")
     assert " --branch try && mreg promote churn@v2.0.0 staging --reason try --push --branch try" in caught.value.hint
-    subprocess.run(caught.value.hint.rpartition("on top of that: ")[2], shell=True, cwd=bo, check=True)
+    subprocess.run(caught.value.hint.rpartition("again on top: ")[2], shell=True, cwd=bo, check=True)
     assert team.git("log", "--format=%s", "main..try", cwd=bo).split("\n") == [
         "Promote churn v2.0.0 to staging",
         "Promote churn v1.0.0 to staging",

@@ -249,7 +249,7 @@ def test_check_where_base_moved_over_the_same_stage_is_a_conflict(world: World, 
     assert codes(review) == ["conflict"]
     assert (review.complaints[0].place, review.complaints[0].fix) == (
         STAGE_FILE,
-        "git merge main   # then settle this file",
+        "git merge main   # then resolve the conflict in this file",
     )
     assert review.changes == ()
 
