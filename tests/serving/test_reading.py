@@ -193,8 +193,8 @@ def test_remote_without_a_registry_says_so_to_each_question(repo: Path) -> None:
 
 
 def test_remote_refuses_what_makes_no_sense(shelf: Far, mreg_here: Mreg) -> None:
-    assert "only with --repo" in mreg_here("list", "--branch", "main", check=2).err
-    assert "only with --repo" in mreg_here("show", "churn", "--allow-older", check=2).err
+    assert "need --repo" in mreg_here("list", "--branch", "main", check=2).err
+    assert "need --repo" in mreg_here("show", "churn", "--allow-older", check=2).err
     for words in (("list",), ("list", "churn"), ("show", "churn")):
         said = mreg_here(*words, "--at", "2026-01-01", "--repo", shelf.url, check=2).err
         assert "--repo shows the present state" in said
