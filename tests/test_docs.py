@@ -19,7 +19,7 @@ import mreg
 from mreg import News, errors
 from mreg.cli.app import build
 from mreg.cli.exit_codes import ExitCode, exit_code
-from mreg.render.watch import render_news
+from mreg.render.formats.watch import render_news
 from tests.conftest import Git, Mreg
 
 ROOT = Path(__file__).parents[1]

@@ -52,6 +52,10 @@ PACKAGES = {
         "writing": {"reading"},
         "reading": set(),
     },
+    "mreg.render": {
+        "formats": {"pages"},
+        "pages": set(),
+    },
     "mreg.stores": {
         "dvc": {"artifacts", "dvc_files", "serving"},
         "serving": {"artifacts", "dvc_files", "git"},

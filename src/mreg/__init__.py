@@ -141,7 +141,7 @@ def __getattr__(name: str) -> object:
 
 def load_ipython_extension(shell: object) -> None:
     """Shows results as tables in a notebook: ``%load_ext mreg``."""
-    from mreg.render.notebook import show_tables  # noqa: PLC0415 - as above
+    from mreg.render.formats.notebook import show_tables  # noqa: PLC0415 - as above
 
     show_tables(shell, {name: module for module, names in _HOMES.items() for name in names})
 

@@ -19,7 +19,7 @@ from mreg.core.results import History
 from mreg.core.settings.people import Actor, Person
 from mreg.core.settings.sinks import Sink, SinkKind
 from mreg.core.sharing.notices import MAX_LINE, MAX_REASON, Notice, is_told, transition_document, write_notice
-from mreg.render.json import render_json
+from mreg.render.formats.json import render_json
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "notifications.md"
 PRODUCTION, STAGING = StageName("production"), StageName("staging")

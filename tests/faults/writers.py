@@ -119,7 +119,7 @@ def serve() -> None:
     sys.dont_write_bytecode = True
     for action in WEIGHTS:
         importlib.import_module(f"mreg.cli.commands.{action}")
-    for module in ("git.cmd", "mreg.registry.storage.registering", "mreg.cli.witness", "mreg.render.json"):
+    for module in ("git.cmd", "mreg.registry.storage.registering", "mreg.cli.witness", "mreg.render.formats.json"):
         importlib.import_module(module)
     for line in sys.stdin:
         asked = json.loads(line)

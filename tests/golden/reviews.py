@@ -10,7 +10,7 @@ from typing import Any
 from mreg.core.names import ModelName, Version
 from mreg.core.review.reviewed import Review
 from mreg.core.settings.rules import FormatGate, MetricGate, PickleGate, PickleMode, RequireGate
-from mreg.render.review import render_review
+from mreg.render.formats.review import render_review
 from tests.core.reviews import CY, EVE, Branch, make_policy, make_record, settings
 from tests.core.simulator import ADA, CHURN, HAND, PRODUCTION, V1, V2, V3, V4
 from tests.render.samples import HOSTILE

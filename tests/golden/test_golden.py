@@ -14,7 +14,7 @@ import pytest
 
 from mreg import Registry
 from mreg.registry.api.queries import Queries
-from mreg.render.json import render_json
+from mreg.render.formats.json import render_json
 from tests.conftest import Git
 
 HERE = Path(__file__).parent

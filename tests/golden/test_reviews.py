@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mreg.render.review import render_review
+from mreg.render.formats.review import render_review
 from tests.golden.reviews import FOLDER, REVIEWS
 
 

@@ -16,7 +16,7 @@ from mreg.core.results import VersionList
 from mreg.errors import NotFoundError
 from mreg.registry.api.queries import Queries
 from mreg.registry.reading import models, records
-from mreg.render.json import render_json
+from mreg.render.formats.json import render_json
 from mreg.stores.caches import models as model_cache
 from mreg.stores.checksummed import format_checksummed
 from tests.conftest import Git

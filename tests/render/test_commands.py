@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mreg.core.results import Check, Diagnosis
-from mreg.render.columns import iter_columns
 from mreg.render.commands import place_commands
-from mreg.render.json import iter_json
-from mreg.render.table import iter_table
+from mreg.render.formats.columns import iter_columns
+from mreg.render.formats.json import iter_json
+from mreg.render.formats.table import iter_table
 from tests.render.whole import render_markdown
 
 HINTS = [

@@ -15,7 +15,7 @@ from mreg.core.results import Check, Diagnosis, Notification, SyncReport
 from mreg.core.review.audited import Audit, AuditFault
 from mreg.core.review.reviewed import Fault, Review
 from mreg.errors import NotFoundError, RefusedError
-from mreg.render.github import (
+from mreg.render.formats.github import (
     MAX_ANNOTATIONS,
     MAX_SUMMARY_BYTES,
     Annotation,
@@ -25,9 +25,9 @@ from mreg.render.github import (
     render_error_step,
     render_step,
 )
-from mreg.render.json import render_json
-from mreg.render.outputs import MAX_OUTPUT_BYTES, read_document, render_outputs
-from mreg.render.review import CHECK_MARK
+from mreg.render.formats.json import render_json
+from mreg.render.formats.outputs import MAX_OUTPUT_BYTES, read_document, render_outputs
+from mreg.render.formats.review import CHECK_MARK
 from mreg.render.text import clean
 from mreg.render.view import Result
 from tests.render.samples import HOSTILE, TIP, make_results, make_transition

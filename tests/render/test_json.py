@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mreg.core.results import History, ModelList, VersionDetails
-from mreg.render.json import render_json
+from mreg.render.formats.json import render_json
 from tests.render.samples import HOSTILE, JANE, TIP, make_bare_details, make_results
 
 RESULTS = make_results()

@@ -20,13 +20,14 @@ from mreg.core.results import History, VersionList, VersionStream, VersionSummar
 from mreg.core.review.audited import Judged, Report
 from mreg.core.review.gates import Judgement
 from mreg.core.settings.people import Actor
-from mreg.render import columns, text
-from mreg.render.columns import format_lines, iter_columns
-from mreg.render.csv import iter_csv
-from mreg.render.json import iter_json
-from mreg.render.markdown import iter_markdown
+from mreg.render import text
+from mreg.render.formats import columns
+from mreg.render.formats.columns import format_lines, iter_columns
+from mreg.render.formats.csv import iter_csv
+from mreg.render.formats.json import iter_json
+from mreg.render.formats.markdown import iter_markdown
+from mreg.render.formats.table import iter_table
 from mreg.render.page import Cell, Grid, Rows
-from mreg.render.table import iter_table
 from tests.render.samples import POLICY, make_record, make_transition
 from tests.render.whole import render_columns, render_markdown
 

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
 from mreg.core.results import History
-from mreg.render.markdown import escape
+from mreg.render.formats.markdown import escape
 from mreg.render.text import clean
 from tests.render.samples import HOSTILE, POLICY, make_bare_details, make_results, make_transition
 from tests.render.whole import render_markdown

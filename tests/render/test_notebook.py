@@ -11,7 +11,7 @@ import pytest
 
 import mreg
 from mreg import Registry
-from mreg.render import notebook
+from mreg.render.formats import notebook
 
 TABLE = "| model | latest | versions | staging | production |"
 

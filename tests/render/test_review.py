@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from mreg.core.review.reviewed import Review
 from mreg.core.settings.policy import MetricRule, Policy
-from mreg.render.json import render_json
-from mreg.render.review import CHECK_MARK, MAX_CHARACTERS, render_review
+from mreg.render.formats.json import render_json
+from mreg.render.formats.review import CHECK_MARK, MAX_CHARACTERS, render_review
 from tests.golden.reviews import REVIEWS
 from tests.render.test_markdown import LIVE, TAGS, Page
 from tests.render.whole import render_columns, render_markdown, render_table

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mreg.core.settings.policy import Policy
-from mreg.render.columns import iter_columns
-from mreg.render.markdown import iter_markdown
-from mreg.render.table import iter_table
+from mreg.render.formats.columns import iter_columns
+from mreg.render.formats.markdown import iter_markdown
+from mreg.render.formats.table import iter_table
 from mreg.render.view import Result
 
 __all__ = ["render_columns", "render_markdown", "render_table"]

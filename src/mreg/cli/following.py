@@ -20,8 +20,8 @@ from mreg.core.results import LinkMode, Pulled
 from mreg.errors import UsageError
 from mreg.registry.serving.watching import find_repo, watch
 from mreg.render.commands import place_commands
+from mreg.render.formats.watch import render_change, render_news
 from mreg.render.text import clean
-from mreg.render.watch import render_change, render_news
 
 __all__ = ["Request", "follow"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mreg.core.settings.policy import Policy
 from mreg.errors import MregError
-from mreg.render.github import Step, render_error_step, render_step
-from mreg.render.markdown import iter_markdown
+from mreg.render.formats.github import Step, render_error_step, render_step
+from mreg.render.formats.markdown import iter_markdown
 from mreg.render.view import Result
 
 __all__ = ["show_error_step", "show_step"]

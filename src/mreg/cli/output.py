@@ -38,7 +38,7 @@ def show_result(context: typer.Context, result: Result, output: OutputFormat, po
 
         show_step(result, policy or Policy())
     elif output is OutputFormat.JSON:
-        from mreg.render.json import iter_json
+        from mreg.render.formats.json import iter_json
 
         sys.stdout.writelines(iter_json(result, directory=named_directory(context)))
         sys.stdout.write("\n")
@@ -71,7 +71,7 @@ def transfer_bar(verb: str) -> Iterator[Callable[[int, int], None] | None]:
 def _render(result: Result, output: OutputFormat, policy: Policy, directory: str) -> Iterator[str]:
     # Each format is imported when it is asked for: Rich alone takes longer than most answers.
     if output is OutputFormat.MARKDOWN:
-        from mreg.render.markdown import iter_markdown
+        from mreg.render.formats.markdown import iter_markdown
 
         return iter_markdown(result, policy)
     return _render_table(result, policy, directory)
@@ -79,10 +79,10 @@ def _render(result: Result, output: OutputFormat, policy: Policy, directory: str
 
 def _render_table(result: Result, policy: Policy, directory: str) -> Iterator[str]:
     if not sys.stdout.isatty():
-        from mreg.render.columns import iter_columns
+        from mreg.render.formats.columns import iter_columns
 
         return iter_columns(result, policy, directory=directory)
-    from mreg.render.table import iter_table
+    from mreg.render.formats.table import iter_table
 
     has_color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     width = shutil.get_terminal_size().columns

@@ -1,5 +1,5 @@
-"""Results as text, one module a format: ``table`` (a terminal), ``columns`` (a pipe), ``markdown`` and ``json``.
+"""Results as text: ``pages`` say what an answer shows, ``formats`` write it, for a terminal, a pipe, a program, GitHub.
 
-``view`` turns a result into a page, which all but JSON share; JSON is made from the result itself.
+``view`` turns a result into its page, which all formats but JSON share; JSON is made from the result itself.
 Nothing here prints, reads the environment or asks the time.
 """

@@ -74,7 +74,7 @@ def view(result: Result, policy: Policy, directory: str = "") -> Page:
         directory: Where commands are to run; empty for the current one.
     """
     module, name = _VIEWS[type(result).__name__]
-    page: Page = getattr(import_module(f"mreg.render.{module}"), name)(result, policy)
+    page: Page = getattr(import_module(f"mreg.render.pages.{module}"), name)(result, policy)
     shown = (block for block in page if isinstance(block, Line) or block.rows)
     return tuple(_place(block, directory) for block in shown) if directory else tuple(shown)
 

@@ -78,7 +78,7 @@ def history(
     stage = stage or in_stage
     registry = open_queries(context)
     if output is HistoryFormat.CSV:
-        from mreg.render.csv import iter_csv
+        from mreg.render.formats.csv import iter_csv
 
         sys.stdout.writelines(iter_csv(registry.report(model, stage)))
     elif output is HistoryFormat.MARKDOWN:

@@ -9,8 +9,8 @@ from mreg.core.results import Diagnosis, Pulled, Receipt, SyncReport
 from mreg.core.review.gates import GateFinding, Outcome
 from mreg.core.settings.policy import Policy
 from mreg.core.writing.plan import Plan, PlannedChange
-from mreg.render.listing import findings_grid, transitions_grid
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
+from mreg.render.pages.listing import findings_grid, transitions_grid
 from mreg.render.text import NOTHING, format_bytes, short_oid
 
 __all__ = ["sets_hold", "view_diagnosis", "view_pulled", "view_receipt", "view_sync"]

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mreg.core.settings.policy import Policy
-from mreg.render.columns import format_lines
+from mreg.render.formats.columns import format_lines
 from mreg.render.page import Block, Cell, Facts, Grid, Line, Page, Row, Tone
 from mreg.render.text import NOTHING, clean, join_lines
 from mreg.render.view import Result, view

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from mreg.core.review.audited import Audit, AuditFault, Judged, Report, Trusted
 from mreg.core.review.gates import Outcome
 from mreg.core.settings.policy import Policy
-from mreg.render.listing import findings_grid
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Rows, Tone
+from mreg.render.pages.listing import findings_grid
 from mreg.render.text import NOTHING, format_moment, short_oid
 
 __all__ = ["approvers_of", "audit_document", "format_rules", "view_audit", "view_report", "worth_of"]

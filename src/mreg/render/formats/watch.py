@@ -11,7 +11,7 @@ import json
 
 from mreg.core.following import News, describe
 from mreg.core.results import Pulled
-from mreg.render.json import SCHEMA, render_json
+from mreg.render.formats.json import SCHEMA, render_json
 from mreg.render.text import clean, format_moment
 
 __all__ = ["render_change", "render_news"]

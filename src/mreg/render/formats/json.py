@@ -176,7 +176,7 @@ def _choice(result: Choice) -> Document:
 
 
 def _receipt(result: Receipt) -> Document:
-    from mreg.render.receipt import sets_hold  # noqa: PLC0415 - it imports the gates
+    from mreg.render.pages.receipt import sets_hold  # noqa: PLC0415 - it imports the gates
 
     plan = result.plan
     changes = [
@@ -263,37 +263,37 @@ def _diagnosis(result: Diagnosis) -> Document:
 
 
 def _review(result: Review) -> Document:
-    from mreg.render.review_document import review_document  # noqa: PLC0415 - no other answer needs it
+    from mreg.render.formats.review_document import review_document  # noqa: PLC0415 - no other answer needs it
 
     return review_document(result)
 
 
 def _pushed(result: Pushed) -> Document:
-    from mreg.render.pushed import pushed_document  # noqa: PLC0415 - no other answer needs it
+    from mreg.render.pages.pushed import pushed_document  # noqa: PLC0415 - no other answer needs it
 
     return pushed_document(result)
 
 
 def _audit(result: Audit) -> Document:
-    from mreg.render.audit import audit_document  # noqa: PLC0415 - no other answer needs it
+    from mreg.render.pages.audit import audit_document  # noqa: PLC0415 - no other answer needs it
 
     return audit_document(result)
 
 
 def _soundness(result: Soundness) -> Document:
-    from mreg.render.upkeep import soundness_document  # noqa: PLC0415 - no other answer needs it
+    from mreg.render.pages.upkeep import soundness_document  # noqa: PLC0415 - no other answer needs it
 
     return soundness_document(result)
 
 
 def _sweep(result: Sweep) -> Document:
-    from mreg.render.upkeep import sweep_document  # noqa: PLC0415 - no other answer needs it
+    from mreg.render.pages.upkeep import sweep_document  # noqa: PLC0415 - no other answer needs it
 
     return sweep_document(result)
 
 
 def _cache(result: CacheReport) -> Document:
-    from mreg.render.cached import cache_document  # noqa: PLC0415 - no other answer needs it
+    from mreg.render.pages.cached import cache_document  # noqa: PLC0415 - no other answer needs it
 
     return cache_document(result)
 

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from mreg.render.json import json_document
+from mreg.render.formats.json import json_document
 from mreg.render.json_text import make_plain
 from mreg.render.view import Result
 

@@ -13,7 +13,7 @@ import csv
 from collections.abc import Iterator
 
 from mreg.core.review.audited import Judged, Report
-from mreg.render.audit import approvers_of, format_rules, worth_of
+from mreg.render.pages.audit import approvers_of, format_rules, worth_of
 from mreg.render.text import clean, format_moment
 
 __all__ = ["iter_csv"]

@@ -9,8 +9,8 @@ from mreg.core.settings.policy import MetricRule, Policy
 from mreg.core.versions.best import Choice
 from mreg.core.versions.compare import Comparison, FactComparison, MetricComparison
 from mreg.core.versions.metrics import Delta, Verdict, format_metric
-from mreg.render.listing import stages_cell
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
+from mreg.render.pages.listing import stages_cell
 from mreg.render.text import NOTHING, format_bytes, format_plain, short_oid
 
 __all__ = ["view_choice", "view_comparison"]

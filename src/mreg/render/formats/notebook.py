@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mreg.render.markdown import iter_markdown
+from mreg.render.formats.markdown import iter_markdown
 from mreg.render.view import VIEWED, Result
 
 __all__ = ["MAX_ROWS", "show_tables"]

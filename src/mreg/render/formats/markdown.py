@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mreg.core.settings.policy import Policy
-from mreg.render.blocks import escape, iter_block
+from mreg.render.formats.blocks import escape, iter_block
 from mreg.render.text import join_lines
 from mreg.render.view import Result, view
 
@@ -26,7 +26,7 @@ def iter_markdown(result: Result, policy: Policy | None = None) -> Iterator[str]
         policy: Gives the order of the stages, and how metrics are written.
     """
     if _is_review(result):
-        from mreg.render.review import render_review  # noqa: PLC0415 - no other answer needs it
+        from mreg.render.formats.review import render_review  # noqa: PLC0415 - no other answer needs it
 
         return iter([render_review(result)])
     return join_lines(_lines(result, policy or Policy()))

@@ -26,13 +26,13 @@ from mreg.core.storage.cached import CacheReport
 from mreg.core.storage.soundness import Soundness
 from mreg.core.storage.swept import Sweep
 from mreg.errors import MregError
-from mreg.render.cached import format_cache
-from mreg.render.markdown import escape
-from mreg.render.outputs import MAX_OUTPUT_BYTES, as_output, read_document, render_outputs
-from mreg.render.review import CHECK_MARK
-from mreg.render.sections import SQUASHED, format_verdict, squash_lines
+from mreg.render.formats.markdown import escape
+from mreg.render.formats.outputs import MAX_OUTPUT_BYTES, as_output, read_document, render_outputs
+from mreg.render.formats.review import CHECK_MARK
+from mreg.render.pages.cached import format_cache
+from mreg.render.pages.sections import SQUASHED, format_verdict, squash_lines
+from mreg.render.pages.upkeep import format_soundness, format_sweep, mend_command, tell_fault
 from mreg.render.text import clean, render_error
-from mreg.render.upkeep import format_soundness, format_sweep, mend_command, tell_fault
 from mreg.render.view import Result
 
 __all__ = [

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from mreg.core.review.reviewed import Review, ReviewedChange
-from mreg.render.blocks import escape, format_block, format_head, format_row
+from mreg.render.formats.blocks import escape, format_block, format_head, format_row
 from mreg.render.page import Cell, Facts, Grid
-from mreg.render.sections import (
+from mreg.render.pages.sections import (
     Section,
     change_section,
     complaints_grid,

@@ -10,8 +10,8 @@ from mreg.core.history.record import Artifact, Record
 from mreg.core.results import VersionDetails
 from mreg.core.settings.policy import MetricRule, Policy
 from mreg.core.versions.compare import flatten_lineage
-from mreg.render.listing import metric_cell, stages_cell, transitions_grid
 from mreg.render.page import Cell, Facts, Grid, Line, Page, Tone
+from mreg.render.pages.listing import metric_cell, stages_cell, transitions_grid
 from mreg.render.text import NOTHING, format_bytes, format_moment, format_plain
 
 __all__ = ["view_details"]

@@ -1,0 +1,1 @@
+"""What each answer shows: its page, and in a few cases its JSON document."""
