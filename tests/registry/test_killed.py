@@ -221,7 +221,7 @@ class Trial:
         if again:
             scene.age_scratch()
             outcome = self.run(is_again=True)
-            assert outcome.status == 0 or (has_landed and "has the same bytes as churn" in outcome.output), outcome.output
+            assert outcome.status == 0 or (has_landed and "the same bytes as churn" in outcome.output), outcome.output
             wanted = after
             assert scene.scratch() == []
         else:
