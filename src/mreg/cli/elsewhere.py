@@ -68,13 +68,14 @@ def find_remote(
         return None
     from mreg.registry.serving.remote_pulling import locate_repo
     from mreg.registry.serving.remote_registry import RemoteRegistry
+    from mreg.registry.serving.tip import clone_command
 
     where = locate_repo(repo, directory_of(context))
     remote = RemoteRegistry(where, branch=branch, allow_older=allow_older)
     if at is not None:
-        question = " ".join((str(context.info_name), *(shlex.quote(word) for word in words)))
+        question = shlex.join((str(context.info_name), *words, "--at", at))
         raise UsageError(
             "--repo shows the present state; what was there before only the history tells, which needs a clone",
-            hint=f"git clone {shlex.quote(remote.url)} registry && mreg -C registry {question} --at {shlex.quote(at)}",
+            hint=clone_command(remote.url, question),
         )
     return remote

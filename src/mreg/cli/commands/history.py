@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from enum import Enum
 from typing import Annotated
@@ -69,9 +68,11 @@ def history(
     """
     remote = find_remote(context, repo, None, False)
     if remote:
+        from mreg.registry.serving.tip import clone_command
+
         raise UsageError(
             "the history needs a clone: --repo shows the present state alone",
-            hint=f"git clone {shlex.quote(remote.url)} registry && mreg -C registry history",
+            hint=clone_command(remote.url, "history"),
         )
     if stage and in_stage and stage != in_stage:
         raise typer.BadParameter(f"two stages are named: {stage} and {in_stage}")

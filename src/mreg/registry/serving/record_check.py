@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from msgspec.structs import replace
 
 from mreg.core.history.record import Record
@@ -11,6 +9,7 @@ from mreg.core.history.state import RegistryState
 from mreg.core.history.tags import version_tag
 from mreg.errors import DataError, IncompleteHistoryError
 from mreg.registry.serving.glance import Glance
+from mreg.registry.serving.tip import clone_command
 from mreg.stores.serving.cache import Memory, Pin
 
 __all__ = ["check_record"]
@@ -36,21 +35,17 @@ def check_record(
     if pin and not allow_older:
         raise DataError(
             f"{path} in {label} names other bytes than when {name} was first pulled on this machine",
-            hint=f"{_clone(label)}   # shows who changed it",
+            hint=f"{clone_command(label, 'verify')}   # shows who changed it",
             details={"file": path, "first": pin.sha256 or pin.md5, "now": now.sha256 or now.md5},
         )
     sealed = glance.sealed(record.version, path)
     if sealed not in {None, oid}:
         raise IncompleteHistoryError(
             f"{path} in {label} is not what the tag {name} seals: one of them was changed",
-            hint=f"{_clone(label)}   # shows which",
+            hint=f"{clone_command(label, 'verify')}   # shows which",
             details={"file": path, "tag": name},
         )
     missing = f"no tag {name} in {label} shows that {path} is what was registered: mreg sync --push makes it"
     if record.adopted:  # the tag is GTO's, and older than the record
         missing = f"{name} in {label} was adopted from GTO: its tag does not show that {path} is what was registered"
     return (() if sealed else (missing,)), replace(memory, pins={**memory.pins, name: now})
-
-
-def _clone(label: str) -> str:
-    return f"git clone {shlex.quote(label)} registry && mreg -C registry verify"

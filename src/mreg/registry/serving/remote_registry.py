@@ -23,7 +23,7 @@ from mreg.registry.arguments import as_directions
 from mreg.registry.reading import answers
 from mreg.registry.reading.reader import Reader, Settings
 from mreg.registry.serving.remote_pulling import Serving
-from mreg.registry.serving.tip import Tip
+from mreg.registry.serving.tip import Tip, clone_command
 from mreg.stores.git.remotes.shallow import ShallowRepository
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class RemoteRegistry:
         self._policy = found.state.policy
         record = found.record
         model = found.state.models[record.model]
-        clone = f"git clone {shlex.quote(self.url)} registry && mreg -C registry show {record.model}@{record.version}"
+        clone = clone_command(self.url, f"show {record.model}@{record.version}")
         stages = model.stages_of(record.version)
         notice = f"what else became of it only the history tells, which needs a clone: {clone}"
         return VersionDetails(

@@ -18,11 +18,16 @@ from mreg.registry.reading.settings import parse_settings
 from mreg.stores.git.remotes.shallow import BrokenCacheError, ShallowRepository
 from mreg.stores.serving.cache import Memory
 
-__all__ = ["CONFIG", "Tip", "TipFinder"]
+__all__ = ["CONFIG", "Tip", "TipFinder", "clone_command"]
 
 CONFIG = ".dvc/config"
 _HEAD = ""
 """Stands for the branch that the remote shows first, whose name nobody tells."""
+
+
+def clone_command(url: str, question: str) -> str:
+    """Returns the command that makes a clone, and asks mreg there what a look from elsewhere cannot tell."""
+    return f"git clone {shlex.quote(url)} registry && mreg -C registry {question}"
 
 
 class Tip(Struct, frozen=True):
