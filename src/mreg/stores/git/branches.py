@@ -81,22 +81,17 @@ def changed_since(repo: GitRepository, base: str, head: str, paths: Sequence[str
 
     Both sides of merges are followed; what a merge itself changed is nobody's.
     """
-    out = repo.runner.run(
-        *LOG,
-        "--no-merges",
-        "--full-history",
-        "--topo-order",
-        f"{base}..{head}",
-        "--",
-        *paths,
-    )
-    return list(parse_log(out))
+    return _changed(repo, [f"{base}..{head}"], paths)
 
 
 def changed_elsewhere(repo: GitRepository, tip: str, paths: Sequence[str]) -> list[Commit]:
     """Returns the commits that changed some paths, and are on branches, also remote ones, but not in one's history."""
-    found = (*LOG, "--no-merges", "--full-history", "--topo-order", "--branches", "--remotes", "--not", tip)
-    return list(parse_log(repo.runner.run(*found, "--", *paths)))
+    return _changed(repo, ["--branches", "--remotes", "--not", tip], paths)
+
+
+def _changed(repo: GitRepository, revisions: Sequence[str], paths: Sequence[str]) -> list[Commit]:
+    out = repo.runner.run(*LOG, "--no-merges", "--full-history", "--topo-order", *revisions, "--", *paths)
+    return list(parse_log(out))
 
 
 def parse_commit(content: bytes) -> tuple[Identity, str]:
