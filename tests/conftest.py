@@ -29,7 +29,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from tests.s3 import S3
 
-__all__ = ["Clock", "Git", "Mreg", "Result"]
+__all__ = ["Clock", "Git", "Mreg", "Result", "become"]
 
 START = 1_767_225_600  # 2026-01-01T00:00:00Z
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
@@ -147,6 +147,13 @@ class Mreg:
         if check is not None and result.code != check:
             pytest.fail(f"mreg {' '.join(args)}: exit code {result.code}, not {check}\n{result.out}{result.err}")
         return result
+
+
+def become(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes a person the author and committer of what comes."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", name.title())
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", f"{name}@example.com")
 
 
 def _run_process(args: tuple[str, ...], cwd: Path, env: Mapping[str, str], text: str) -> Result:

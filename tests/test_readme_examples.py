@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Git, Mreg
+from tests.conftest import Git, Mreg, become
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<block>.*?)^```", re.MULTILINE | re.DOTALL)
@@ -41,12 +41,6 @@ def sessions(text: str) -> Iterator[tuple[list[str], str]]:
     for part in text.split("$ mreg ")[1:]:
         command, _, printed = part.partition("\n")
         yield shlex.split(command, comments=True), printed
-
-
-def become(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", name.title())
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", f"{name}@example.com")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from mreg import Action, Registry
 from mreg.core.review.reviewed import Review
 from mreg.errors import ConflictError, IncompleteHistoryError, NotFoundError, RefusedError, UsageError
 from mreg.stores.git.runner import Completed, GitRunner
-from tests.conftest import Git, Mreg
+from tests.conftest import Git, Mreg, become
 from tests.registry.world import World as Signed
 from tests.registry.world import Worlds
 from tests.render.whole import render_columns
@@ -59,9 +59,7 @@ class World:
         return Registry.open(self.repo)
 
     def become(self, name: str) -> None:
-        for role in ("AUTHOR", "COMMITTER"):
-            self.monkeypatch.setenv(f"GIT_{role}_NAME", name.title())
-            self.monkeypatch.setenv(f"GIT_{role}_EMAIL", f"{name}@example.com")
+        become(name, self.monkeypatch)
 
     def register(
         self, number: int, *, branch: str | None = None, version: str | None = None, model: str = "churn"

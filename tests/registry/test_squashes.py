@@ -11,7 +11,7 @@ import pytest
 
 from mreg import Registry
 from mreg.core.review.audited import Audit
-from tests.conftest import Git, Mreg
+from tests.conftest import Git, Mreg, become
 
 RULES = """\
 schema: 1
@@ -40,9 +40,7 @@ class Desk:
         return Registry.open(self.repo)
 
     def become(self, name: str) -> None:
-        for role in ("AUTHOR", "COMMITTER"):
-            self.monkeypatch.setenv(f"GIT_{role}_NAME", name.title())
-            self.monkeypatch.setenv(f"GIT_{role}_EMAIL", f"{name}@example.com")
+        become(name, self.monkeypatch)
 
     def promote(self, branch: str = "feature") -> None:
         self.become("ada")

@@ -21,7 +21,7 @@ from mreg.registry.review import auditing, replaying
 from mreg.stores import yaml
 from mreg.stores.git.history import stretches
 from mreg.stores.signatures.keys import Signer
-from tests.conftest import Git
+from tests.conftest import Git, become
 
 LAYOUT, CHURN = Layout(), ModelName("churn")
 STAGING, PRODUCTION = StageName("staging"), StageName("production")
@@ -69,9 +69,7 @@ class World:
         return Registry.open(self.repo)
 
     def become(self, name: str) -> None:
-        for role in ("AUTHOR", "COMMITTER"):
-            self.monkeypatch.setenv(f"GIT_{role}_NAME", name.title())
-            self.monkeypatch.setenv(f"GIT_{role}_EMAIL", f"{name}@example.com")
+        become(name, self.monkeypatch)
         self.git("config", "gpg.format", "ssh", cwd=self.repo)
         self.git("config", "user.signingkey", str(self.keys / name), cwd=self.repo)
 
